@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, so
 from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
 from leverframe.domain.review.judge.plain_settings import beyond_values
 from leverframe.domain.review.judge.tree_change import FILE, NONE, TreeChange
-from leverframe.domain.review.same_outputs import State
+from leverframe.domain.review.same_outputs import SameModel, State
 
 PATHS = ProjectPaths(
     settings=("params.yaml", "own.yaml"),
@@ -212,9 +212,24 @@ MADE = State(
 )
 
 
+class Told(NamedTuple):
+    """What a comparison of tables and models tells."""
+
+    table: bool | None = None
+    model: SameModel | None = None
+
+    def same_table(self, _path: str, _claimed: Recorded, _tolerance: float) -> bool | None:
+        """Return what was told."""
+        return self.table
+
+    def same_model(self, _path: str, _claimed: Recorded, _tolerance: float) -> SameModel | None:
+        """Return what was told."""
+        return self.model
+
+
 def claims(claimed: State, *owed: str, same: bool | None = None, alike: bool = False) -> Claims:
     """Return what is found of claims against the run."""
-    return compared(claimed, MADE, Terms(1e-4, owed, lambda *_: same, lambda: alike))
+    return compared(claimed, MADE, Terms(1e-4, owed, Told(same, SameModel(9, 0, 0.0) if alike else None)))
 
 
 def reasons(found: Claims) -> list[str]:
@@ -290,7 +305,7 @@ def test_training_that_is_random_is_held_to_the_declared_figures() -> None:
     claimed = State(other("train", outputs={"models/model.skops": Recorded("other")}).lock, {
         "reports/metrics.json": '{"auc": 0.82}'
     })  # fmt: skip
-    terms = Terms(1e-4, (), lambda *_: None, unstable=("train",), declared={"auc": 0.02})
+    terms = Terms(1e-4, (), Told(), unstable=("train",), declared={"auc": 0.02})
     found = compared(claimed, MADE, terms)
     assert (reasons(found), found.excused) == ([], ("train", "evaluate"))
     assert "within `reproduce.tolerance`" in found.notes[0]

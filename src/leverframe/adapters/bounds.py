@@ -61,12 +61,12 @@ def _over(what: str, why: str) -> PipelineError:
 
 @contextlib.contextmanager
 def _watched(limit: int) -> Iterator[list[int]]:
-    """Yield a list that gets the bytes of all children where they go beyond the limit, which ends them."""
-    over, done = list[int](), threading.Event()
+    """Yield a list that gets the bytes of what is started inside where they go beyond the limit, which ends that."""
+    over, done, known = list[int](), threading.Event(), {*psutil.Process().children()}
 
     def look() -> None:
         while not done.wait(_LOOK):
-            children = psutil.Process().children(recursive=True)
+            children = _started({*psutil.Process().children()} - known)
             taken = sum(map(_resident, children))
             if taken > limit:
                 over.append(taken)
@@ -82,6 +82,15 @@ def _watched(limit: int) -> Iterator[list[int]]:
     finally:
         done.set()
         watcher.join()
+
+
+def _started(processes: set[psutil.Process]) -> list[psutil.Process]:
+    """Return some processes and all that they started."""
+    found = list(processes)
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            found += process.children(recursive=True)
+    return found
 
 
 def _resident(process: psutil.Process) -> int:

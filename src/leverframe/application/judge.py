@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from leverframe.adapters.bounds import OVER
@@ -19,7 +18,7 @@ from leverframe.application.judged_checkout import (
     kept_in_git,
     paths_of,
 )
-from leverframe.application.judged_model import Claimed, overlaid, same_predictions
+from leverframe.application.judged_model import Claimed, ClaimedContents, overlaid
 from leverframe.application.judged_objects import missing, odd_folders
 from leverframe.application.report import card_of_change
 from leverframe.application.report_place import branch_named
@@ -211,7 +210,7 @@ def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
 def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeSettings, Tell]) -> Card:
     limits, tell = how
     try:
-        if change.paths.star:
+        if change.paths.star and (change.found.inputs or change.found.derived):
             check_definitions(work.workspace)
             work.pipeline.define()
         state = status(work.root)
@@ -221,7 +220,7 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
     judged = replace(judged, owed=_owed(change.found.owed))
     tell("running what the change made stale, with the code of the base")
     try:
-        runs = work.run()
+        runs = work.run(stale=bool(change.found.inputs))
     except PipelineError as error:
         ran = tuple(run.stage for run in work.pipeline.runs() if run.how == "ran")
         return _card(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
@@ -278,9 +277,7 @@ def _claims(
     owed = {path.removeprefix(change.paths.folder) for path in change.found.owed}
     state = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
     claimed, made = Claimed(state, work.objects), work.made(outputs)
-    terms = Terms(
-        _TOLERANCE, owed, work.same_table, partial(same_predictions, work.workspace, claimed, made, _TOLERANCE)
-    )
+    terms = Terms(_TOLERANCE, owed, ClaimedContents(work.workspace, work.pipeline, claimed))
     claims = compared(state, made, terms)
     names = doubted(state, made, {*ran} - {*claims.excused}) if claims.violations else []
     if not names:

@@ -10,16 +10,14 @@ from tempfile import TemporaryDirectory
 
 from leverframe.adapters.bounds import Bounded
 from leverframe.adapters.process import run_group
-from leverframe.adapters.same_values import same_values
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.judged_objects import Objects
-from leverframe.application.pipeline import PipelineRun
+from leverframe.application.rerun import Rerun
 from leverframe.application.status import status, tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
-from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.check import LOCK
 from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted
 from leverframe.domain.review.reproduce import StageRun
@@ -52,16 +50,20 @@ class JudgedCheckout:
             read_levers=lambda: read_levers(self.root / LEVERS),
         )
         group = Bounded(run_group, limits.minutes * 60, int(limits.memory_gb * 1e9))
-        self.pipeline = PipelineRun.of(workspace, self.root, tell, group)
+        self.pipeline = Rerun.of(workspace, self.root, tell, group)
         self.objects = Objects(objects, tree_around(self.root))
         self._shared = Remote.of(workspace.root) is not None
 
-    def run(self) -> list[StageRun]:
-        """Run what the change made stale, never from the run cache; raises ``PipelineError``."""
+    def run(self, *, stale: bool = True) -> list[StageRun]:
+        """Run what the change made stale, never from the run cache; raises ``PipelineError``.
+
+        Where nothing can be ``stale``, as the change brings no input, only what is scored is brought here.
+        """
         fetching = ("--pull", "--allow-missing") if self._shared else ()
         if not self._shared:
             self.pipeline.checkout()
-        self.pipeline.repro("--no-run-cache", *fetching)
+        if stale:
+            self.pipeline.repro("--no-run-cache", *fetching)
         if self._shared:
             known = {path for entry in entries(self.pipeline.text(LOCK), LOCK).values() for path in entry.outputs}
             self.pipeline.fetch([path for path in _SCORED if path in known])
@@ -78,13 +80,6 @@ class JudgedCheckout:
         files = [file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*")))]
         texts = {file.relative_to(self.root).as_posix(): _text(file.read_bytes()) for file in files if file.is_file()}
         return State(entries(self.pipeline.text(LOCK), LOCK), texts)
-
-    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
-        """Tell whether a table that stages wrote has the values of a record; None where either cannot be read."""
-        content, file = self.objects.content(claimed.md5), self.root / path
-        if content is None or not file.is_file():
-            return None
-        return same_values(content, file, tolerance)
 
 
 @contextmanager

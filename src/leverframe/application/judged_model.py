@@ -8,18 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.judged_objects import Objects
+from leverframe.application.rerun import Rerun, compared
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
 from leverframe.domain import layout
+from leverframe.domain.model.artefacts import read_as
 from leverframe.domain.model.evaluate.evaluation import predicted
 from leverframe.domain.model.train import ModelDescription
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.check import LOCK
-from leverframe.domain.review.same_outputs import State
+from leverframe.domain.review.same_outputs import SameModel, State
 from leverframe.errors import LeverframeError
 
 _MODEL, _DESCRIPTION = layout.MODEL.as_posix(), layout.MODEL_DESCRIPTION.as_posix()
@@ -55,24 +59,46 @@ def recorded_model(state: State) -> Recorded | None:
     return next((entry.outputs[_MODEL] for entry in state.lock.values() if _MODEL in entry.outputs), None)
 
 
-def same_predictions(place: Workspace, claimed: Claimed, made: State, tolerance: float) -> bool:
-    """Tell whether the claimed model predicts what that of the run does, on all rows of training and hold-out."""
-    model, file = claimed.model, place.root / layout.MODEL
-    if model is None or not file.is_file():
-        return False
-    models, tables = SklearnModels(place.root, place.params.train.trusted_types), PolarsTables(place.root)
-    try:
-        ours = parsed(ModelDescription, made.texts.get(_DESCRIPTION, ""))
-        for path in (layout.TRAIN, layout.HOLDOUT):
-            table = tables.read(path)
-            with models.threads(1):
-                one = predicted(models, claimed.description, table, model)
-                other = predicted(models, ours, table, file.read_bytes())
-            if one.shape != other.shape or not np.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True):
-                return False
-    except (LeverframeError, ValueError):
-        return False
-    return True
+@dataclass(frozen=True)
+class ClaimedContents:
+    """What is in outputs that are no texts, as the run wrote them and as the change claims them."""
+
+    place: Workspace
+    rerun: Rerun
+    claimed: Claimed
+
+    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
+        """Tell whether a table has the values of a record; None where either cannot be read."""
+        self.claimed.objects.take(claimed.md5)
+        return self.rerun.same_table(path, claimed, tolerance)
+
+    def same_model(self, path: str, claimed: Recorded, tolerance: float) -> SameModel | None:
+        """Compare a model with a record by predictions; None where either cannot be asked."""
+        if path == _MODEL:
+            return self._same_predictions(tolerance)
+        self.claimed.objects.take(claimed.md5)
+        return self.rerun.same_model(path, claimed, tolerance)
+
+    def _same_predictions(self, tolerance: float) -> SameModel | None:
+        """Compare on all rows of training and hold-out; the types that the base trusts are trusted."""
+        model, file, place = self.claimed.model, self.place.root / layout.MODEL, self.place
+        if model is None or not file.is_file():
+            return None
+        models, tables = SklearnModels(place.root, place.params.train.trusted_types), PolarsTables(place.root)
+        sides: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        try:
+            ours = read_as(ModelDescription, layout.MODEL_DESCRIPTION, Disk(place.root))
+            for path in (layout.TRAIN, layout.HOLDOUT):
+                table = tables.read(path)
+                with models.threads(1):
+                    claimed = predicted(models, self.claimed.description, table, model)
+                    sides.append((claimed, predicted(models, ours, table, file.read_bytes())))
+        except (LeverframeError, ValueError):
+            return None
+        if any(one.shape != other.shape for one, other in sides):
+            return None
+        one, other = (np.concatenate([pair[side] for pair in sides]) for side in (0, 1))
+        return compared(one, other, tolerance)
 
 
 @contextmanager

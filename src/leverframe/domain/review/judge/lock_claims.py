@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.resolved import Locked
 from leverframe.domain.review.check import LOCK
-from leverframe.domain.review.same_outputs import Difference, SameTable, State, differences, in_order, outputs
+from leverframe.domain.review.same_outputs import SAME, Contents, Difference, State, differences, in_order, outputs
 from leverframe.domain.review.unstable import figures, judged_unstable
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.yaml_files import leaves
@@ -32,15 +32,14 @@ class Claims:
 class Terms:
     """How the claims are held: ``tolerance`` is relative for all numbers.
 
-    ``owed`` are the paths that an owner has to approve, from the project; ``same_table`` compares a table of the run
-    with a record, ``same_model`` whether the claimed model predicts what that of the run does. ``unstable`` stages gave
-    other outputs in a second run; then ``declared`` says how far each metric may differ.
+    ``owed`` are the paths that an owner has to approve, from the project; ``contents`` compares tables and models with
+    records. ``unstable`` stages gave other outputs in a second run; then ``declared`` says how far each metric may
+    differ.
     """
 
     tolerance: float
     owed: Collection[str]
-    same_table: SameTable
-    same_model: Callable[[], bool] = field(default=lambda: False)
+    contents: Contents
     unstable: Sequence[str] = ()
     declared: Mapping[str, float] = field(default_factory=dict)
 
@@ -54,10 +53,10 @@ def compared(claimed: State, made: State, terms: Terms) -> Claims:
     judged = [name for name in made.lock if name not in excused]
     stale = [name for name in judged if _other_inputs(claimed.lock.get(name), made.lock[name], outputs(made.lock))]
     extra = [name for name in claimed.lock if name not in made.lock and "dvc.yaml" not in terms.owed]
-    found = differences(claimed, made, {*judged}, terms.tolerance, terms.same_table)
-    odd = any(each.how == "bytes" and each.path == _MODEL for each in found)
-    same = odd and all(each.how != "contents" for each in found) and terms.same_model()
-    harmless = [each for each in found if each.how == "digits" or (each.how == "bytes" and same)]
+    found = differences(claimed, made, {*judged}, terms.tolerance, terms.contents)
+    model = any(each.how == "predictions" and each.path == _MODEL for each in found)
+    same = model and all(each.how != "contents" for each in found)  # what comes of such a model has other bytes, too
+    harmless = [each for each in found if each.how in SAME or (each.how == "bytes" and same)]
     random = {*_behind(made.lock, terms.unstable)}
     wrong = [each for each in found if each not in harmless and each.stage not in stale and each.stage not in random]
     odd_ones, noted = _unstable(claimed, made, terms)
@@ -178,7 +177,7 @@ def _stale(stale: Sequence[str], extra: Sequence[str]) -> Iterator[Violation]:
 
 def _notes(harmless: Sequence[Difference], excused: Sequence[str], tolerance: float) -> Iterator[str]:
     digits = [each for each in harmless if each.how == "digits"]
-    others = [each for each in harmless if each.how == "bytes"]
+    others = [each for each in harmless if each.how != "digits"]
     if digits:
         yield f"the bytes differ from those committed, all numbers agree within {tolerance:g}: {_named(digits)}"
     if others:
