@@ -196,6 +196,18 @@ def test_an_owner_approves_what_the_judge_cannot_judge(
     assert ("needs-owner" in desk.ours()[0]) == (state == "failure")
 
 
+def test_an_author_approves_alone_where_the_default_branch_allows_it(desk: Desk, judge: Judge) -> None:
+    """For a repository of one person: by the first line of a review comment, and of this commit alone."""
+    owned(desk, "* @acme\n")
+    desk.repository.review(desk.pull, "acme", "COMMENTED", "approve\n\nI read it again.")
+    judge.job.write("leverframe.yaml", "judge: {own_approval: true}\n")
+    assert judge.post(desk.pull, 7, judge.card(desk.pull, owed=EDITED)).code == 0
+    assert judge.state(desk.pull) == "success"
+    judge.job.write("leverframe.yaml", "judge: {own_approval: maybe}\n")
+    assert judge.post(desk.pull, 8, judge.card(desk.pull, owed=EDITED)).code == 0
+    assert judge.state(desk.pull) == "failure"
+
+
 def test_an_approval_of_an_older_commit_is_none(desk: Desk, judge: Judge) -> None:
     """Also where the file says that it was approved: reviews are read from GitHub alone."""
     owned(desk, "* @ann\n")
@@ -232,15 +244,15 @@ def test_a_claim_is_no_verdict_whatever_it_says(desk: Desk, judge: Judge) -> Non
     assert judge.post(desk.pull, 8, path, "--unverified", str(claim)).code == 0
     assert judge.state(desk.pull) == "success"
     body = desk.ours()[0]
-    assert body.index("ready to merge") < body.index("What the run of the pull request said, unverified")
+    assert body.index("ready to merge") < body.index("Unverified: what the run of the pull request says")
     assert body.count("ready to merge") == 1
-    assert "Its own verdict is `passed`." in body
+    assert f"Its verdict for `{desk.pull.head[:12]}`: passed." in body
     late = judge.run(desk.pull, 6, "--card", str(path))
     assert (late.code, judge.state(desk.pull)) == (0, "success")
     broken = desk.folder / "broken.json"
     broken.write_text("{", encoding="utf-8")
     assert judge.post(desk.pull, 9, path, "--unverified", str(broken)).code == 0
-    assert "it cannot be read" in desk.ours()[0]
+    assert "says cannot be read" in desk.ours()[0]
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,13 @@ from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.judge.judged import Judged
 from leverframe.domain.review.judge.owners import Looked, resolved
 from leverframe.domain.review.report.card import Card
-from leverframe.domain.review.report.card_markdown import Shown, render
+from leverframe.domain.review.report.judge_section import unverified
 from leverframe.domain.review.report.publish import Published, branch_word
 from leverframe.domain.review.reproduce import Reproduced
-from leverframe.domain.verdict import Reason, Violation, word
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError, PublishError
 from leverframe.inert.markdown import folded
 
-_CLAIM = 15_000  # bytes of a comment that a claim may take
 _TIMED_OUT, _BROKE = ("timed out", "timeout", "too long"), ("broke", "crash")
 _LEFT = "left alone"
 
@@ -46,11 +45,11 @@ def report_judged(workspace: Workspace, asked: Asked, path: Path, summary: Tell)
     claim, unread = _claim(asked.unverified, card)
     card = replace(card, target=stand.place.base, project=stand.place.project.folder, infra=card.infra or claim.infra)
     waits = _waits(judged, stand)
-    card = card if waits else replace(card, judged=_reviewed(judged, stand, own=_own_approval()))
+    card = card if waits else replace(card, judged=_reviewed(judged, stand, own=_own_approval(workspace)))
     if not stand.place.trusted:
         card = replace(card, infra=tuple(map(untrusted, card.infra)))
     card = replace(card, infra=judged_again(workspace, card.infra, asked.base, stand.place.labels))
-    below = _below(workspace, claim, unread) if asked.unverified else ""
+    below = _below(claim, unread) if asked.unverified else ""
     return shown(workspace, asked, (card, replace(stand.place, pending=waits), None), summary, below)
 
 
@@ -74,9 +73,12 @@ def _standing(workspace: Workspace, asked: Asked) -> Standing:
     return standing(asked.pull, publisher, project_of(workspace, anywhere=True))
 
 
-def _own_approval() -> bool:
-    """Tell whether an owner who wrote the change may approve it: `judge.own_approval` of the base branch."""
-    return False
+def _own_approval(workspace: Workspace) -> bool:
+    """Tell whether an owner who wrote the change may approve it: `judge.own_approval` of the branch that posts."""
+    try:
+        return workspace.levers.judge.own_approval
+    except LeverframeError:  # settings that cannot be read allow nothing
+        return False
 
 
 def _gone(stand: Standing, card: Card) -> str:
@@ -124,16 +126,13 @@ def _claim(path: Path | None, card: Card) -> tuple[Card, str]:
     return replace(claim, judged=None), ""
 
 
-def _below(workspace: Workspace, claim: Card, unread: str) -> str:
+def _below(claim: Card, unread: str) -> str:
     """Return the section with the claim, which nobody has verified."""
-    title = "What the run of the pull request said, unverified"
-    if unread:
-        return folded(title, "it cannot be read", "")
-    text = render(replace(claim, infra=()), Shown(report_settings(workspace).slices), limit=_CLAIM)
-    lines = [line.replace("### ", "#### ", 1) for line in text.splitlines()]
-    own = next((number for number, line in enumerate(lines) if line.startswith("## ")), 0)
-    lines[own] = f"Its own verdict is `{word(claim.verdict)}`."  # not in the words of a verdict
-    return folded(title, "code of the change wrote this, and nothing of it counts", "\n".join(lines))
+    return (
+        folded("Unverified", "what the run of the pull request says cannot be read", "")
+        if unread
+        else unverified(claim)
+    )
 
 
 def _reason(words: str) -> Reason:
