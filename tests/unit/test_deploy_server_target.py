@@ -111,7 +111,7 @@ class Machine:
         store: Any = Watched(Releases(self.folder), self.announce)
         server: Any = Watched(self.server, self.announce)
         context = DeployContext("shop", "local", POLICY, Clock(), self.told.append)
-        return ServerTarget(context, store, lambda: server, logged)
+        return ServerTarget(context, store, lambda: server, logged, lambda: server)
 
     def deploy(self, bundle: Mapping[str, bytes], commit: str = "c", *, again: bool = False) -> Deployed:
         """Deploy a bundle."""

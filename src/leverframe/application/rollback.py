@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from leverframe.application.bundles import trusted_types
 from leverframe.application.environments import Environment
 from leverframe.application.record import ledger
 from leverframe.application.results import forget, kept
@@ -24,4 +26,5 @@ def rollback(workspace: Workspace, name: str, number: int | None, why: str, tell
     book = ledger(workspace, environment)
     with releases_of(workspace, environment).lock():
         target = target_of(workspace, environment, tell)
-        return kept(workspace.root, "deploy", deployment.rollback(target, number, why, book))
+        result = deployment.rollback(target, number, why, book, partial(trusted_types, workspace))
+        return kept(workspace.root, "deploy", result)

@@ -24,6 +24,7 @@ from leverframe.domain.model.bundle.bundle_manifest import unusable
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.release.serve import AS_IS, Running, Served, example, other_wanted
+from leverframe.domain.release.server_reality import difference
 from leverframe.errors import BundleError, LeverframeError, ServerError
 from leverframe.files import write_folder
 from leverframe.package import check_extras
@@ -166,7 +167,22 @@ def look(workspace: Workspace, name: str) -> Served:
     with suppress(LeverframeError):  # without a lock that can be read it names nothing
         if lock_names_another(workspace, {_told(each, "bundle"): _told(each, "commit") for each in newest.values()}):
             note = other_wanted(name, deployed=_deployed(server))
+    note = _different(server, running, name) or note
     return Served(running, models, str(server.folder), shown, commits, note)
+
+
+def _different(server: ServerFolder, running: Running, name: str) -> str:
+    """Return in words that a server does not answer with what is recorded; empty where it does."""
+    store, client = Releases(server.folder), server.client(running, timeout=_PATIENCE)
+    for record in sorted((server.folder / "releases").glob("*.json")):
+        try:
+            serving = store.state(record.stem).serving
+            why = difference(store, client, serving) if serving else ""
+        except ServerError as error:
+            why = f"{error.what}: {error.why}"
+        if why:
+            return f"{why}; `leverframe deploy --environment {name}` with the commit that should serve repairs it"
+    return ""
 
 
 def stop(workspace: Workspace, name: str) -> bool:

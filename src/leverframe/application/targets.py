@@ -57,11 +57,20 @@ def _server(workspace: Workspace, environment: Environment, context: DeployConte
                 ports, log=log, limit=serve.maximum_bytes, online=online, mark=mark, code=code_of(workspace)
             )
             context.tell(f"no server `{environment.name}` ran: started it at {running.url}")
+            client = server.client(running)
+            if server.models.joinpath(environment.model).is_dir():
+                client.load(environment.model)  # it is being loaded already: until then nothing of it answers
+            return client
         return server.client(running)
+
+    def client() -> V2 | None:
+        running = server.running()
+        return server.client(running) if running else None
 
     return ServerTarget(
         context,
         Releases(server.folder),
         start,
         lambda model, count: newest(server.folder / "log", model, count).requests,
+        client,
     )

@@ -5,6 +5,7 @@ A run that was killed is simply run again: the plan begins with what undoes the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -101,7 +102,7 @@ def _deployed(
     if ledger is not None and (plan or refused is not None):
         ledger.begin(desired)
     recovery = target.recovery(desired, refused=refused is not None)
-    execution = execute((*recovery, *plan), executor, target.context.progress)
+    execution = _executed(target, (*recovery, *plan), executor, desired)
     blamed = False
     if refused is not None:
         violation: Violation | None = refused_before(desired.bundle, refused)
@@ -112,6 +113,17 @@ def _deployed(
             why = f"{violation.reason}: {violation.what}"
             target.record(state.without(desired.bundle, why, state.highest + 1))
     return _result(target, before.serving, execution, violation, executor), blamed or refused is not None
+
+
+def _executed(
+    target: Target[ActionT], plan: Plan[ActionT], executor: DeployExecutor[ActionT], desired: ReleaseManifest
+) -> Execution[ActionT]:
+    """Execute a plan, then what is needed so that what is recorded answers: only that may be recorded elsewhere."""
+    progress = target.context.progress
+    execution = execute(plan, executor, progress)
+    more = execute(target.repair(desired), executor, progress)
+    violation = execution.violation or more.violation
+    return replace(execution, results=(*execution.results, *more.results), violation=violation)
 
 
 def _result(
@@ -145,21 +157,36 @@ def _recorded(ledger: Ledger, desired: ReleaseManifest, deployed: Deployed, *, b
     return None
 
 
-def rollback(target: Target[Any], number: int | None, why: str, ledger: Ledger | None = None) -> Deployed:
+def _unfinished(target: Target[Any], serving: Release) -> bool:
+    """Tell whether another release answers than the one that is recorded."""
+    return bool(target.recovery(serving.manifest, refused=False))
+
+
+def rollback(
+    target: Target[Any],
+    number: int | None,
+    why: str,
+    ledger: Ledger | None = None,
+    trusted: Callable[[str], Sequence[str]] = lambda _: (),
+) -> Deployed:
     """Serve release ``number`` again, by default the one before; the bundle that is left is refused from then on.
 
+    ``trusted`` returns the own types that a model may hold, by the settings of its commit.
     Raises as ``deploy`` does.
     """
     state, context = target.state, target.context
     before, known = state.serving, [release.number for release in state.releases]
     goal = number if number is not None else (known[-2] if len(known) > 1 else None)
-    if before is None or goal not in known[:-1]:
+    if before is not None and number is None and _unfinished(target, before):
+        goal = before.number  # a rollback was killed after it was recorded, or a deployment before: this finishes it
+    elif before is None or goal not in known[:-1]:
         violation = nothing_to_restore(context.environment, goal, known)
         return Deployed(context.model, context.environment, before, before, violations=(violation,))
-    candidate = Candidate(state.releases[known.index(goal)].manifest)
-    plan = (*target.recovery(candidate.manifest, refused=False), Step(GoBack(goal, why)))
+    release = next(release for release in state.releases if release.number == goal)
+    candidate = Candidate(release.manifest, trusted=tuple(trusted(release.manifest.commit)))
     executor = target.executor(candidate)
-    execution = execute(plan, executor, context.progress)
+    plan = (*target.recovery(candidate.manifest, refused=False), Step(GoBack(release.number, why)))
+    execution = _executed(target, plan, executor, candidate.manifest)
     deployed = replace(_result(target, before, execution, execution.violation, executor), rolled_back=True)
     if ledger is None or execution.violation is not None or deployed.serving is None:
         return deployed

@@ -145,14 +145,24 @@ class Ledger:
 
     def failed(self, desired: ReleaseManifest, violation: Violation, serving: Release | None) -> Recorded:
         """Record that a commit could not be deployed, and open the pull request that reverts it."""
+        assignment = self._still(serving)
         if self._forge is None:
-            return Recorded()
+            return Recorded(assignment=assignment)
         if self._deployment is not None:
             self._forge.deployed(self._deployment, "failure", f"{violation.reason}: {violation.what}"[:140])
         if violation.reason is Reason.BUNDLE_DAMAGED:  # the commit is as good as before: a whole copy may come yet
-            return Recorded(deployment=self._deployment)
+            return Recorded(assignment=assignment, deployment=self._deployment)
         done = self._revert(desired, f"{violation.reason}: {violation.what}", serving)
-        return Recorded(deployment=self._deployment, revert=done.address, note=done.note)
+        return Recorded("", assignment, self._deployment, done.address, done.note)
+
+    def _still(self, serving: Release | None) -> str:
+        """Assign what serves, where a run that was killed before it could left another assignment; return its tag."""
+        registry = self._registry
+        version = _version_of(registry, serving.manifest) if serving is not None else None
+        newest = next(iter(registry.assigned(self._environment)), None)
+        if version is None or newest is None or newest.commit == version.tag.commit:
+            return ""
+        return self._assigned(version)
 
     def rolled_back(self, left: Release, serving: Release, why: str) -> Recorded:
         """Record that an earlier release serves again, and open the pull request that reverts the later one."""

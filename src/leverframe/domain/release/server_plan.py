@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from leverframe.domain.model.bundle import bundle_manifest
 from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.release_manifest import ReleaseManifest
-from leverframe.domain.release.release_state import State
+from leverframe.domain.release.release_state import Release, State
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack
 from leverframe.domain.release.target import RolloutPolicy
 
@@ -81,17 +81,32 @@ class Prune(Action):
     keep: int
 
 
+@dataclass(frozen=True)
+class Restore(Action):
+    """Load the recorded release again, where the server does not answer with it."""
+
+    words = "load release {number} again, which is recorded: {why}"
+    number: int
+    why: str
+
+
 ServerAction = (
     Fetch | Compare | Try | Smoke | Replay | Publish | Verify | Record | Adopt | Prune | Forget | Withdraw | GoBack
-)
+    | Restore
+)  # fmt: skip
 
 
-def planned(state: State, desired: ReleaseManifest, policy: RolloutPolicy) -> Plan[ServerAction]:
-    """Return the steps; none where the bundle serves already, but to record a newer commit that wants it."""
+def planned(
+    state: State, desired: ReleaseManifest, policy: RolloutPolicy, numbers: Sequence[int] = ()
+) -> Plan[ServerAction]:
+    """Return the steps; none where the bundle serves already, but to record a newer commit that wants it.
+
+    ``numbers`` are the releases in the server's folder: the highest gets the traffic, recorded or not.
+    """
     serving = state.serving
     if serving is not None and serving.bundle == desired.bundle:
         return () if serving.manifest == desired else (Step(Adopt(desired.commit)),)
-    number, model = state.highest + 1, desired.model
+    number, model = max(state.highest, *numbers, 0) + 1 if blank(state) else state.highest + 1, desired.model
     actions: list[Step[ServerAction]] = [Step(Fetch(desired.bundle))]
     actions += [Step(Compare(serving.manifest.schema))] if serving else []
     actions += [Step(Try(model, number), undo=Forget(model)), Step(Smoke(model))]
@@ -105,15 +120,27 @@ def planned(state: State, desired: ReleaseManifest, policy: RolloutPolicy) -> Pl
     )
 
 
+def blank(state: State) -> bool:
+    """Tell whether nothing was ever recorded, or the record is lost."""
+    return not (state.releases or state.highest or state.refused)
+
+
 def recovery(state: State, numbers: Sequence[int], *, candidate: bool) -> Plan[ServerAction]:
     """Return the steps that undo what a killed run left: releases that nobody recorded, and a candidate.
 
-    ``numbers`` are the releases in the server's folder, ``candidate`` tells whether it holds a candidate.
+    ``numbers`` are the releases in the server's folder, ``candidate`` tells whether it holds a candidate. Without a
+    record they serve until a release that is recorded takes their place: to withdraw them all would be an outage.
     """
-    recorded = {release.number for release in state.releases}
+    recorded = set(numbers) if blank(state) else {release.number for release in state.releases}
     steps: list[Step[ServerAction]] = [
         Step(Withdraw(number), recovers=True) for number in numbers if number not in recorded
     ]
     if candidate:
         steps.append(Step(Forget(state.model), recovers=True))
     return tuple(steps)
+
+
+def repair(serving: Release, desired: ReleaseManifest, why: str) -> Plan[ServerAction]:
+    """Return the steps to the recorded release, from which the server differs; ``desired`` is what can be fetched."""
+    fetch: list[Step[ServerAction]] = [Step(Fetch(desired.bundle))] if serving.bundle == desired.bundle else []
+    return (*fetch, Step(Restore(serving.number, why)))

@@ -25,12 +25,14 @@ from leverframe.domain.release.server_plan import (
     Prune,
     Publish,
     Replay,
+    Restore,
     ServerAction,
     Smoke,
     Try,
     Verify,
     Withdraw,
 )
+from leverframe.domain.release.server_reality import difference, still_different
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests, numbers
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
 from leverframe.domain.release.target import Candidate, DeployContext
@@ -90,6 +92,8 @@ class ServerExecutor:
                 violation = self._verify(action)
             case GoBack():
                 violation = self._go_back(action)
+            case Restore():
+                violation = self._restore()
             case _:
                 self._changed(action)
                 violation = None
@@ -234,8 +238,40 @@ class ServerExecutor:
             self._withdraw(stale)
         self._store.keep_bundles([release.bundle for release in state.releases])
 
+    def _restore(self) -> Violation | None:
+        """Load what is recorded; raises ``ServerError`` where the server does not answer with it then."""
+        serving = self._state.serving
+        if serving is not None:
+            self._put_back(serving)
+            why = self._server.load(self._desired.model) or difference(self._store, self._server, serving)
+            if why:
+                raise still_different(serving, why)
+        return None
+
+    def _put_back(self, release: Release) -> str:
+        """Write the settings of a recorded release again; return why its files do not allow that, empty if they do.
+
+        Only the settings of the desired commit are at hand: of another one its own types are not trusted.
+        """
+        files, model = self._store.bundle(release.bundle), release.manifest.model
+        fault = "its files are gone" if files is None else unlike(files, release.bundle, model)
+        if files is None or fault:
+            return fault
+        manifest, uri = read_manifest(files[names.MANIFEST], release.bundle[:12]), _uri(release.bundle)
+        ours = release.bundle == self._desired.bundle
+        if ours or release.number not in self._store.numbers(model):
+            trusted = self._candidate.trusted if ours else ()
+            content = json.loads(files[names.SETTINGS])
+            settings = released(content, manifest, release.number, uri, release.manifest.commit, trusted)
+            self._store.put_release(model, release.number, settings)
+        return ""
+
     def _go_back(self, action: GoBack) -> Violation | None:
         state = self._state
+        goal = next(release for release in state.releases if release.number == action.number)
+        fault = self._put_back(goal)
+        if fault:  # nothing is changed yet
+            return damaged(f"release {goal.number} cannot serve again: {fault}")
         self._store.record(state.back_to(action.number, action.why))
         return _loaded(self._withdraw([release.number for release in state.releases if release.number > action.number]))
 
@@ -262,7 +298,7 @@ class ServerExecutor:
             self._store.remove_model(candidate)
 
     def _settings(self, number: int) -> dict[str, Any]:
-        settings, uri = self._described, f"../../../bundles/{self._desired.bundle}"
+        settings, uri = self._described, _uri(self._desired.bundle)
         return released(settings, self._manifest, number, uri, self._desired.commit, self._candidate.trusted)
 
     def _comes_up(self, model: str, number: int) -> bool:
@@ -273,6 +309,10 @@ class ServerExecutor:
                 return False
             clock.sleep(_POLL)
         return True
+
+
+def _uri(bundle: str) -> str:
+    return f"../../../bundles/{bundle}"
 
 
 def _loaded(why: str) -> Violation | None:

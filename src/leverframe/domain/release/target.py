@@ -90,6 +90,9 @@ class Target(Protocol[ActionT]):
     def recovery(self, desired: ReleaseManifest, *, refused: bool) -> Plan[ActionT]:
         """Return the steps that undo what a killed run left; ``refused`` where what is desired may not serve."""
 
+    def repair(self, desired: ReleaseManifest) -> Plan[ActionT]:
+        """Return the steps to what is recorded, none where it is what answers; of ``desired`` the files are at hand."""
+
     def plan(self, candidate: Candidate) -> Plan[ActionT]:
         """Return the steps to the candidate; none where it serves already."""
 

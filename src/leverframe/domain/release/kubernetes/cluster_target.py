@@ -41,6 +41,10 @@ class ClusterTarget:
         """
         return recovery(self.state, self._live(), desired) if refused else ()
 
+    def repair(self, desired: ReleaseManifest) -> Plan[ClusterAction]:  # noqa: ARG002 - the cluster keeps its pods
+        """Return no steps: the plan compares the pods themselves, and the cluster keeps them as they are declared."""
+        return ()
+
     def plan(self, candidate: Candidate) -> Plan[ClusterAction]:
         """Return the steps to the candidate; none where the cluster has its manifests already."""
         rendered, now = self._rendered(candidate), self._live()

@@ -1,0 +1,52 @@
+"""What a server answers, compared with what is recorded: the record says what should serve, the server what does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from leverframe.domain.model.bundle import bundle_manifest as names
+from leverframe.domain.model.bundle.schema import from_json
+from leverframe.domain.release.ports import BundleStore, Server
+from leverframe.domain.release.release_manifest import unlike
+from leverframe.domain.release.release_state import Release
+from leverframe.domain.release.smoke import golden_requests
+from leverframe.errors import ServerError
+
+
+def difference(store: BundleStore, server: Server, release: Release) -> str:
+    """Return how a server differs from the release that should serve, empty where it does not.
+
+    Its files count, too: a server that has them open predicts well until it is started again.
+    """
+    model, number = release.manifest.model, release.number
+    files = store.bundle(release.bundle)
+    if files is None:
+        return f"the files of release {number} are gone"
+    fault = unlike(files, release.bundle, model)
+    if fault:
+        return f"the files of release {number} are damaged: {fault}"
+    if not server.ready(model, number):
+        return f"release {number} is not ready"
+    status, content = server.infer(model, _request(files))
+    if status != 200:
+        return f"a golden row got status {status}: {str(content.get('error', ''))[:200]}"
+    answered, bundle = str(content.get("model_version")), str((content.get("parameters") or {}).get("bundle"))
+    if (answered, bundle) != (str(number), release.bundle):
+        return f"release {answered[:20]}, bundle {bundle[:12]}, answers instead of release {number}"
+    return ""
+
+
+def still_different(release: Release, why: str) -> ServerError:
+    """Return the error for a server that does not serve what is recorded, and could not be brought to it."""
+    return ServerError(
+        f"the server does not serve release {release.number}, which is recorded",
+        why=why,
+        next="read server.log in the server's folder, then run the same command again",
+    )
+
+
+def _request(files: Mapping[str, bytes]) -> bytes:
+    schema = from_json(json.loads(files[names.SCHEMA]))
+    first = json.loads(files[names.GOLDEN].splitlines()[0])
+    return next(golden_requests(schema, [first]))[0]
