@@ -16,6 +16,7 @@ import gc
 import hashlib
 import importlib
 import io
+import itertools
 import json
 import os
 import pickle
@@ -30,7 +31,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -56,6 +57,15 @@ PATIENCE = 240.0  # seconds that a test waits for anything at most
 LONGEST = 1 << 17  # bytes of a request: arguments and environment
 WORKER = "PYTEST_XDIST_WORKER"  # the variable that a worker of pytest-xdist has
 SOCKET = "WARM_SOCKET"  # the variable of the environment that tells where the server listens
+KILLED_AT = "WARM_KILLED_AT"  # the variable that says at which call of these a command is killed
+CALLS: Mapping[str, Sequence[str]] = {
+    "leverframe.adapters.releases.Releases": (
+        "record", "put_bundle", "put_release", "remove_release", "discard_release", "remove_model", "keep_bundles",
+    ),
+    "leverframe.adapters.mlserver.V2": ("load", "unload"),
+    "leverframe.adapters.git.Git": ("tag",),
+    "http.client.HTTPConnection": ("getresponse",),
+}  # fmt: skip
 CLIENT = f"""\
 #!{sys.executable} -SE
 import json, os, socket, sys
@@ -241,7 +251,28 @@ def _become(request: Mapping[str, object], files: Sequence[int]) -> Callable[[],
     if isinstance(limit, int):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     main: Callable[[], object] = importlib.import_module(f"{program}.cli").main
+    if KILLED_AT in os.environ:
+        _kill_at(int(os.environ[KILLED_AT]))
     return main
+
+
+def _kill_at(number: int) -> None:
+    """Kill this process before its ``number``-th call that changes or asks something, or once a request is sent."""
+    calls = itertools.count()
+    for place, names in CALLS.items():
+        module, _, kind = place.rpartition(".")
+        owner = getattr(importlib.import_module(module), kind)
+        for name in names:
+            setattr(owner, name, _counted(getattr(owner, name), calls, number))
+
+
+def _counted(method: Callable[..., object], calls: Iterator[int], number: int) -> Callable[..., object]:
+    def call(*arguments: object, **named: object) -> object:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return method(*arguments, **named)
+
+    return call
 
 
 def _end(run: Callable[[], object]) -> NoReturn:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.schema import from_json
-from leverframe.domain.release.ports import BundleStore, Server
+from leverframe.domain.release.ports import ReleaseStore, Server
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.smoke import golden_requests
 from leverframe.errors import ServerError
 
 
-def difference(store: BundleStore, server: Server, release: Release) -> str:
+def difference(store: ReleaseStore, server: Server, release: Release) -> str:
     """Return how a server differs from the release that should serve, empty where it does not.
 
     Its files count, too: a server that has them open predicts well until it is started again.
@@ -26,6 +26,8 @@ def difference(store: BundleStore, server: Server, release: Release) -> str:
     fault = unlike(files, release.bundle, model)
     if fault:
         return f"the files of release {number} are damaged: {fault}"
+    if number not in store.numbers(model):
+        return f"release {number} is gone from the server's folder"
     if not server.ready(model, number):
         return f"release {number} is not ready"
     status, content = server.infer(model, _request(files))
