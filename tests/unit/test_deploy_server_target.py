@@ -298,6 +298,8 @@ def test_a_rollback_that_ends_at_any_call_is_finished_by_the_next(tmp_path: Path
         following = machine.deploy(TWO, "b")
         machine.is_whole()
         assert machine.server.serving("shop") == (recorded.number, recorded.bundle)
+        newest = max(machine.ledger._registry.assigned("local"), key=lambda tag: int(tag.name.rpartition("#")[2]))
+        assert newest.commit == recorded.manifest.commit  # tags, too
         assert bool(following.violations) is (recorded.number == 1)
         if not killed:
             assert recorded.number == 1
@@ -321,6 +323,63 @@ def test_a_run_that_ends_at_any_call_is_undone_where_git_goes_back(tmp_path: Pat
         if not killed:
             break
     assert call > 15
+
+
+def test_a_rollback_that_was_killed_is_finished_by_the_same_command(tmp_path: Path) -> None:
+    """Said again, it does not go one release further back; the server answers with what is recorded."""
+    first = Machine(tmp_path / "first")
+    for name, files in (("a", ONE), ("b", TWO)):
+        first.deploy(files, name)
+    for call in count():
+        machine = first.copied(tmp_path / str(call))
+        killed = ended_at(machine, call, lambda at: rollback(at.target, None, "late labels", at.ledger))
+        rollback(machine.target, None, "late labels", machine.ledger)
+        machine.is_whole()
+        assert machine.serves() == sha256(ONE[MANIFEST])
+        if not killed:
+            break
+    assert call > 4
+
+
+@pytest.mark.parametrize("damage", ["server", "folder", "file"])
+def test_what_the_record_does_not_show_is_repaired(machine: Machine, damage: str) -> None:
+    """The server lost the release, its folder is gone, or a file of the bundle changed: it is loaded again."""
+    machine.deploy(ONE, "a")
+    machine.deploy(TWO, "b")
+    match damage:
+        case "server":
+            machine.server._loaded["shop"].pop(2)
+        case "folder":
+            shutil.rmtree(machine.folder / "models/shop")
+        case _:
+            (machine.folder / "bundles" / sha256(TWO[MANIFEST]) / ONNX).write_bytes(b"x")
+    tags = len(machine.book.tags("shop"))
+    done = machine.deploy(TWO, "b")
+    assert (done.violations, "again" in done.steps[-1].step) == ((), True)
+    assert machine.server.serving("shop") == (2, sha256(TWO[MANIFEST]))
+    assert len(machine.book.tags("shop")) == tags
+    assert machine.deploy(TWO, "b").steps == ()
+
+
+def test_a_server_that_stays_different_is_an_error_and_gets_no_tag(machine: Machine) -> None:
+    """What is recorded cannot be loaded: nothing is said to serve."""
+    machine.deploy(ONE, "a")
+    machine.server._loaded.clear()
+    machine.server.faults[sha256(ONE[MANIFEST])] = "publish"
+    tags = len(machine.book.tags("shop"))
+    with pytest.raises(ServerError, match="does not serve release 1"):
+        machine.deploy(ONE, "c")
+    assert len(machine.book.tags("shop")) == tags
+
+
+def test_a_lost_record_is_no_outage(machine: Machine) -> None:
+    """What is in the folder serves until a release that is recorded takes its place."""
+    machine.deploy(ONE, "a")
+    (machine.folder / "releases/shop.json").unlink()
+    machine.before_call = lambda _: None if machine.serves() else pytest.fail("nothing serves")
+    done = machine.deploy(ONE, "a")
+    assert (done.violations, done.serving and done.serving.number) == ((), 2)
+    machine.is_whole()
 
 
 def test_a_rollback_is_recorded(machine: Machine) -> None:
