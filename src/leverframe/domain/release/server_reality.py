@@ -19,15 +19,19 @@ def difference(store: ReleaseStore, server: Server, release: Release) -> str:
 
     Its files count, too: a server that has them open predicts well until it is started again.
     """
-    model, number = release.manifest.model, release.number
     files = store.bundle(release.bundle)
     if files is None:
-        return f"the files of release {number} are gone"
-    fault = unlike(files, release.bundle, model)
+        return f"the files of release {release.number} are gone"
+    fault = unlike(files, release.bundle, release.manifest.model)
     if fault:
-        return f"the files of release {number} are damaged: {fault}"
-    if number not in store.numbers(model):
-        return f"release {number} is gone from the server's folder"
+        return f"the files of release {release.number} are damaged: {fault}"
+    if release.number not in store.numbers(release.manifest.model):
+        return f"release {release.number} is gone from the server's folder"
+    return _answered_otherwise(server, release, files)
+
+
+def _answered_otherwise(server: Server, release: Release, files: Mapping[str, bytes]) -> str:
+    model, number = release.manifest.model, release.number
     if not server.ready(model, number):
         return f"release {number} is not ready"
     status, content = server.infer(model, _request(files))

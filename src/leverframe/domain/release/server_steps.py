@@ -261,7 +261,7 @@ class ServerExecutor:
         ours = release.bundle == self._desired.bundle
         if ours or release.number not in self._store.numbers(model):
             trusted = self._candidate.trusted if ours else ()
-            content = json.loads(files[names.SETTINGS])
+            content = json_of(files[names.SETTINGS])
             settings = released(content, manifest, release.number, uri, release.manifest.commit, trusted)
             self._store.put_release(model, release.number, settings)
         return ""
