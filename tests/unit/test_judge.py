@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, so
 from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
 from leverframe.domain.review.judge.plain_settings import beyond_values
 from leverframe.domain.review.judge.tree_change import FILE, NONE, TreeChange
-from leverframe.domain.review.same_outputs import SameModel, State
+from leverframe.domain.review.same_outputs import SameModel, State, drawn_alike
 
 PATHS = ProjectPaths(
     settings=("params.yaml", "own.yaml"),
@@ -313,3 +314,85 @@ def test_training_that_is_random_is_held_to_the_declared_figures() -> None:
     assert reasons(compared(claimed, MADE, replace(terms, declared={}))) == ["not-deterministic"]
     table = State({**claimed.lock, "build": other("build", outputs={"table.parquet": Recorded("f")}).lock["build"]}, {})
     assert "lock-mismatch" in reasons(compared(table, MADE, terms))
+
+
+SHADOWED = """
+train:
+  estimator: "subprocess:Popen"
+  params: {args: id, shell: true}
+"train.estimator": "pipelines.shop.model:estimator"
+"train.params.iterations": 5
+"""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        SHADOWED,
+        '"train.estimator": 5\n',
+        "? [a, b]\n: 1\n",
+        "5: 1\n",
+        "true: 1\n",
+        "own: {null: 2}\n",
+        '"": 1\n',
+        "a.b: 1\n",
+    ],
+)
+def test_a_key_that_may_be_taken_for_another_is_for_an_owner(more: str) -> None:
+    """A dot inside of a key is no step down: a stage reads the nested one."""
+    base = "train: {estimator: 'pipelines.shop.model:estimator', params: {iterations: 5}}\n"
+    after = more.lstrip() if "train:" in more else base + more
+    assert beyond_values("params.yaml", base.encode(), after.encode())
+
+
+@given(st.lists(st.sampled_from(["train", "estimator", "params", "a.b", "train.estimator"]), min_size=1, max_size=3))
+def test_no_other_key_hides_an_estimator(path: list[str]) -> None:
+    """Wherever a text stands that may be an import path, an owner looks, whatever else the file holds."""
+    base = {"train": {"estimator": "a.b:c", "params": {"iterations": 5}}}
+    changed: dict[str, Any] = {"train": {"estimator": "subprocess:Popen", "params": {"iterations": 5}}}
+    place: Any = changed
+    for key in path[:-1]:
+        place = place.setdefault(key, {}) if isinstance(place.setdefault(key, {}), dict) else changed
+    place.setdefault(path[-1], "a.b:c")
+    assert beyond_values("params.yaml", json.dumps(base).encode(), json.dumps(changed).encode())
+
+
+@pytest.mark.parametrize("section", ["monitor", "alerts", "retrain", "online", "serve", "deploy", "infra", "unknown"])
+def test_a_setting_of_what_runs_after_the_merge_is_for_owners(section: str) -> None:
+    """A number there may switch a watch off as well as a rule of the gate."""
+    base = f"report: {{slices: 8}}\n{section}: {{every_hours: 24}}\n".encode()
+    assert beyond_values("leverframe.yaml", base, base.replace(b"24", b"700"))
+
+
+def test_a_link_among_outputs_stays_with_owners() -> None:
+    """Also where a stage writes its folder."""
+    found = sorted_paths([TreeChange("reports/plots/x.csv", "000000", "120000", NONE, "b" * 40)], PATHS, {})
+    assert found.odd == {"reports/plots/x.csv"}
+    assert found.odd <= found.owed.keys()
+
+
+def test_a_lock_has_no_say_in_what_its_stages_read() -> None:
+    """A dependency that only the lock of the change names excuses nothing."""
+    read = {**MADE.lock["evaluate"].dependencies, "requirements.lock": Recorded("e" * 32)}
+    found = claims(other("evaluate", dependencies=read), "requirements.lock")
+    assert (found.excused, reasons(found)) == ((), ["lock-stale"])
+
+
+def test_a_model_that_predicts_the_same_excuses_nothing_that_nobody_can_read() -> None:
+    """Neither what lies before it, nor a bundle or a table behind it, nor a drawing of other figures."""
+    model = {"models/model.skops": Recorded("zipped anew")}
+    same = {**MADE.lock, "train": replace(MADE.lock["train"], outputs=model)}
+    same["evaluate"] = replace(same["evaluate"], dependencies=model)
+    assert claims(replace(MADE, lock=same), alike=True).violations == ()
+    before = {**same, "build": replace(same["build"], outputs={"table.parquet": Recorded("nowhere")})}
+    assert reasons(claims(replace(MADE, lock=before), alike=True)) == ["lock-mismatch"]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "made", "same"),
+    [("<text>0.893</text>", "<text>0.894</text>", True), ("<text>1.0</text>", "<text>0.893</text>", False),
+     ('<path d="M10.2 350.1"/>', '<path d="M10.2 351.3"/>', True), ("<a/>", "<b/>", False)],
+)  # fmt: skip
+def test_a_drawing_may_differ_where_no_reader_sees_it(claimed: str, made: str, same: bool) -> None:
+    """A figure in words, and another form, are told."""
+    assert drawn_alike(claimed, made) is same

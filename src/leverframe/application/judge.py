@@ -43,6 +43,7 @@ from leverframe.domain.review.unstable import doubted, unstable
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError, PipelineError, RepositoryError
 from leverframe.files import private_folder, write_json, write_text
+from leverframe.settings import PARAMS
 from leverframe.settings.levers import JudgeSettings
 
 _SMALL = 20_000_000  # bytes of all files that are read to tell what changed in them
@@ -167,9 +168,26 @@ def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> C
         if absent:
             return _card(change, replace(judged, found=(absent,)), "data are missing")
         odd = odd_folders(found.pointers, work.objects)
+        odd |= _other_code(workspace, work.workspace, change.paths.folder)
         if odd:
-            return _card(change, replace(judged, owed=_owed({**found.owed, **odd})), "its data may hold code")
+            return _card(change, replace(judged, owed=_owed({**found.owed, **odd})), "it may hold code")
         return _run(work, change, judged, (limits, tell))
+
+
+def _other_code(base: Workspace, here: Workspace, folder: str) -> dict[str, str]:
+    """Return the settings as an owner's where a stage would read another name of code, or of a place, than the base's.
+
+    The keys were looked at before; this reads the files as the stages do, so that no key can hide another.
+    """
+    try:
+        one, other = (
+            (place.params.data.case, place.params.data.dependencies, place.params.features.spark,
+             place.params.train.estimator, place.params.train.trusted_types)
+            for place in (base, here)
+        )  # fmt: skip
+    except LeverframeError:  # a pipeline of one's own has none of them; what does not fit is said when it is used
+        return {}
+    return {} if one == other else {f"{folder}{PARAMS}": "it names other code than the base"}
 
 
 def _owed(owed: Mapping[str, str]) -> OwnerReview | None:
@@ -233,6 +251,15 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
     return _of_levers(work, change, judged, (runs, claimed if "train" in claims.excused else None), tell)
 
 
+def _unscored(change: Change, judged: Judged, why: str) -> Gated:
+    """Return that the committed model was not scored: where no owner has to approve the change, that refuses it."""
+    words = f"the model of the change was not scored: {why}"
+    if judged.owed is not None:
+        return Gated(change.tip, change.head, because=words)
+    violation = Violation(Reason.NOT_JUDGED, words, "run `dvc push`, then start the run again")
+    return Gated(change.tip, change.head, (violation,), because=words)
+
+
 def check_definitions(place: Workspace) -> None:
     """Raise what settings or declarations that do not fit raise: its kind names the reason."""
     _ = place.params, place.plan  # reading them is the question
@@ -266,7 +293,9 @@ def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) 
         written = file.read_bytes() if file.is_file() else None
         if written != trees.blob(change.merged.tree, derived.path):
             owed[derived.path] = "it is not what the declarations derive"
-    owed = {path: why for path, why in owed.items() if not within(path.removeprefix(prefix), outputs)}
+    written_by_stages = (path for path in owed if within(path.removeprefix(prefix), outputs))
+    for path in [path for path in written_by_stages if path not in change.found.odd]:
+        del owed[path]
     return replace(change, found=replace(change.found, owed=owed))
 
 
@@ -307,7 +336,7 @@ def _of_levers(
     try:
         with overlaid(place, claimed) as unscored:
             if unscored:
-                gated = Gated(change.tip, head, because=f"the model of the change was not scored: {unscored}")
+                gated = _unscored(change, judged, unscored)
             else:
                 gated = replace(gate(place, change.tip, None, tell), base=change.tip, head=head)
     except LeverframeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -114,7 +114,8 @@ def overlaid(place: Workspace, claimed: Claimed | None) -> Iterator[str]:
     texts = {path: claimed.state.texts[path] for path in _IN_GIT if path in claimed.state.texts}
     lock = (place.root / LOCK).read_text(encoding="utf-8")
     contents = {path: text.encode("utf-8", "surrogateescape") for path, text in texts.items()}
-    contents |= {_MODEL: model, LOCK: _with_model(lock, claimed).encode()}
+    contents |= {_MODEL: model}
+    contents |= {LOCK: _with_claimed(lock, contents, claimed).encode()}
     before = {path: file.read_bytes() for path in contents if (file := place.root / path).is_file()}
     try:
         _written(place, contents)
@@ -138,12 +139,15 @@ def _unfit(place: Workspace, claimed: Claimed | None) -> str:
     return f"the hold-out of the base lacks `{lacking[0]}`" if lacking else ""
 
 
-def _with_model(lock: str, claimed: Claimed) -> str:
-    """Return a lock that names the claimed model as the output of its stage."""
-    recorded = claimed.recorded
-    assert recorded is not None  # noqa: S101 - its content was found by it
-    pattern = rf"(- path: {re.escape(_MODEL)}\n\s+hash: md5\n\s+md5: )\S+(\n\s+size: )\d+"
-    return re.sub(pattern, rf"\g<1>{recorded.md5}\g<2>{recorded.size or 0}", lock)
+def _with_claimed(lock: str, paths: Iterable[str], claimed: Claimed) -> str:
+    """Return a lock that names what stands in the place of some outputs of the run: of the change, by its records."""
+    recorded = {path: known for entry in claimed.state.lock.values() for path, known in entry.outputs.items()}
+    for path in paths:
+        known = recorded.get(path)
+        if known is not None:
+            pattern = rf"(- path: {re.escape(path)}\n\s+hash: md5\n\s+md5: )\S+(\n\s+size: )\d+"
+            lock = re.sub(pattern, rf"\g<1>{known.md5}\g<2>{known.size or 0}", lock)
+    return lock
 
 
 def _written(place: Workspace, contents: dict[str, bytes]) -> None:

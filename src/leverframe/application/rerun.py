@@ -24,7 +24,7 @@ from leverframe.domain.model.bundle.bundle_manifest import ONNX, SKOPS
 from leverframe.domain.model.table import Table, model_inputs
 from leverframe.domain.model.train import ModelDescription
 from leverframe.domain.pipeline.status.resolved import Recorded
-from leverframe.domain.review.same_outputs import SameModel
+from leverframe.domain.review.same_outputs import SameModel, same_but_digests
 
 _TEXTS = (".json", ".jsonl", ".md", ".yaml")  # of a bundle, which are compared as such
 Predict = Callable[[bytes], NDArray[np.float64]]
@@ -41,7 +41,7 @@ class Rerun(PipelineRun):
 
     def same_model(self, path: str, claimed: Recorded, tolerance: float) -> SameModel | None:
         """Compare the predictions of a model with those of a record on the hold-out; None where one cannot be asked."""
-        listed = _Listed.of(self.root, path, claimed)
+        listed = _Listed.of(self.root, path, claimed, tolerance)
         pair = listed.model() if listed else self._file(path, claimed)
         if pair is None:
             return None
@@ -74,18 +74,18 @@ def compared(
 class _Listed:
     """A folder as its record lists it, beside what is there now."""
 
-    def __init__(self, root: Path, path: str, before: dict[str, str]) -> None:
-        self._tree, self._folder, self._before = tree_around(root), root / path, before
+    def __init__(self, root: Path, path: str, before: dict[str, str], tolerance: float) -> None:
+        self._tree, self._folder, self._before, self._tolerance = tree_around(root), root / path, before, tolerance
 
     @classmethod
-    def of(cls, root: Path, path: str, claimed: Recorded) -> _Listed | None:
+    def of(cls, root: Path, path: str, claimed: Recorded, tolerance: float) -> _Listed | None:
         """Return it; None for a file, and for a listing that is not in the cache or is none."""
         listing = tree_around(root).content(claimed) if claimed.md5.endswith(".dir") else None
         try:
             before = {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(listing or b"[]")}
         except (ValueError, KeyError, TypeError):
             return None
-        return cls(root, path, before) if before and (root / path).is_dir() else None
+        return cls(root, path, before, tolerance) if before and (root / path).is_dir() else None
 
     def model(self) -> tuple[str, bytes, bytes] | None:
         """Return the name of the model that predicts, as claimed and as it is now; None where it is the same."""
@@ -96,13 +96,17 @@ class _Listed:
         return (name, content, now) if content is not None and now is not None and content != now else None
 
     def others(self) -> bool:
-        """Tell whether a file differs that is neither model nor text: the model is compared, and texts are."""
+        """Tell whether a file beside the model differs; a text may in last digits, and in digests that it names."""
         now = {file.relative_to(self._folder).as_posix(): file for file in self._folder.rglob("*") if file.is_file()}
-        names = [name for name in {*now, *self._before} if name not in (ONNX, SKOPS) and not name.endswith(_TEXTS)]
-        return any(
-            name not in now or self._tree.content(Recorded(self._before.get(name, ""))) != now[name].read_bytes()
-            for name in names
-        )
+        names = [name for name in {*now, *self._before} if name not in (ONNX, SKOPS)]
+        return any(name not in now or self._differs(name, now[name].read_bytes()) for name in names)
+
+    def _differs(self, name: str, now: bytes) -> bool:
+        content = self._tree.content(Recorded(self._before.get(name, "")))
+        if content is None or content == now or not name.endswith(_TEXTS):
+            return content != now
+        one, other = (data.decode(errors="replace") for data in (content, now))
+        return not same_but_digests(one, other, self._tolerance)
 
 
 class _Asked:

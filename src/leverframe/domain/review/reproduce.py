@@ -326,8 +326,9 @@ def _notes(found: Sequence[Difference], before: State, ran: Set[str], known: boo
         "contents": "the contents differ from those claimed, as the inputs do",
         "unclaimed": f"`{LOCK}` claims no such output",
     }
+    unread = ("digests", "drawn")  # of which this says no more than of bytes
     for how, said in words.items():
-        if those := [each for each in found if each.how == how]:
+        if those := [each for each in found if ("bytes" if each.how in unread else each.how) == how]:
             yield f"{said}: {_named(those)}"
     if not known and (found or order.full):
         yield "the metrics were not compared: their stage did not run, or its inputs changed"

@@ -12,7 +12,7 @@ from leverframe.domain import layout
 from leverframe.domain.pipeline.status.graph import edges, ordered
 from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage
 
-How = Literal["digits", "predictions", "contents", "bytes", "unclaimed"]
+How = Literal["digits", "predictions", "contents", "digests", "drawn", "bytes", "unclaimed"]
 TABLE = ".parquet"
 MODELS = (layout.MODEL.as_posix(), layout.BUNDLE.as_posix())
 SAME: tuple[How, ...] = ("digits", "predictions")  # whoever reads such an output reads what is claimed
@@ -66,7 +66,8 @@ class Difference:
     """An output, or a text file in one, of other bytes than claimed.
 
     ``how`` tells whether only last digits of a text or table differ, or the bytes of a model that predicts the same;
-    its contents, bytes that nobody can read, or whether the lock does not claim the output at all. ``words`` say more.
+    its contents; ``digests`` alone that a text names; what is ``drawn`` of rows, which one digit changes wholly; bytes
+    that nobody can read, or whether the lock does not claim the output at all. ``words`` say more.
     ``same_inputs`` tells whether the stage read what the lock claims, up to last digits.
     """
 
@@ -150,15 +151,31 @@ def _how(file: str, one: str | None, other: str | None, tolerance: float) -> How
         return "contents"
     if alike(one, other, tolerance):
         return "digits"
+    if same_but_digests(one, other, tolerance):
+        return "digests"
+    return "drawn" if file.startswith(_OPAQUE) else "contents"
+
+
+def same_but_digests(one: str, other: str, tolerance: float) -> bool:
+    """Tell whether two texts are the same but for last digits and the digests that they name."""
     ours, theirs = (_DIGEST.sub("digest", each) for each in (one, other))
-    return "bytes" if file.startswith(_OPAQUE) or alike(ours, theirs, tolerance) else "contents"
+    return alike(ours, theirs, tolerance)
 
 
 def alike(one: str, other: str, tolerance: float) -> bool:
     """Tell whether two texts are the same but for numbers within a relative tolerance."""
+    return _near(one, other, tolerance, tolerance)
+
+
+def drawn_alike(one: str, other: str) -> bool:
+    """Tell whether two drawings are the same but for numbers that no reader would tell apart."""
+    return _near(one, other, 0.01, 0.02)
+
+
+def _near(one: str, other: str, relative: float, absolute: float) -> bool:
     ours, theirs = (_NUMBER.split(each) for each in (one, other))
     return len(ours) == len(theirs) and all(
-        a == b or (place % 2 == 1 and math.isclose(float(a), float(b), rel_tol=tolerance, abs_tol=tolerance))
+        a == b or (place % 2 == 1 and math.isclose(float(a), float(b), rel_tol=relative, abs_tol=absolute))
         for place, (a, b) in enumerate(zip(ours, theirs, strict=True))
     )
 

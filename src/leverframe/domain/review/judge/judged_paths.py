@@ -43,6 +43,7 @@ class Sorted:
     """The paths of a change by what the judge does with them, from the project; ``owed`` says of each why.
 
     ``pointers`` are the data of the inputs that are pointers; ``derived`` is held to what the base's code derives.
+    ``odd`` are those of the owed that stay so whatever stages write them: links, submodules, names, folders.
     """
 
     inputs: tuple[TreeChange, ...] = ()
@@ -51,6 +52,7 @@ class Sorted:
     idle: tuple[TreeChange, ...] = ()
     owed: Mapping[str, str] = field(default_factory=dict)
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
+    odd: frozenset[str] = frozenset()
 
 
 def sorted_paths(changes: Iterable[TreeChange], paths: ProjectPaths, contents: Mapping[str, bytes]) -> Sorted:
@@ -58,18 +60,23 @@ def sorted_paths(changes: Iterable[TreeChange], paths: ProjectPaths, contents: M
     found: dict[str, list[TreeChange]] = {"inputs": [], "claims": [], "derived": [], "idle": []}
     owed: dict[str, str] = {}
     pointers: dict[str, Pointer] = {}
-    every = list(changes)
+    every, odd = list(changes), set[str]()
     folders = {parent.as_posix() for change in every for parent in PurePosixPath(change.path).parents}
     for change in every:
         kind, why = _kind(change, paths, contents, pointers)
         if change.path in folders:  # a file gives its place to a folder
             kind, why = "owed", "a folder stands in its place"
+            odd.add(change.path)
+        elif _odd(change):
+            odd.add(change.path)
         if kind == "owed":
             owed[change.path] = why
             pointers.pop(change.path, None)
         else:
             found[kind].append(change)
-    return Sorted(**{kind: tuple(group) for kind, group in found.items()}, owed=owed, pointers=pointers)
+    return Sorted(
+        **{kind: tuple(group) for kind, group in found.items()}, owed=owed, pointers=pointers, odd=frozenset(odd)
+    )
 
 
 def _kind(

@@ -10,13 +10,22 @@ from typing import Any
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.resolved import Locked
 from leverframe.domain.review.check import LOCK
-from leverframe.domain.review.same_outputs import SAME, Contents, Difference, State, differences, in_order, outputs
+from leverframe.domain.review.same_outputs import (
+    SAME,
+    Contents,
+    Difference,
+    State,
+    differences,
+    drawn_alike,
+    in_order,
+    outputs,
+)
 from leverframe.domain.review.unstable import figures, judged_unstable
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.yaml_files import leaves
 
 _NAMED = 6  # outputs or stages that are named, the rest is counted
-_METRICS, _MODEL = layout.METRICS.as_posix(), layout.MODEL.as_posix()
+_METRICS, _MODEL, _SKETCHES = layout.METRICS.as_posix(), layout.MODEL.as_posix(), layout.SKETCHES.as_posix()
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,7 @@ def compared(claimed: State, made: State, terms: Terms) -> Claims:
     stale = [name for name in judged if _other_inputs(claimed.lock.get(name), made.lock[name], outputs(made.lock))]
     extra = [name for name in claimed.lock if name not in made.lock and "dvc.yaml" not in terms.owed]
     found = differences(claimed, made, {*judged}, terms.tolerance, terms.contents)
-    model = any(each.how == "predictions" and each.path == _MODEL for each in found)
-    same = model and all(each.how != "contents" for each in found)  # what comes of such a model has other bytes, too
-    harmless = [each for each in found if each.how in SAME or (each.how == "bytes" and same)]
+    harmless = _harmless(found, claimed, made)
     random = {*_behind(made.lock, terms.unstable)}
     wrong = [each for each in found if each not in harmless and each.stage not in stale and each.stage not in random]
     odd_ones, noted = _unstable(claimed, made, terms)
@@ -65,10 +72,34 @@ def compared(claimed: State, made: State, terms: Terms) -> Claims:
     return Claims(tuple(violations), tuple(notes), (*excused, *(name for name in made.lock if name in random)))
 
 
+def _harmless(found: Sequence[Difference], claimed: State, made: State) -> list[Difference]:
+    """Return the differences that change nothing for whoever reads the outputs; what nobody can read is none of them.
+
+    Behind a model of other bytes that predicts the same, texts name other digests, and drawings have other last digits.
+    """
+    harmless = [each for each in found if each.how in SAME]
+    if not any(each.how == "predictions" and each.path == _MODEL for each in harmless):
+        return harmless
+    writers = [name for name, entry in made.lock.items() if _MODEL in entry.outputs]
+    behind = {*_behind(made.lock, writers)}
+    followed = [each for each in found if each.stage in behind and _follows(each, claimed, made)]
+    return [each for each in found if each in harmless or each in followed]
+
+
+def _follows(difference: Difference, claimed: State, made: State) -> bool:
+    """Tell whether other bytes of a model explain a difference: of digests in a text, or of a drawing's last digits."""
+    if difference.how != "drawn":
+        return difference.how == "digests"
+    texts = (side.texts.get(difference.path, "") for side in (claimed, made))
+    return difference.path.startswith(_SKETCHES) or drawn_alike(*texts)
+
+
 def _unstable(claimed: State, made: State, terms: Terms) -> tuple[list[Violation], list[str]]:
     """Return what is wrong, and what to say, where training is not deterministic: figures alone decide then."""
     if not terms.unstable:
         return [], []
+    if not terms.declared:  # figures that agree prove no model: whoever makes training random could commit any
+        return judged_unstable(terms.unstable, ["the model cannot be computed again"], [])
     texts = claimed.texts.get(_METRICS, ""), made.texts.get(_METRICS, "")
     ours, theirs = map(_figures, texts)
     differing = [
@@ -92,9 +123,10 @@ def _excused(claimed: Mapping[str, Locked], made: Mapping[str, Locked], owed: Co
     written: set[str] = set()
     for name in in_order(made, made.keys()):
         entry, other = made[name], claimed.get(name)
-        read = {*entry.dependencies, *(other.dependencies if other else ())}
+        defined = "dvc.yaml" in owed  # else the lock of the change has no say in what its stages read
+        read = {*entry.dependencies, *(other.dependencies if other and defined else ())}
         reads = {*read, *entry.parameters}
-        redefined = "dvc.yaml" in owed and (other is None or _shape(other) != _shape(entry))
+        redefined = defined and (other is None or _shape(other) != _shape(entry))
         if redefined or _meets(reads, owed) or read & written:
             excused.add(name)
             written |= {*entry.outputs}
@@ -156,7 +188,8 @@ def _mismatched(wrong: Sequence[Difference]) -> Iterator[Violation]:
         yield Violation(
             Reason.LOCK_MISMATCH,
             f"the judge's run of the same inputs wrote others than this change commits: {_named(those)}",
-            f"run `dvc repro -f -s {' '.join(stages)}`; commit what it writes, and `{LOCK}`",
+            f"run `dvc repro -f -s {' '.join(stages)}`; commit what it writes, and `{LOCK}`"
+            + ("; `dvc push` lets the judge compare contents" if any(each.how == "bytes" for each in those) else ""),
         )
 
 

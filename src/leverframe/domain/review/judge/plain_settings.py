@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS, PARAMS
-from leverframe.yaml_files import leaves, parse
+from leverframe.yaml_files import parse
 
 _SIZE = 200_000  # bytes of a file of settings that is read
 # Anchors, aliases, tags, directives and further documents: another reader of YAML may make other values of them.
@@ -22,7 +22,8 @@ _COLUMN = re.compile(r"[A-Za-z0-9_*?\[\]-]{1,80}")
 _ZONE = re.compile(r"[A-Za-z]+(?:[/_+-][A-Za-z0-9]+){0,4}")
 _RUNS_CODE = ("data.case", "data.dependencies", "train.estimator", "train.trusted_types", "features.spark")
 _OF_STAGES = ("data", "features", "train", "evaluate", "bundle")
-_OWNED = ("gate", "judge", "reproduce", "infra", "deploy", "pipeline")  # rules, roles, and what reaches elsewhere
+_HARMLESS = ("report",)  # of leverframe.yaml: all other sections are rules, roles, or reach elsewhere
+_NAME = re.compile(r"[A-Za-z0-9_@=+-]{1,80}")  # of a key: with a dot it could be taken for two
 _COLUMNS = ("features.select", "features.label", "evaluate.slices")
 
 
@@ -67,19 +68,32 @@ def beyond_values(name: str, before: bytes | None, after: bytes | None) -> str:
         sides = [parse(side.decode(), name=name, what="settings") for side in (before, after)]
     except (LeverframeError, UnicodeDecodeError) as error:
         return error.what if isinstance(error, LeverframeError) else "the base has bytes that are not UTF-8"
-    ours, theirs = (_known(side) for side in sides)
+    ours, theirs = (dict(_values(side)) for side in sides)
     plain = _PLAIN.get(name, _number)
-    for key in sorted(ours.keys() | theirs.keys(), key=str):
-        if ours.get(key) == theirs.get(key) and type(ours.get(key)) is type(theirs.get(key)):
+    for path in sorted(ours.keys() | theirs.keys(), key=str):
+        if path in ours and path in theirs and _same(ours[path], theirs[path]):
             continue
-        if not all(plain(key, side[key]) for side in (ours, theirs) if key in side):
+        unclear = [key for key in path if not (isinstance(key, str) and _NAME.fullmatch(key))]
+        if unclear:
+            return f"the key `{unclear[0]!r:.60}` may be taken for another"
+        key = ".".join(map(str, path))
+        if not all(plain(key, side[path]) for side in (ours, theirs) if path in side):
             return f"`{key}` is more than a plain value"
     return ""
 
 
-def _known(side: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values by key; an empty mapping is a value as well."""
-    return {str(key): value for key, value in leaves(side)}
+def _values(side: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield each value with the keys that lead to it, each of its type; an empty mapping is a value as well."""
+    if isinstance(side, Mapping) and side:
+        for key, value in side.items():
+            yield from _values(value, (*path, key))
+    else:
+        yield path, side
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same, of the same type; a list as well."""
+    return type(one) is type(other) and repr(one) == repr(other)
 
 
 def _of_params(key: str, value: Any) -> bool:
@@ -98,7 +112,7 @@ def _of_params(key: str, value: Any) -> bool:
 
 def _of_levers(key: str, value: Any) -> bool:
     """Tell whether a value of ``leverframe.yaml`` is plain; rules and environments are for owners."""
-    return key.partition(".")[0] not in _OWNED and _number(key, value)
+    return key.partition(".")[0] in _HARMLESS and _number(key, value)
 
 
 def _number(_: str, value: Any) -> bool:
