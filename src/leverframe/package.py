@@ -23,7 +23,7 @@ _MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "
              "scikit-learn": "sklearn", "markdown-it-py": "markdown_it"}  # fmt: skip
 
 # Modules that we import of packages that those of an extra bring, by extra.
-_BROUGHT = {"": ("threadpoolctl",), "github": ("requests",), "spark": ("py4j",),
+_BROUGHT = {"": ("threadpoolctl",), "github": ("requests", "urllib3"), "spark": ("py4j",),
             "serving": ("fastapi", "grpc", "h11", "prometheus_client", "starlette", "uvicorn")}  # fmt: skip
 
 

@@ -192,7 +192,7 @@ CASES = [
     Case("syntax error in sources.py", text("pipelines/shop/sources.py", "import os", "import (os"), "ingest", 11,
          ("the module `pipelines.shop.sources` cannot be imported", "SyntaxError")),
     Case("an exit in sources.py", text("pipelines/shop/sources.py", "import os", "raise SystemExit(0)"), "ingest", 11,
-         ("the module `pipelines.shop.sources` cannot be imported", "SystemExit")),
+         ("the module `pipelines.shop.sources` cannot be imported", "line 5, ends the process by `sys.exit(0)`")),
     Case("a list for a description", whole("reports/learning-set.json", "[1, 2]"), "train", 13,
          ("learning-set.json is damaged", "it holds no object")),
     Case("syntax error in contracts.py", text("pipelines/shop/contracts.py", "import polars", "import (polars"),

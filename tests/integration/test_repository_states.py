@@ -26,6 +26,7 @@ ARGUMENTS = {
     "fetch": ("--remote", "nowhere", "--md5", "0", "--bundle", "0", "--model", "shop", "--to", "fetched"),
     "infra": ("unlock", "1", "--reason", "its owner died"),
     "ingest": ("--partition", "2024-01"),
+    "judge": ("HEAD",),
     "merge": ("params.yaml", "params.yaml", "params.yaml", "params.yaml"),
     "validate": ("--partition", "2024-01"),
 }

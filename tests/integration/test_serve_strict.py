@@ -363,3 +363,10 @@ def test_nothing_over_grpc_is_an_error_of_the_server(server: Strict) -> None:
             assert call.code() in fine, call.details()
 
         hold()
+
+
+def test_grpc_says_unavailable_while_a_model_is_loaded() -> None:
+    """A client may ask again; what is not to be loaded is not found. Neither is ready."""
+    command = [sys.executable, "-m", "tests.integration.grpc_loading"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == ["UNAVAILABLE", False, "NOT_FOUND", False]

@@ -23,6 +23,11 @@ FENCE = re.compile(r"(?:^`([\w./-]+)`:[^\n]*\n\n)?^```(yaml|python|bash|console)
 ELSEWHERE = {  # by page, language and first line: the test that runs it, or why none does
     ("monitor-alerts.md", "python", "import hashlib"): "tests/integration/test_webhook.py",
     ("scaling.md", "yaml", "scrape_configs:"): "tests/unit/test_guides.py",
+    (
+        "gate-guarantees.md",
+        "bash",
+        "sed -i 's|uses: \\$/|uses: ./|' .github/workflows/*.yml",
+    ): "tests/workflows/test_definitions.py",
 }
 UNRUN_PAGES = {"installation.md": "a package index: CI installs the wheel that it builds in an empty environment"}
 UNRUN = {  # what reaches a network, with what it reaches

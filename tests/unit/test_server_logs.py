@@ -161,8 +161,13 @@ def asked(address: tuple[str, int]) -> bytes:
         return b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"\r\n\r\n")[2].strip(b"0123456789\r\n")
 
 
-def test_that_no_connection_can_be_accepted_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_that_no_connection_can_be_accepted_is_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asyncio says it for each that waits, thousands of times a second; other errors are said as ever."""
+    asyncios = logging.getLogger("asyncio")  # which a server that was configured before may have silenced
+    for name, value in (("disabled", False), ("propagate", True)):
+        monkeypatch.setattr(asyncios, name, value)
 
     async def fail() -> None:
         loop = asyncio.get_running_loop()

@@ -6,8 +6,9 @@ import os
 import re
 
 from leverframe.application.workspace import Workspace
+from leverframe.domain.codeowners import PLACES
 from leverframe.domain.pipeline.init import OnForge, Step, WriteFile, workflow_file
-from leverframe.domain.pipeline.owner_lines import PLACES, RULE, completed_with, owner, patterns
+from leverframe.domain.pipeline.owner_lines import completed_with, owner, patterns, rule
 from leverframe.domain.review.report.publish import check_name
 
 _FORMER = re.compile(r"^ +card: card/report\.json$", re.MULTILINE)
@@ -42,6 +43,6 @@ def owner_steps(workspace: Workspace, given: str | None, *, first: bool) -> list
         lines = ", ".join(f"`{pattern}`" for pattern in found)
         steps.append(OnForge(f"{place} names no owner", _WHY, f"`leverframe init --owner @LOGIN` adds {lines}"))
     if first:
-        rule = RULE.format(check=project.titled(check_name("model")))
-        steps.append(OnForge("the branch has no rule", "without one everybody merges past the gate", rule))
+        required = rule(project.titled(check_name("model")))
+        steps.append(OnForge("the branch has no rule", "without one everybody merges past the gate", required))
     return steps

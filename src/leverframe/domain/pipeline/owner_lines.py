@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from leverframe.domain.project import Project
-from leverframe.errors import SettingsError
+from leverframe.errors import SettingsError, guide_page
 
-PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # GitHub reads the first that is there
-RULE = "require the check `{check}` and a review from code owners: docs/guides/gate-guarantees.md says why"
 _BEGIN = "# Leverframe: what the judge cannot verify{title}. The last line that fits a path decides."
 _OWNER = re.compile(r"@[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9][\w.-]*)?|[\w.+-]+@[\w-]+(\.[\w-]+)+")
 _PLACEHOLDERS = ("@login", "@owner", "@you", "@your-login", "@user", "@username", "@org", "@org/team", "@owner/team")
 _FILES = ("dvc.yaml", "leverframe.yaml", "requirements.lock", ".dvc/config", ".dvcignore")
 _WHOLE = (".gitattributes", ".gitmodules")
+
+
+def rule(check: str) -> str:
+    """Return the rule that a branch needs, in words: only a person can set it."""
+    page = guide_page("gate-guarantees.md#what-you-must-set")
+    return f"require the check `{check}` and a review from code owners: {page} says why"
 
 
 def owner(given: str) -> str:
