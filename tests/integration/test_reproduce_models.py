@@ -103,14 +103,14 @@ def test_a_claimed_model_with_types_of_its_own_is_not_opened(kept: Kept, monkeyp
 
 
 def test_the_model_of_a_bundle_is_asked_in_the_runtime_of_onnx(kept: Kept) -> None:
-    """Whatever else differs is told: a snapshot nobody compares, texts are compared as such."""
+    """Whatever else differs is told, but for last digits of a text and the digests that it names."""
     poor = kept.in_onnx(kept.trained(max_iter=1))
     model = kept.trained()
     good = kept.in_onnx(model)
-    rest = {"model.skops": model, "snapshot.bin": b"rows", "golden.jsonl": b"{}"}
+    rest = {"model.skops": model, "snapshot.bin": b"rows", "golden.jsonl": b'{"p": 0.5, "of": "%s"}' % (b"a" * 32)}
     claimed = kept.bundled({"model.onnx": poor, **rest})
     assert kept.rerun.same_model(BUNDLE, claimed, 1e-4) is None  # the same model: something else differs
-    kept.bundled({"model.onnx": good, **rest, "golden.jsonl": b"{1}"})
+    kept.bundled({"model.onnx": good, **rest, "golden.jsonl": b'{"p": 0.500001, "of": "%s"}' % (b"b" * 32)})
     found = kept.rerun.same_model(BUNDLE, claimed, 1e-4)
     assert found is not None
     assert found.differing > 100
@@ -118,6 +118,8 @@ def test_the_model_of_a_bundle_is_asked_in_the_runtime_of_onnx(kept: Kept) -> No
     kept.bundled({"model.onnx": good, **rest, "snapshot.bin": b"other rows"})
     more = kept.rerun.same_model(BUNDLE, claimed, 1e-4)
     assert more == replace(found, others=True)
+    kept.bundled({"model.onnx": good, **rest, "golden.jsonl": b'{"p": 0.9, "of": "%s"}' % (b"a" * 32)})
+    assert kept.rerun.same_model(BUNDLE, claimed, 1e-4) == replace(found, others=True)
     renamed = good.replace(b"skl2onnx", b"skl3onnx")  # who made it is no part of what it predicts
     assert renamed != good
     alike = kept.rerun.same_model(BUNDLE, kept.bundled({"model.onnx": good, **rest}), 1e-4)
