@@ -140,7 +140,10 @@ def test_a_dry_run_lists_the_paths(court: Court) -> None:
     assert "Unverified: what the run of the pull request says of itself" in text
 
 
-@pytest.mark.parametrize("lock", ["stages: [", "schema: '2.0'\nstages: {build: {outs: 1}}\n"])
+@pytest.mark.parametrize(
+    "lock",
+    ["stages: [", "schema: '2.0'\nstages: {build: {outs: 1}}\n", "stages: " + "[" * 200_000, "stages: &a [*a]\n"],
+)
 def test_a_lock_that_is_none_is_a_violation(court: Court, lock: str) -> None:
     """The card says so; nothing breaks."""
     court.branch(f"lock-{len(lock)}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -155,6 +158,54 @@ def other_remote(court: Court) -> None:
     court.repository.write(".dvc/config", "['remote \"x\"']\n    url = /srv/x\n    verify = false\n")
 
 
+def hidden_estimator(court: Court) -> None:
+    """Let another key of the settings look like the estimator, beside one that runs a command."""
+    court.replace(
+        "params.yaml",
+        "  estimator: pipelines.shop.model:estimator\n  params: {iterations: 5}\n",
+        f'  estimator: subprocess:Popen\n  params: {{args: "touch {court.root}/ran", shell: true}}\n'
+        '"train.estimator": pipelines.shop.model:estimator\n"train.params.iterations": 5\n',
+    )
+
+
+def linked(court: Court) -> None:
+    """Put a link into the folder of an output."""
+    (court.root / "reports/plots/x.csv").symlink_to("/etc/passwd")
+
+
+def zipped_anew(court: Court) -> None:
+    """Commit the right model in other bytes, and behind and before it what nobody can read, or nobody made."""
+    more_iterations(court, 8)  # DVC's run cache keeps this for whoever runs the same settings here
+    court.repository.dvc("repro")
+    model = court.root / "models/model.skops"
+    content = io.BytesIO()
+    with zipfile.ZipFile(model) as before, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name))
+    model.unlink()
+    model.write_bytes(content.getvalue())
+    for file in (court.root / "models/bundle").iterdir():
+        file.unlink()
+        file.write_bytes(b"another bundle")
+    commit(court, "train", "evaluate", "bundle")
+    lock = court.repository.read("dvc.lock")
+    for path in ("data/training/train.parquet", "data/training/holdout.parquet"):
+        known = re.search(rf"- path: {re.escape(path)}\n\s+hash: md5\n\s+md5: (\w+)", lock)
+        assert known
+        lock = lock.replace(known[1], hashlib.md5(path.encode(), usedforsecurity=False).hexdigest())
+    court.repository.write("dvc.lock", lock)
+
+
+def named_in_the_lock(court: Court) -> None:
+    """Let the lock say that metrics depend on a file that an owner has to approve."""
+    court.repository.write("requirements.lock", "# a comment\n")
+    metrics_and_lock(court)
+    lock = court.repository.read("dvc.lock")
+    place = lock.index("    deps:\n", lock.index("  evaluate:\n")) + len("    deps:\n")
+    more = f"    - path: requirements.lock\n      hash: md5\n      md5: {'a' * 32}\n      size: 12\n"
+    court.repository.write("dvc.lock", lock[:place] + more + lock[place:])
+
+
 LIES: dict[str, tuple[Lie, str]] = {
     "metrics": (better, "metrics-forged"),
     "metrics-and-lock": (metrics_and_lock, "metrics-forged"),
@@ -169,6 +220,10 @@ LIES: dict[str, tuple[Lie, str]] = {
     "without-a-run": (without_a_run, "lock-mismatch"),
     "other-units": (other_units, "contract-broken"),
     "other-remote": (other_remote, "needs-owner"),
+    "hidden-estimator": (hidden_estimator, "needs-owner"),
+    "linked": (linked, "needs-owner"),
+    "zipped-anew": (zipped_anew, "lock-mismatch"),
+    "named-in-the-lock": (named_in_the_lock, "lock-stale"),
 }
 
 
@@ -181,6 +236,7 @@ def test_a_lie_is_found(court: Court, name: str) -> None:
     found = court.judge(name)
     assert found["verdict"] == "failed"
     assert reason in found["reasons"], shown(found)
+    assert not (court.root / "ran").exists()
 
 
 def test_reports_written_by_hand_are_named(court: Court) -> None:
@@ -206,8 +262,7 @@ def test_code_is_not_run_and_its_model_is_scored(court: Court) -> None:
     """The claimed model, taken by its digest, stands against the champion; an owner has to approve the code."""
     court.branch("code")
     model = "pipelines/shop/model.py"
-    court.repository.write(model, court.repository.read(model) + "\n\nOTHER = 1\n")
-    more_iterations(court, 9)
+    court.replace(model, "max_iter=iterations", "max_iter=iterations + 4")
     court.repository.dvc("repro")
     found = court.judge("code")
     assert found["reasons"] == ["needs-owner"], shown(found)

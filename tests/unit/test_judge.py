@@ -396,3 +396,22 @@ def test_a_model_that_predicts_the_same_excuses_nothing_that_nobody_can_read() -
 def test_a_drawing_may_differ_where_no_reader_sees_it(claimed: str, made: str, same: bool) -> None:
     """A figure in words, and another form, are told."""
     assert drawn_alike(claimed, made) is same
+
+
+def test_metrics_without_end_are_no_figures() -> None:
+    """A text that no reader comes to the end of is another one than the run wrote, and no error of ours."""
+    deep = '{"auc":' * 100_000
+    assert reasons(claims(replace(MADE, texts={"reports/metrics.json": deep}))) == ["metrics-forged"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("requirements.lock", "owed"), ("Makefile", "owed"), (".ci/run", "owed"), (".gitlab-ci.yml", "owed"),
+        ("sitecustomize.py", "owed"), ("README.md", "idle"), ("other/train.py", "idle"), ("docs/page.md", "idle"),
+    ],
+)  # fmt: skip
+def test_what_rules_all_projects_is_for_an_owner(path: str, kind: str) -> None:
+    """Of a project in a folder: a file at the top and a folder of a tool may install or run it, another project not."""
+    found = sorted_paths([TreeChange(path, FILE, FILE, "old", "new")], replace(PATHS, folder="ml/"), {})
+    assert (kind == "owed") == (path in found.owed)

@@ -47,6 +47,7 @@ from leverframe.settings import PARAMS
 from leverframe.settings.levers import JudgeSettings
 
 _SMALL = 20_000_000  # bytes of all files that are read to tell what changed in them
+_AT_ONCE = 500  # pointers that one command gets, which takes so many bytes
 _TOLERANCE = 1e-4  # relative, of every number that is compared
 _CLAIM = 25_000_000  # bytes of the card of another run
 _MOST = 3_000  # paths for owners: every one is on the card, as who may approve is looked up for each
@@ -214,7 +215,9 @@ def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
     pointers = change.found.pointers.values()
     absent = missing(pointers, work.objects)
     if absent:
-        work.pipeline.data("pull", "--allow-missing", *(f"./{path}.dvc" for path in absent))
+        for first in range(0, len(absent), _AT_ONCE):
+            names = (f"./{path}.dvc" for path in absent[first : first + _AT_ONCE])
+            work.pipeline.data("pull", "--allow-missing", *names)
         absent = missing(pointers, work.objects)
     if not absent:
         return None

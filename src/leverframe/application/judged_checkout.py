@@ -15,6 +15,7 @@ from leverframe.application.judged_objects import Objects
 from leverframe.application.rerun import Rerun
 from leverframe.application.status import status, tree_around
 from leverframe.application.workspace import Workspace
+from leverframe.bounded import bounded_yaml
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
@@ -30,7 +31,7 @@ from leverframe.settings.params import read_params
 _LOCK = 20_000_000  # bytes of a lock
 _SCORED = [path.as_posix() for path in (layout.MODEL, layout.HOLDOUT, layout.PREDICTIONS)]
 Tell = Callable[[str], None]
-_FILES = 500_000_000  # bytes of all outputs in git, which are compared
+_FILES = 50_000_000  # bytes of all outputs in git, which are compared: the rest counts as not there
 
 
 class JudgedCheckout:
@@ -102,7 +103,8 @@ def claimed_state(workspace: Workspace, tree: str, kept: list[str]) -> State:
     contents = trees.read(listed.values(), _FILES)
     texts = {path.removeprefix(prefix): _text(contents.get(blob, b"")) for path, blob in listed.items()}
     try:
-        known = entries(lock.decode(errors="replace") if len(lock) <= _LOCK else "no lock", f"{LOCK} of the change")
+        text = bounded_yaml(lock.decode(errors="replace")) if len(lock) <= _LOCK else "no lock"
+        known = entries(text, f"{LOCK} of the change")
     except (AttributeError, TypeError, KeyError, ValueError, RecursionError) as error:
         raise RepositoryError(
             f"{LOCK} of the change is not a lock as DVC writes it",

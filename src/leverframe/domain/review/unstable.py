@@ -79,7 +79,7 @@ def figures(claimed: str, computed: str, tolerance: Mapping[str, float]) -> list
 def _leaves(text: str) -> Iterator[tuple[str, Any]]:
     try:
         yield from leaves(json.loads(text or "{}"))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return
 
 

@@ -150,7 +150,15 @@ def _elsewhere(change: TreeChange, paths: ProjectPaths) -> tuple[str, str]:
     name = _from(change.path, paths.folder)
     if parts & _SPECIAL or within(name, paths.read):
         return "owed", "it is outside of the project, which depends on it"
+    if _of_all(change.path):
+        return "owed", "it may be of all projects: what installs or runs them"
     return "idle", ""
+
+
+def _of_all(path: str) -> bool:
+    """Tell whether a path may rule every project: a file at the top, such as a Makefile, or a folder of a tool."""
+    top, *below = PurePosixPath(path).parts
+    return top.startswith(".") or (not below and PurePosixPath(path).suffix not in _TEXTS)
 
 
 def _from(path: str, folder: str) -> str:

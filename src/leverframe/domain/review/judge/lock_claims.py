@@ -171,10 +171,9 @@ def _forged(wrong: Sequence[Difference], claimed: Mapping[str, str], made: Mappi
 
 def _figures(text: str) -> dict[str, str]:
     try:
-        content = json.loads(text)
-    except ValueError:
+        return {name: _short(value) for name, value in leaves(json.loads(text))}
+    except (ValueError, RecursionError):
         return {}
-    return {name: _short(value) for name, value in leaves(content)}
 
 
 def _short(value: object) -> str:
