@@ -143,6 +143,7 @@ def test_a_dry_run_lists_the_paths(court: Court) -> None:
 @pytest.mark.parametrize(
     "lock",
     ["stages: [", "schema: '2.0'\nstages: {build: {outs: 1}}\n", "stages: " + "[" * 200_000, "stages: &a [*a]\n"],
+    ids=["open", "wrong", "deep", "endless"],
 )
 def test_a_lock_that_is_none_is_a_violation(court: Court, lock: str) -> None:
     """The card says so; nothing breaks."""
