@@ -305,7 +305,7 @@ def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) 
 def _claims(
     work: JudgedCheckout, change: Change, outputs: list[str], ran: Sequence[str], tell: Tell
 ) -> tuple[Claimed, Claims]:
-    """Return what the change claims, and what came of it; what differs is run twice, as training may be random."""
+    """Return what the change claims, and how that compares; what differs is run twice, as training may be random."""
     owed = {path.removeprefix(change.paths.folder) for path in change.found.owed}
     state = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
     claimed, made = Claimed(state, work.objects), work.made(outputs)

@@ -30,7 +30,7 @@ _METRICS, _MODEL, _SKETCHES = layout.METRICS.as_posix(), layout.MODEL.as_posix()
 
 @dataclass(frozen=True)
 class Claims:
-    """What came of the comparison: violations, harmless differences, and stages whose outputs a run cannot prove."""
+    """The comparison: violations, harmless differences, and stages whose outputs a run cannot prove."""
 
     violations: tuple[Violation, ...] = ()
     notes: tuple[str, ...] = ()
