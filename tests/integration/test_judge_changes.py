@@ -106,6 +106,30 @@ def test_data_come_by_their_digest_alone(court: Court, tmp_path: Path) -> None:
     assert (found["ran"], found["found"], found["owed"]) == (["build", "profile", "evaluate"], [], None)
 
 
+def test_an_object_that_was_swapped_in_the_remote_is_missing(court: Court, tmp_path: Path) -> None:
+    """Its bytes are not those of its digest, so it gets neither into the cache nor into a run."""
+    court.branch("stored")
+    court.repository.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
+    court.repository.commit("stored")
+    court.repository.git("checkout", "--quiet", "-b", "swapped")
+    pl.DataFrame({"label": [0, 0, 1], "value": [7.0, 8.0, 9.0]}).write_parquet(court.root / "source.parquet")
+    court.repository.dvc("add", "source.parquet")
+    court.repository.dvc("repro", "--no-run-cache")
+    md5 = re.findall(r"md5: (\w+)", court.repository.read("source.parquet.dvc"))[0]
+    kept, stored = (
+        folder / "files/md5" / md5[:2] / md5[2:] for folder in (court.root / ".dvc/cache", tmp_path / "store")
+    )
+    content = kept.read_bytes()
+    kept.unlink()
+    stored.parent.mkdir(parents=True)
+    pl.DataFrame({"label": [1, 1, 0], "value": [7.0, 8.0, 9.0]}).write_parquet(stored)
+    assert court.judge("swapped", checked_out="stored")["reasons"] == ["data-missing"]
+    assert not kept.exists()
+    stored.unlink(missing_ok=True)  # DVC removes it from a folder
+    stored.write_bytes(content)
+    assert court.judged("swapped")["card"]["judged"]["found"] == []
+
+
 def test_a_run_beyond_its_time_is_ended(court: Court) -> None:
     """By the limit of the base, and the card says so."""
     court.branch("short")
