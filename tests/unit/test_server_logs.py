@@ -176,7 +176,7 @@ def test_that_no_connection_can_be_accepted_is_said_once(
             loop.call_exception_handler({"message": "out of", "exception": OSError(number, "too many open files")})
         loop.call_exception_handler({"message": "another error", "exception": OSError(errno.EIO, "input")})
 
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.ERROR), caplog.at_level(logging.ERROR, logger="asyncio"):
         asyncio.run(fail())
     assert len(caplog.records) == 2
     assert "raise `ulimit -n`" in caplog.text
