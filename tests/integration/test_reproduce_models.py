@@ -129,6 +129,12 @@ def test_the_model_of_a_bundle_is_asked_in_the_runtime_of_onnx(kept: Kept) -> No
     alike = kept.rerun.same_model(BUNDLE, claimed, 1e-4)
     assert alike is not None
     assert (alike.differing, alike.largest) == (0, 0.0)
+    claimed = kept.bundled({"model.onnx": renamed, **rest, "model.skops": b"a model of somebody"})
+    kept.bundled({"model.onnx": good, **rest})
+    assert kept.rerun.same_model(BUNDLE, claimed, 1e-4) == replace(alike, others=True)  # the one that was converted
+    claimed = kept.bundled({"model.onnx": renamed, **{name: rest[name] for name in rest if name != "model.skops"}})
+    kept.bundled({"model.onnx": good, **rest})
+    assert kept.rerun.same_model(BUNDLE, claimed, 1e-4) == replace(alike, others=True)
     for broken in (b"no model", renamed.replace(b"wind", b"dniw")):  # a model of other features takes no such row
         claimed = kept.bundled({"model.onnx": broken, **rest})
         kept.bundled({"model.onnx": good, **rest})

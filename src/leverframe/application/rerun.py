@@ -51,7 +51,20 @@ class Rerun(PipelineRun):
             ours, theirs = (asked.onnx(data) if name == ONNX else asked.skops(self.root, data) for data in models)
         except Exception:  # what a model does not take, ONNX and libraries say by exceptions without a common class
             return None
-        return compared(ours, theirs, tolerance, others=bool(listed and listed.others()))
+        others = listed is not None and (listed.others() or not self._same_source(listed, name, asked, tolerance))
+        return compared(ours, theirs, tolerance, others=others)
+
+    def _same_source(self, listed: _Listed, name: str, asked: _Asked, tolerance: float) -> bool:
+        """Tell whether the model that was converted to ONNX predicts the same; False where nobody can tell."""
+        pair = listed.source() if name == ONNX else None
+        if pair is None:
+            return name != ONNX or listed.same_source()
+        try:
+            ours, theirs = (asked.skops(self.root, data) for data in pair)
+            same = compared(ours, theirs, tolerance)
+        except Exception:  # as above
+            return False
+        return same is not None and not same.differing
 
     def _file(self, path: str, claimed: Recorded) -> tuple[str, bytes, bytes] | None:
         content, file = tree_around(self.root).content(claimed), self.root / path
@@ -94,6 +107,19 @@ class _Listed:
         file = self._folder / name
         now = file.read_bytes() if file.is_file() else None
         return (name, content, now) if content is not None and now is not None and content != now else None
+
+    def same_source(self) -> bool:
+        """Tell whether both sides have the same bytes of the converted model, or neither has any."""
+        file, known = self._folder / SKOPS, self._before.get(SKOPS)
+        content = self._tree.content(Recorded(known)) if known else None
+        return (content is None) == (known is None) and content == (file.read_bytes() if file.is_file() else None)
+
+    def source(self) -> tuple[bytes, bytes] | None:
+        """Return the converted model as claimed and as it is now; None where one is missing, or both are the same."""
+        file, known = self._folder / SKOPS, self._before.get(SKOPS)
+        content = self._tree.content(Recorded(known)) if known else None
+        now = file.read_bytes() if file.is_file() else None
+        return (content, now) if content is not None and now is not None and content != now else None
 
     def others(self) -> bool:
         """Tell whether a file beside the model differs; a text may in last digits, and in digests that it names."""
