@@ -156,9 +156,11 @@ def test_a_dry_run_lists_the_paths(court: Court) -> None:
         "  leaves aside README.md",
         "  asks an owner about tool.py: the judge runs no code of a change",
     ]
-    court.judged("readme")
+    court.branch("texts")
+    court.repository.write("README.md", "A pipeline of texts.\n")
+    court.judge("texts")
     claim = court.root / ".leverframe/judged.json"
-    court.judged("readme", "--claim", str(claim), "--out", str(court.root / ".leverframe/other.json"))
+    court.judged("texts", "--claim", str(claim), "--out", str(court.root / ".leverframe/other.json"))
     text = court.repository.read(".leverframe/other.md")
     assert "### Judge" in text
     assert "Unverified: what the run of the pull request says of itself" in text
@@ -179,8 +181,10 @@ def test_a_lock_that_is_none_is_a_violation(court: Court, lock: str) -> None:
 
 def test_another_checkout_is_refused(court: Court) -> None:
     """The code that judges has to be that of the base."""
-    court.repository.git("checkout", "--quiet", "--force", "short")
-    done = court.ended("readme", "--base", "main")
+    court.branch("elsewhere")
+    court.repository.write("README.md", "Elsewhere.\n")
+    court.repository.commit("elsewhere")
+    done = court.ended("elsewhere", "--base", "main")
     assert done.returncode != 0
     assert "the judge runs the code that is here" in done.stderr
 
