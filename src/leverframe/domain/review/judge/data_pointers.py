@@ -77,7 +77,7 @@ def listed(content: bytes) -> dict[str, str] | str:
     try:
         entries = json.loads(content)
         files = {str(entry["relpath"]): str(entry["md5"]) for entry in entries}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "its listing is none of DVC"
     for path, md5 in files.items():
         parts = PurePosixPath(path).parts
