@@ -103,23 +103,27 @@ class _Listed:
     def model(self) -> tuple[str, bytes, bytes] | None:
         """Return the name of the model that predicts, as claimed and as it is now; None where it is the same."""
         name = ONNX if ONNX in self._before else SKOPS
-        content = self._tree.content(Recorded(self._before[name])) if name in self._before else None
-        file = self._folder / name
-        now = file.read_bytes() if file.is_file() else None
-        return (name, content, now) if content is not None and now is not None and content != now else None
+        pair = self._pair(name)
+        return (name, *pair) if pair else None
 
     def same_source(self) -> bool:
         """Tell whether both sides have the same bytes of the converted model, or neither has any."""
-        file, known = self._folder / SKOPS, self._before.get(SKOPS)
-        content = self._tree.content(Recorded(known)) if known else None
-        return (content is None) == (known is None) and content == (file.read_bytes() if file.is_file() else None)
+        content, now = self._sides(SKOPS)
+        return (content is None) == (SKOPS not in self._before) and content == now
 
     def source(self) -> tuple[bytes, bytes] | None:
         """Return the converted model as claimed and as it is now; None where one is missing, or both are the same."""
-        file, known = self._folder / SKOPS, self._before.get(SKOPS)
-        content = self._tree.content(Recorded(known)) if known else None
-        now = file.read_bytes() if file.is_file() else None
+        return self._pair(SKOPS)
+
+    def _pair(self, name: str) -> tuple[bytes, bytes] | None:
+        content, now = self._sides(name)
         return (content, now) if content is not None and now is not None and content != now else None
+
+    def _sides(self, name: str) -> tuple[bytes | None, bytes | None]:
+        """Return a file as it is claimed and as it is now, None where a side lacks it or nobody can read it."""
+        known, file = self._before.get(name), self._folder / name
+        content = self._tree.content(Recorded(known)) if known is not None else None
+        return content, file.read_bytes() if file.is_file() else None
 
     def others(self) -> bool:
         """Tell whether a file beside the model differs; a text may in last digits, and in digests that it names."""
