@@ -404,3 +404,24 @@ def test_data_somebody_added_are_committed() -> None:
 
 def test_every_reason_has_words() -> None:
     assert all(phrase(Finding(reason, "subject")) for reason in StaleReason)
+
+
+def test_metrics_and_plots_are_found_wherever_a_definition_names_them() -> None:
+    content = {
+        "vars": [{"where": "eval"}],
+        "stages": {
+            "train": {"cmd": "x", "outs": ["m"], "metrics": [{"${where}/train.json": {"cache": False}}]},
+            "each": {"foreach": ["a", "b"], "do": {"cmd": "x", "metrics": ["${item}.json"], "plots": ["${item}.csv"]}},
+        },
+        "metrics": ["${where}/all.json", "eval/train.json"],
+        "plots": [{"a.csv": {"x": "step"}}, "pictures"],
+    }
+    definition = Definition("sub/dvc.yaml", content, lambda _: None, FlagStyle())
+    kinds = {output.path: output.kind for stage in definition.stages() for output in stage.outputs}
+    assert kinds == {"sub/m": "output", "sub/eval/train.json": "metrics", "sub/a.json": "metrics",
+                     "sub/b.json": "metrics", "sub/a.csv": "plots", "sub/b.csv": "plots"}  # fmt: skip
+    assert [view.path for view in definition.views("metrics")] == ["sub/eval/all.json", "sub/eval/train.json"]
+    assert [(view.path, view.shown) for view in definition.views("plots")] == [
+        ("sub/a.csv", {"x": "step"}),
+        ("sub/pictures", {}),
+    ]

@@ -83,7 +83,8 @@ def features_of(table: Table, role: PredictionsRole, path: str) -> tuple[Feature
             why="no log could be compared with it; pandas writes its index so",
             next="write the file with `index=False`, or give the column a name",
         )
-    roles = {role.time, role.label or "", *(f"{role.score}{name}" for name in role.classes or ("",))}
+    roles = {role.time, role.label or "", role.block or "", *role.key}
+    roles |= {f"{role.score}{name}" for name in role.classes or ("",)}
     rest = [name for name in table.columns if name not in roles]
     chosen: list[str] = []
     for pattern in role.features:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
-from leverframe.domain.pipeline.status.resolved import Artefact, ParameterFile, Stage, located, unresolvable
+from leverframe.domain.pipeline.status.resolved import Artefact, Kind, ParameterFile, Stage, View, located, unresolvable
 from leverframe.domain.pipeline.status.template import FlagStyle, Scope, merged, nameable, text_of
 from leverframe.errors import DefinitionError, nearest
 
@@ -19,6 +20,7 @@ _FIELDS = (
 )
 _READ = ("cmd", "wdir", "deps", "params", "frozen", "always_changed", "outs", "metrics", "plots")
 _OUTPUTS = ("outs", "metrics", "plots")
+_KINDS: dict[str, Kind] = {"outs": "output", "metrics": "metrics", "plots": "plots"}
 
 Values = Callable[[str], dict[str, Any] | None]
 """Return the content of a parameter file by its path, or None when there is no such file."""
@@ -58,8 +60,27 @@ class Definition:
         declared = self.content.get("stages") or {}
         if not isinstance(declared, dict):
             raise _wrong(f"`stages` in {self.file}", "a mapping of names to stages", declared)
-        scope = self._scope(Scope({}, self.file, self.flags), self.content.get("vars"), self.folder, default=True)
+        scope = self._top
         return [self._stage(each) for name, body in declared.items() for each in self._declared(str(name), body, scope)]
+
+    def views(self, field: Literal["metrics", "plots"]) -> list[View]:
+        """Return what the file calls metrics or plots at its top level, beside what stages do.
+
+        Raises ``DefinitionError`` for what DVC would refuse.
+        """
+        where = f"`{field}` in {self.file}"
+        items = _listed(self._top.resolve(self.content.get(field), key=field), where)
+        found: list[View] = []
+        for item in items:
+            for entry, given in (item if isinstance(item, dict) else {item: {}}).items():
+                if not isinstance(given or {}, dict):
+                    raise _wrong(f"`{entry}` in {where}", "a mapping", given)
+                found.append(View(located(entry, self.folder, where), dict(given or {})))
+        return found
+
+    @cached_property
+    def _top(self) -> Scope:
+        return self._scope(Scope({}, self.file, self.flags), self.content.get("vars"), self.folder, default=True)
 
     def _scope(self, scope: Scope, variables: Any, folder: str, *, default: bool = False) -> Scope:
         if variables is not None and not isinstance(variables, list):
@@ -223,7 +244,8 @@ def _outputs(fields: Mapping[str, Any], folder: str, where: str) -> Iterator[Art
                     raise _wrong(f"`{entry}` in `{field}` of {where}", "a mapping of flags", given)
                 flags.setdefault(entry, {}).update(given)
         for entry, given in flags.items():
-            yield Artefact(located(entry, folder, where), entry, cached=given.get("cache", True) is not False)
+            kind = _KINDS[field]
+            yield Artefact(located(entry, folder, where), entry, given.get("cache", True) is not False, kind, given)
 
 
 def _wrong(what: str, expected: str, given: object) -> DefinitionError:

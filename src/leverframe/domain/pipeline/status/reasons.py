@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from leverframe.domain.pipeline.status.resolved import Recorded, Stage
+from leverframe.domain.pipeline.status.resolved import Recorded, Stage, View
 
 
 class StaleReason(Enum):
@@ -99,7 +99,7 @@ class PipelineStatus:
     """Every stage in an order in which DVC could run them; ``edges`` lead from a stage to its readers.
 
     ``notes`` say what was not checked; ``recorded`` is the record of each output in the lock, by path; ``stored`` what
-    git stores of files whose bytes here are others.
+    git stores of files whose bytes here are others; ``metrics`` and ``plots`` are what definitions call so.
     """
 
     stages: tuple[StageStatus, ...]
@@ -107,6 +107,8 @@ class PipelineStatus:
     notes: tuple[str, ...] = field(default=())
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
     stored: Mapping[str, bytes] = field(default_factory=dict)
+    metrics: tuple[View, ...] = ()
+    plots: tuple[View, ...] = ()
 
     @property
     def stale(self) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from leverframe.errors import DefinitionError
 
 Command = str | list[str] | None
+Kind = Literal["output", "metrics", "plots"]
 
 
 @dataclass(frozen=True)
@@ -16,13 +18,24 @@ class Artefact:
     """A file or directory that a stage reads or writes.
 
     ``path`` is relative to the root of the repository, ``entry`` is what the definition and
-    the lock call it (relative to the working directory of the stage). ``cached`` tells
-    whether DVC keeps a copy of it; dependencies are never cached by the stage that reads them.
+    the lock call it (relative to the working directory of the stage). ``cached``
+    tells whether DVC keeps a copy of it; dependencies are never cached by the stage that reads them.
+    ``kind`` is what the definition calls an output, and ``flags`` what it says of it.
     """
 
     path: str
     entry: str
     cached: bool = False
+    kind: Kind = "output"
+    flags: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class View:
+    """A file, or folder, of metrics or of a plot, with what the definition says of how it is shown."""
+
+    path: str
+    shown: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

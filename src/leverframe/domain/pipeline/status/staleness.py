@@ -15,7 +15,7 @@ from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.elsewhere import recorded_elsewhere
 from leverframe.domain.pipeline.status.lock import locked, locked_stages, source
 from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason
-from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
+from leverframe.domain.pipeline.status.resolved import Kind, Locked, Recorded, Stage, View
 from leverframe.domain.pipeline.status.template import FlagStyle
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError, nearest
 from leverframe.yaml_files import parse
@@ -75,6 +75,8 @@ class _Reading:
     notes: list[str] = field(default_factory=list)
     values: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     digests: dict[str, list[str]] = field(default_factory=dict)
+    metrics: list[View] = field(default_factory=list)
+    plots: list[View] = field(default_factory=list)
 
     def parameter_file(self, path: str) -> dict[str, Any] | None:
         """Return the content of a parameter file, read once."""
@@ -86,7 +88,10 @@ class _Reading:
     def definition(self, file: str) -> None:
         """Read a `dvc.yaml` and the lock beside it."""
         content = parse(self.tree.text(file) or "", name=file, what="a pipeline definition")
-        stages = Definition(file, content, self.parameter_file, self.tree.flag_style()).stages()
+        definition = Definition(file, content, self.parameter_file, self.tree.flag_style())
+        stages = definition.stages()
+        self.metrics += definition.views("metrics")
+        self.plots += definition.views("plots")
         lock = _lock_of(file)
         text = self.tree.text(lock)
         entries = locked_stages(parse(text, name=lock, what="a lock"), lock) if text else {}
@@ -159,7 +164,15 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
     tree.keep()
     explained = _explained(statuses, reading)
     recorded = {path: found for path, found in producers.items() if found is not None}
-    return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes), recorded, stored)
+    views = (_views(reading.stages, "metrics", reading.metrics), _views(reading.stages, "plots", reading.plots))
+    return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes), recorded, stored, *views)
+
+
+def _views(stages: Sequence[Stage], kind: Kind, top: Sequence[View]) -> tuple[View, ...]:
+    """Return what stages and definitions call so; a file that both name is shown as the definition says."""
+    named = {view.path for view in top}
+    of_stages = [View(output.path, output.flags) for stage in stages for output in stage.outputs if output.kind == kind]
+    return (*(view for view in of_stages if view.path not in named), *top)
 
 
 def _differing(statuses: Sequence[StageStatus]) -> list[str]:
