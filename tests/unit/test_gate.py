@@ -45,7 +45,7 @@ def side(skill: float, seed: int = 0, *, days: int = DAYS, spoilt: str = "") -> 
 
 def gate(**metrics: dict[str, float]) -> GateSettings:
     """Return rules by metric."""
-    return GateSettings(metrics={name: MetricRule(**rule) for name, rule in metrics.items()})
+    return GateSettings(metrics={name: MetricRule.model_validate(rule) for name, rule in metrics.items()})
 
 
 def reasons(violations: list[Violation]) -> list[Reason]:
@@ -269,7 +269,7 @@ def test_a_gate_that_the_base_lost_stays_in_force() -> None:
 def test_a_rule_that_could_never_fail_is_refused(rule: dict[str, float]) -> None:
     """Nor one that contradicts itself."""
     with pytest.raises(ValidationError):
-        MetricRule(**rule)
+        MetricRule.model_validate(rule)
 
 
 def evidence(**changed: Any) -> Evidence:

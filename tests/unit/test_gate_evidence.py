@@ -36,7 +36,7 @@ def pair(seed: int, *, days: int = 60, rows: int = 40, worse: float = 0.0, memor
 
 def rules(metric: str, **rule: float) -> GateSettings:
     """Return one rule for a metric."""
-    return GateSettings(metrics={metric: MetricRule(**rule)})
+    return GateSettings(metrics={metric: MetricRule.model_validate(rule)})
 
 
 def spread(seed: int, slices: int, rows: int, odds: float, worse: dict[int, float] | None = None) -> Pair:

@@ -14,6 +14,7 @@ from leverframe.application.as_locked import refuse_others
 from leverframe.application.champion import champion
 from leverframe.application.diff import diff
 from leverframe.application.gate_rules import rules_at, section
+from leverframe.application.own_gate import own_gate
 from leverframe.application.replay import WorkspaceReplay
 from leverframe.application.results import forget, kept
 from leverframe.application.untouched import untouched
@@ -43,6 +44,8 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     unaffected = untouched(workspace, since)
     if unaffected:
         return kept(root, "gate", Gated(fork, head, because=unaffected, notes=since.notes))
+    if not workspace.has_case:
+        return kept(root, "gate", own_gate(workspace, since, tell))
     refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)
     here = declared(workspace.params, workspace.plan)
     known = {name: section(git.show(since.tip, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}

@@ -25,8 +25,6 @@ from leverframe.domain.pipeline.init import CopyFile, SetConfig, StartDvc, Step,
 from leverframe.errors import PipelineError, RepositoryError
 from leverframe.files import replacing, write_text
 from leverframe.package import built_from, local_environment, template
-from leverframe.settings import PARAMS
-from leverframe.yaml_files import parse
 
 _ACTIONS = "leverframe/leverframe/actions"
 
@@ -49,7 +47,7 @@ def init(workspace: Workspace, actions: str | None, owner: str | None = None, *,
     actions = actions or actions_installed()
     root, git = workspace.root, workspace.git
     git.check()
-    case, environments = _has_case(root), workspace.levers.infra.environments
+    case, environments = workspace.has_case, workspace.levers.infra.environments
     data = case or not (environments or (root / DVC_YAML).exists())  # of Leverframe, now or soon
     program = f"{shlex.quote(sys.executable)} -m leverframe"
     whole = {**_definition(workspace, case), **_workflows(workspace, actions), **_terraform(workspace)}
@@ -81,12 +79,6 @@ def _take(workspace: Workspace, step: Step) -> None:
             run = PipelineRun.of(workspace, workspace.root, lambda _: None)
             if not run.data("init", "--quiet", *(["--subdir"] if subfolder else [])):
                 raise PipelineError("`dvc init` failed", why="no folder .dvc here", next="run it by hand: it says why")
-
-
-def _has_case(root: Path) -> bool:
-    """Tell whether a case is declared here, as opposed to nothing yet or a pipeline of one's own."""
-    text = _text(root / PARAMS)
-    return text is not None and bool(parse(text, name=str(PARAMS), what="the settings").get("data"))
 
 
 def _dvc(root: Path, top: Path, *, needed: bool) -> list[Step]:

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leverframe.adapters.duckdb.query import arrow_table, select_of
 from leverframe.adapters.pandera.fields import fields
-from leverframe.adapters.polars import PolarsFrames, PolarsTables
+from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.as_locked import note
 from leverframe.application.pipeline import PipelineRun
+from leverframe.application.role_files import read_rows
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, parsed
 from leverframe.domain import layout
-from leverframe.domain.data.readers import Query
 from leverframe.domain.features.reserved import PROBABILITY
 from leverframe.domain.features.training_set import AS_OF, LABEL, Label
 from leverframe.domain.model.bundle.schema import Field
@@ -141,7 +140,7 @@ def _beside(table: Table, predictions: Table) -> Table:
 
 def rows_of_role(root: Path, role: PredictionsRole) -> ReferenceTable:
     """Return the rows that a pipeline of one's own predicted in a folder."""
-    table: Table = PolarsFrames(root, arrow_table).read(Query(select_of(root / role.path)), None).collect()
+    table = read_rows(root, role.path)
     classes = tuple(role.classes) or (("0", "1") if role.kind == "binary" else ())
     return ReferenceTable(table, role.time, role.score, role.label or "", classes, role.path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from leverframe.domain.partition import Partitions
 from leverframe.domain.project import Project
+from leverframe.errors import LeverframeError
 from leverframe.imports import load
+from leverframe.settings import PARAMS
+from leverframe.yaml_files import load as read_settings
 
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     from leverframe.domain.features.plan import Plan
     from leverframe.settings.levers import Levers
     from leverframe.settings.params import Params
+
+
+DEFINITION = "dvc.yaml"
+FIRST_STAGE = "leverframe ingest"  # that of every case, as `leverframe stages --write` writes it
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,17 @@ class Workspace:
     def plan(self) -> Plan:
         """The plan of the case's ``star.yaml``; raises ``SettingsError`` and ``DefinitionError``."""
         return self.read_plan(self.star)
+
+    @cached_property
+    def has_case(self) -> bool:
+        """Whether the repository has a case; a pipeline of one's own has its own ``params.yaml``, whatever it holds."""
+        definition, settings = self.root / DEFINITION, self.root / PARAMS
+        if definition.is_file() and FIRST_STAGE in definition.read_text(encoding="utf-8", errors="replace"):
+            return True
+        with suppress(LeverframeError):  # whoever reads them says what is wrong with settings
+            data = read_settings(settings, what="settings file").get("data") if settings.is_file() else None
+            return isinstance(data, dict) and "case" in data
+        return False
 
     @cached_property
     def partitions(self) -> Partitions:

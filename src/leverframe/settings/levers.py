@@ -35,6 +35,10 @@ class MetricRule(Document):
         default=None, description="how much better than the champion the bound of the candidate must be"
     )
     floor: float | None = Field(default=None, description="worst allowed value of the metric")
+    direction: Literal["higher", "lower"] | None = Field(
+        default=None,
+        description="which direction is better, for a figure of one's own pipeline whose name does not tell",
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> MetricRule:

@@ -143,6 +143,7 @@ class WorkingTree:
             lines += [f"['remote \"{found.name}\"']", "    url = ../.leverframe/storage"]
         elif found and found.folder:  # a relative address starts from the folder of its configuration
             lines += [f"['remote \"{found.name}\"']", f"    url = {found.folder.resolve()}"]
+            lines += ["[core]", f"    remote = {found.name}"]  # the commit there may be older than the remote
         home = folder / os.path.relpath(self.home, os.path.normpath(self.root.absolute()))
         (home / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

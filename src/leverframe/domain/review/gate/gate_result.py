@@ -70,7 +70,8 @@ class Gated:
     ``rule_changes`` the changes of rules that this change proposes. ``because`` is not empty where
     the models could not be compared, ``method`` says how bounds are made, ``unit_of``
     names the label whose unit errors have, empty for a classification, ``replay`` is None where no log was at hand.
-    ``holdout`` is None without a champion, ``on_base`` where both hold-outs are the same.
+    ``holdout`` is None without a champion, ``on_base`` where both hold-outs are the same. ``evidence`` names what a
+    pipeline of one's own allowed to compare, and ``blocks`` what its ``days`` are.
     """
 
     base: str
@@ -91,6 +92,8 @@ class Gated:
     on_base: OnBase | None = None
     method: str = ""
     unit_of: str = ""
+    evidence: str = ""
+    blocks: str = "days"
 
     @property
     def verdict(self) -> Verdict:
@@ -103,6 +106,7 @@ class Gated:
 
         lines = [f"gate {word(self.verdict)}" + (f": {self.because}" if self.because else "")]
         lines += violation_lines(self.violations)
+        lines += [f"evidence: {self.evidence}" + (f"; {self.how}" if self.how else "")] if self.evidence else []
         lines += [_line(metric) for metric in self.metrics]
         lines += [f"errors and bias are in the unit of `{self.unit_of}`"] if self.unit_of and self.metrics else []
         if self.holdout and self.holdout.differs:

@@ -7,28 +7,31 @@ judge. Rows that only the declared period explains are no such change.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.training_set import AS_OF, LABEL, LabelKind
-from leverframe.domain.model.table import Column, Table, column, texts
+from leverframe.domain.model.table import Table, column
 from leverframe.domain.partition import Partition, Partitions
+from leverframe.domain.review.gate.row_matching import (
+    Columns,
+    Flags,
+    Ints,
+    SameRows,
+    alike_values,
+    matched,
+    numbered,
+    paired_numbers,
+)
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SourceError
 from leverframe.settings.params import Params, PartitionRange
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 Span = tuple[int, int]
-Columns = tuple[NDArray[Any], NDArray[Any]]  # of the candidate's table and of the base's
-
-_SAME_DIGITS = 1e-6  # relative: labels that are sums may differ in the last digits between machines
 
 
 @dataclass(frozen=True)
@@ -107,20 +110,6 @@ class HoldoutChange:
         ]
 
 
-@dataclass(frozen=True)
-class SameRows:
-    """The rows of two hold-outs that have the same key: row ``candidate[i]`` of one is ``base[i]`` of the other.
-
-    ``relabelled`` tells for each pair whether the labels differ. ``repeated`` and ``because`` as in ``HoldoutChange``.
-    """
-
-    candidate: Ints
-    base: Ints
-    relabelled: Flags
-    repeated: int = 0
-    because: str = ""
-
-
 def declared(params: Params, plan: Plan) -> Declared:
     """Return what the settings and the plan of a revision declare."""
     partitions = Partitions.of(params.data)
@@ -152,17 +141,9 @@ def same_rows(candidate: Table, base: Table, key: Sequence[str], *, labels: bool
         return SameRows(*(np.empty(0, np.int64),) * 2, np.empty(0, np.bool_), because=because)
     times = timestamps(candidate), timestamps(base)
     names = [_alike(candidate, base, name) for name in key]
-    keys = _numbered([times, *names])
-    values: Columns = _label_values(candidate, base) if labels else times
-    first = _paired(*_numbered([keys, values]))
-    left = [np.setdiff1d(np.arange(len(ids)), pairs) for ids, pairs in zip(keys, first, strict=True)]
-    then = _paired(keys[0][left[0]], keys[1][left[1]])
-    ours, theirs = (np.concatenate([a, b[c]]) for a, b, c in zip(first, left, then, strict=True))
-    relabelled = _differ(values[0][ours], values[1][theirs]) if labels else np.zeros(len(ours), np.bool_)
-    repeated = sum(len(each) - len(np.unique(each)) for each in keys)
-    few = 2 * len(ours) < min(len(times[0]), len(times[1]))
-    because = _why_few(candidate, base, key, names) if few else ""
-    return SameRows(ours, theirs, relabelled, repeated, because)
+    found = matched([times, *names], _label_values(candidate, base) if labels else None)
+    few = 2 * len(found.candidate) < min(len(times[0]), len(times[1]))
+    return replace(found, because=_why_few(candidate, base, key, names) if few else "")
 
 
 def timestamps(table: Table) -> Ints:
@@ -180,60 +161,11 @@ def timestamps(table: Table) -> Ints:
 def _alike(one: Table, other: Table, name: str) -> Columns:
     """Return a column of both tables in a form in which equal values are equal, whatever their types."""
     columns = [column(each, name, file=layout.HOLDOUT) for each in (one, other)]
-    return _values(*columns, numbers=columns[0].dtype != columns[1].dtype)
-
-
-def _values(one: Column, other: Column, *, numbers: bool) -> Columns:
-    """Return two columns as numbers where both are and ``numbers`` are wanted, else as texts, which lose no digit."""
-    if numbers and _is_number(one) and _is_number(other):
-        return one.to_numpy().astype(np.float64), other.to_numpy().astype(np.float64)
-    return texts(one), texts(other)
-
-
-def _is_number(found: Column) -> bool:
-    return bool(found.dtype.is_numeric()) or str(found.dtype) == "Boolean"
+    return alike_values(*columns, numbers=columns[0].dtype != columns[1].dtype)
 
 
 def _label_values(one: Table, other: Table) -> Columns:
-    return _values(*(column(each, LABEL, file=layout.HOLDOUT) for each in (one, other)), numbers=True)
-
-
-def _numbered(columns: Sequence[Columns]) -> tuple[Ints, Ints]:
-    """Return a number for each row of two tables, the same for rows that are equal in all columns."""
-    count = len(columns[0][0])
-    numbers = np.zeros(count + len(columns[0][1]), np.int64)
-    for pair in columns:
-        part = np.unique(np.concatenate(pair), return_inverse=True)[1].reshape(-1)
-        numbers = np.unique(numbers * (len(numbers) + 1) + part, return_inverse=True)[1].reshape(-1)
-    return numbers[:count], numbers[count:]
-
-
-def _paired(ours: Ints, theirs: Ints) -> tuple[Ints, Ints]:
-    """Return the positions of equal numbers, the first with the first, the second with the second, and so on."""
-    most = len(ours) + len(theirs) + 1
-    one, other = (each * most + _occurrence(each) for each in (ours, theirs))
-    _, first, second = np.intersect1d(one, other, assume_unique=True, return_indices=True)
-    return first.astype(np.int64), second.astype(np.int64)
-
-
-def _occurrence(numbers: Ints) -> Ints:
-    """Return how often each number stood earlier."""
-    order = np.argsort(numbers, kind="stable")
-    ordered = numbers[order]
-    place = np.arange(len(numbers))
-    begins = np.maximum.accumulate(np.where(np.diff(ordered, prepend=-1) != 0, place, 0))
-    found = np.empty(len(numbers), np.int64)
-    found[order] = place - begins
-    return found
-
-
-def _differ(ours: NDArray[Any], theirs: NDArray[Any]) -> Flags:
-    if ours.dtype.kind != "f":
-        return np.asarray(ours != theirs, np.bool_)
-    known = np.abs(theirs[np.isfinite(theirs)])
-    nearly = _SAME_DIGITS * 1e-3 * float(np.median(known)) if len(known) else 0.0
-    same: Flags = np.isclose(ours, theirs, rtol=_SAME_DIGITS, atol=nearly, equal_nan=True)
-    return ~same
+    return alike_values(*(column(each, LABEL, file=layout.HOLDOUT) for each in (one, other)), numbers=True)
 
 
 def _why_few(candidate: Table, base: Table, key: Sequence[str], names: Sequence[Columns]) -> str:
@@ -243,8 +175,8 @@ def _why_few(candidate: Table, base: Table, key: Sequence[str], names: Sequence[
         if ours != theirs:
             return f"the key `{name}` was of type {theirs} and is of type {ours}"
     if names:
-        ids = _numbered(names)
-        if 2 * len(_paired(*ids)[0]) >= min(map(len, ids)):
+        ids = numbered(names)
+        if 2 * len(paired_numbers(*ids)[0]) >= min(map(len, ids)):
             return "the same keys have other timestamps: the lead time or the time of the spine changed"
     return ""
 

@@ -35,9 +35,16 @@ from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, MetricRule
 
 BETTER_MODEL = "improve the model, or change the rule in a pull request of its own: a rule applies once it is merged"
-_MORE_DAYS = "widen `features.holdout` in `params.yaml`, as more days narrow the bound, or improve the model"
 _ONE_CLASS = "check the hold-out: a metric is undefined where a class has no row"
 _MOST_DAYS = 3653  # ten years: beyond that a number of days helps nobody
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What rows are grouped by, in the plural, and how a hold-out gets more of them."""
+
+    name: str = "days"
+    more: str = "widen `features.holdout` in `params.yaml`, as more days narrow the bound, or improve the model"
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Pair:
     champion: Holdout | None
     whole: Holdout | None = None
     before: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    blocks: Blocks = Blocks()
 
 
 def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], list[Violation]]:
@@ -59,7 +67,7 @@ def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], 
     side = pair.candidate
     ours = side.measured()
     theirs = None if pair.champion is None else pair.champion.measured()
-    gains = None if theirs is None else _Gains(ours, theirs, side, settings.confidence)
+    gains = None if theirs is None else _Gains(ours, theirs, pair, settings.confidence)
     metrics, violations = [], list[Violation]()
     for number, metric in enumerate(ours.metrics):
         rule, value = settings.metrics.get(metric.name), float(ours.values[number])
@@ -86,7 +94,8 @@ def merits(measured: Measured) -> Floats:
 class _Gains:
     """The gain of each metric, positive where the candidate is better, and how sure it is."""
 
-    def __init__(self, ours: Measured, theirs: Measured, side: Holdout, confidence: float) -> None:
+    def __init__(self, ours: Measured, theirs: Measured, pair: Pair, confidence: float) -> None:
+        side, self._blocks = pair.candidate, pair.blocks
         span = side.number_of_days
         daily = by_day(slopes(ours) * ours.influence - slopes(theirs) * theirs.influence, side.days, span)
         self._values, self._gain = (theirs.values, ours.values), merits(ours) - merits(theirs)
@@ -103,7 +112,7 @@ class _Gains:
         )
         limits = (gain, gain - margin, gain + margin)
         sure = (float(self._known.error[number]), float(self._known.effective[number]), self._days)
-        return _Change(self._metrics[number], before, after, *limits, *sure, self._confidence)
+        return _Change(self._metrics[number], before, after, *limits, *sure, self._confidence, self._blocks)
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,7 @@ class _Change:
     effective: float
     days: int
     confidence: float
+    blocks: Blocks
 
     def __str__(self) -> str:
         """Return the change in the direction of the metric: the lower bound of a gain is an upper one of a loss."""
@@ -132,13 +142,17 @@ class _Change:
 
     def more_days(self, demanded: float) -> str:
         """Return how many more days would show that the gain is as demanded."""
-        worth = f"the {self.days} days tell as much as about {self.effective:.0f} independent ones"
+        name = self.blocks.name
+        worth = f"the {self.days} {name} tell as much as about {self.effective:.0f} independent ones"
         if self.gain <= demanded:
-            return f"{worth}; more days would show either a drop or that there is none"
+            return f"{worth}; more {name} would show either a drop or that there is none"
         more = days_until(self.gain - demanded, self.error, self.days, self.confidence) - self.days
         if more > _MOST_DAYS:
-            return f"{worth}; at the present variance more than ten years would be needed"
-        return f"{worth}; about {_rounded(max(more, 1.0))} more days would do at the present variance"
+            return f"{worth}; at the present variance more than {self._forever()} would be needed"
+        return f"{worth}; about {_rounded(max(more, 1.0))} more {name} would do at the present variance"
+
+    def _forever(self) -> str:
+        return "ten years" if self.blocks.name == "days" else f"{_MOST_DAYS:,} {self.blocks.name}"
 
 
 def _rounded(days: float) -> str:
@@ -196,7 +210,7 @@ def _change_violations(rule: MetricRule, change: _Change) -> Iterator[Violation]
         yield Violation(Reason.METRIC_MISSING, what, _ONE_CLASS)
         return
     if not math.isfinite(change.low):
-        yield Violation(Reason.METRIC_UNCERTAIN, f"{change}: {_too_few(change)}", _MORE_DAYS)
+        yield Violation(Reason.METRIC_UNCERTAIN, f"{change}: {_too_few(change)}", change.blocks.more)
         return
     required = allowed(rule, change.metric.better)
     what = f"{change}. {required[:1].upper()}{required[1:]}."
@@ -206,16 +220,17 @@ def _change_violations(rule: MetricRule, change: _Change) -> Iterator[Violation]
         yield Violation(Reason.METRIC_DROPPED, what, BETTER_MODEL)
     else:
         what += f" Too little evidence that the model is not worse: {change.more_days(demanded)}."
-        yield Violation(Reason.METRIC_UNCERTAIN, what, _MORE_DAYS)
+        yield Violation(Reason.METRIC_UNCERTAIN, what, change.blocks.more)
 
 
 def _too_few(change: _Change) -> str:
+    name = change.blocks.name
     if change.days < MINIMUM_DAYS:
-        return f"the hold-out has {change.days} days, and a bound needs at least {MINIMUM_DAYS}"
+        return f"the hold-out has {change.days} {name}, and a bound needs at least {MINIMUM_DAYS}"
     rows = "rows" if change.metric.rests_on == "rows" else "rows of the rarest class"
     return (
-        f"too few independent periods: its {rows} lie on days that tell as much as {change.effective:.1f} equal ones, "
-        f"and a bound needs at least {LEAST_EFFECTIVE:g} of them, and {MINIMUM_DAYS} days"
+        f"too few independent periods: its {rows} lie on {name} that tell as much as {change.effective:.1f} equal "
+        f"ones, and a bound needs at least {LEAST_EFFECTIVE:g} of them, and {MINIMUM_DAYS} {name}"
     )
 
 

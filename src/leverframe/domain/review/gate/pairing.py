@@ -23,13 +23,12 @@ from leverframe.domain.review.gate.gate_result import Compared, OnBase
 from leverframe.domain.review.gate.holdout_change import (
     Declared,
     HoldoutChange,
-    Ints,
-    SameRows,
     compared,
     outside,
     same_rows,
 )
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
+from leverframe.domain.review.gate.row_matching import Ints, SameRows
 from leverframe.domain.review.gate.rules import allowed
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import DefinitionError

@@ -152,15 +152,22 @@ def _metrics(card: Card, _: Shown) -> str:
     gated = card.gated
     if gated is None or not gated.metrics:
         return ""
-    compared = any(metric.gain is not None for metric in gated.metrics)
+    compared = any(metric.low is not None for metric in gated.metrics)
     lines = ["| | metric | base | this change | difference [bounds] | rule |", "|---|---|---:|---:|---|---|"]
     lines += [_metric(metric) for metric in gated.metrics]
-    about = [f"Hold-out: {gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."]
+    about = [f"**Evidence: {plain(gated.evidence, 60)}.**"] if gated.evidence else []
+    if gated.rows:
+        about.append(
+            f"Hold-out: {gated.rows:,} rows of {gated.days:,} {plain(gated.blocks, 80)}; {plain(gated.how, 200)}."
+        )
     independent = [
         metric.independent_days for metric in gated.metrics if metric.rule and metric.independent_days is not None
     ]
     if independent:
-        about.append(f"The days depend on each other: they tell as much as {min(independent):.0f} independent ones.")
+        blocks = sentence(gated.blocks)
+        about.append(
+            f"The {blocks} depend on each other: they tell as much as {min(independent):.0f} independent ones."
+        )
     if compared:
         about.append(f"A positive bound is an improvement; bounds are one-sided, {100 * gated.confidence:g} % each.")
         about += [f"Bounds: {plain(gated.method, 200)}."] if gated.method else []

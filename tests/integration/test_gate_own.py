@@ -1,0 +1,153 @@
+"""The gate in repositories with a pipeline of their own: real git, real DVC, every kind of evidence and of file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.domain.verdict import REFUSED
+from tests.integration.shop import Shop
+from tests.warm import WarmRepository
+
+TRAIN = """
+import json, sys, numpy as np
+
+strength, kind = float(json.load(open("settings.json"))["strength"]), sys.argv[1]
+draw = np.random.default_rng(0)
+x = draw.normal(size=800)
+y = (x + draw.normal(size=800) > 0).astype(int)
+p = 1 / (1 + np.exp(-strength * x))
+day = np.repeat(np.arange(40), 20)
+if kind == "npz":
+    np.savez("eval/rows.npz", id=np.arange(800), day=day, y=y, p=p)
+else:
+    import polars as pl
+
+    rows = pl.DataFrame({"id": np.arange(800), "day": day, "y": y, "p": p})
+    write = {"csv": rows.write_csv, "jsonl": rows.write_ndjson, "parquet": rows.write_parquet}[kind]
+    write(f"eval/rows.{kind}")
+json.dump({"test": {"accuracy": float(((p > 0.5) == y).mean())}}, open("scores.json", "w"))
+"""
+PIPELINE = """
+stages:
+  train:
+    cmd: mkdir -p eval && python train.py {kind}
+    deps: [train.py]
+    params: [{{settings.json: [strength]}}]
+    outs: [{output}]
+metrics: [scores.json]
+"""
+ROLES = (
+    "pipeline: {{predictions: {{path: eval/rows.{kind}, kind: binary, label: y, score: p, key: [id], block: day}}}}\n"
+)
+RULES = "gate: {metrics: {auc: {maximum_drop: 0.01}, test.accuracy: {maximum_drop: 0.02}}}\n"
+
+
+def made(folder: Path, kind: str, *, roles: bool = True, output: str = "") -> WarmRepository:
+    """Return a repository whose base was reproduced, on a branch of its own; `params.yaml` is nobody's of ours."""
+    repository = WarmRepository.create(folder)
+    assert isinstance(repository, WarmRepository)
+    repository.write("train.py", TRAIN)
+    repository.write("params.yaml", "data: [1, 2]\nfeatures: none\n")
+    repository.write("settings.json", '{"strength": 2}')
+    repository.write("dvc.yaml", PIPELINE.format(kind=kind, output=output or f"eval/rows.{kind}, scores.json"))
+    repository.write("leverframe.yaml", (ROLES.format(kind=kind) if roles else "") + RULES)
+    repository.write(".gitignore", "/.leverframe/\n")
+    repository.dvc("repro")
+    repository.commit("A pipeline")
+    repository.git("checkout", "--quiet", "-b", "change")
+    return repository
+
+
+def gated(repository: WarmRepository, code: int = 0) -> dict[str, Any]:
+    ended = Shop(repository).run("gate", "--base", "main", "--json")
+    assert ended.code == code, ended.stdout + ended.stderr
+    document: dict[str, Any] = json.loads(ended.stdout)
+    return document
+
+
+def changed(repository: WarmRepository, strength: float) -> None:
+    repository.write("settings.json", json.dumps({"strength": strength}))
+    repository.dvc("repro")
+    repository.commit("Another strength")
+
+
+def elsewhere(repository: WarmRepository) -> None:
+    """Leave neither the cache nor the outputs of this clone, as on a fresh machine."""
+    shutil.rmtree(repository.root / ".dvc/cache")
+    for path in ("eval", "scores.json"):
+        place = repository.root / path
+        shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "npz"])
+def test_predictions_of_any_format_are_paired(tmp_path: Path, kind: str) -> None:
+    repository = made(tmp_path, kind)
+    changed(repository, 1.9)
+    result = gated(repository)
+    assert (result["evidence"], result["rows"], result["days"]) == ("paired predictions", 800, 40)
+    assert result["metrics"][0]["gain"] == 0  # the same ranking
+    assert next(each for each in result["metrics"] if each["metric"] == "test.accuracy")["rule"]
+    changed(repository, -2)
+    worse = gated(repository, REFUSED)
+    assert [each["reason"] for each in worse["violations"]] == ["metric-dropped", "metric-dropped"]
+
+
+def test_figures_alone_are_judged_without_an_interval(tmp_path: Path) -> None:
+    repository = made(tmp_path, "csv", roles=False)
+    assert [each["reason"] for each in gated(repository, REFUSED)["violations"]] == ["metric-missing"]  # no `auc`
+    repository.git("checkout", "--quiet", "main")
+    repository.write("leverframe.yaml", RULES.replace("auc: {maximum_drop: 0.01}, ", ""))
+    repository.commit("A rule on what there is")
+    repository.git("checkout", "--quiet", "-b", "better")
+    changed(repository, 3)
+    result = gated(repository)
+    assert (result["evidence"], result["rows"]) == ("figures alone", 0)
+    assert any("No interval can be given" in note for note in result["notes"])
+    changed(repository, -2)
+    (violation,) = gated(repository, REFUSED)["violations"]
+    assert violation["reason"] == "metric-dropped"
+
+
+def test_a_base_that_lies_in_the_remote_is_pulled_and_one_that_nobody_has_is_said(tmp_path: Path) -> None:
+    """A folder is an output, so its file is brought with it."""
+    repository = made(tmp_path, "csv", output="eval, scores.json")
+    remote = f"[core]\n    remote = shared\n['remote \"shared\"']\n    url = {tmp_path}/store\n"
+    repository.write(".dvc/config", remote)
+    repository.dvc("push")
+    changed(repository, 1.9)  # commits the remote as well: the base does not know of it
+    repository.dvc("push")
+    elsewhere(repository)
+    assert gated(repository)["evidence"] == "paired predictions"
+    shutil.rmtree(tmp_path / "store")
+    shutil.rmtree(repository.root / ".dvc/cache")
+    violations = gated(repository, REFUSED)["violations"]
+    assert "nobody has scores.json of the base branch" in violations[-1]["what"]
+    assert "dvc push" in violations[-1]["next"]
+
+
+def test_an_edited_output_is_refused(tmp_path: Path) -> None:
+    repository = made(tmp_path, "csv")
+    (repository.root / "eval/rows.csv").write_text("id,day,y,p\n1,1,1,1\n")
+    ended = Shop(repository).run("gate", "--base", "main")
+    assert ended.code == 18
+    assert "eval/rows.csv is not what dvc.lock names" in ended.stderr
+
+
+def test_the_first_pipeline_has_no_champion(tmp_path: Path) -> None:
+    repository = made(tmp_path, "csv")
+    repository.git("checkout", "--quiet", "--orphan", "empty")
+    repository.git("rm", "-r", "--quiet", "--cached", ".")
+    repository.write("README.md", "# Nothing yet\n")
+    repository.git("add", "README.md")
+    repository.git("commit", "--quiet", "-m", "Nothing yet")
+    repository.git("branch", "--quiet", "--force", "main", "empty")
+    repository.git("add", "--all", ".")
+    repository.git("commit", "--quiet", "-m", "The first pipeline")
+    result = gated(repository)
+    assert any("no champion" in note for note in result["notes"])
+    assert result["metrics"][0]["champion"] is None
