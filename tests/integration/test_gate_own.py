@@ -151,3 +151,46 @@ def test_the_first_pipeline_has_no_champion(tmp_path: Path) -> None:
     result = gated(repository)
     assert any("no champion" in note for note in result["notes"])
     assert result["metrics"][0]["champion"] is None
+
+
+PLOTS = """
+stages:
+  train:
+    cmd: python train.py
+    deps: [train.py]
+    params: [{conf/model.toml: }, train.depth]
+    metrics: [{scores.json: {cache: false}}]
+    outs: [loss.csv]
+    plots: [{roc.png: {cache: false}}]
+plots:
+  - loss.csv: {x: epoch, y: loss, title: Loss}
+"""
+
+
+def test_the_card_shows_the_figures_parameters_and_plots_of_the_pipeline(tmp_path: Path) -> None:
+    """No section of Leverframe's own pipeline is missed: no data diff, no contract, no advice about either."""
+    repository = WarmRepository.create(tmp_path)
+    train = 'open("loss.csv", "w").write("epoch,loss\\n1,{0}\\n2,1\\n")\nopen("roc.png", "w").write("{0}")\n'
+    train += 'open("scores.json", "w").write(\'{{"accuracy": 0.{0}}}\')\n'
+    repository.write("conf/model.toml", "[net]\nlayers = 3\n")
+    repository.write("params.yaml", "train: {depth: 1}\n")
+    repository.write("dvc.yaml", PLOTS)
+    for depth, layers in ((8, 3), (9, 4)):
+        repository.write("train.py", train.format(depth))
+        repository.write("conf/model.toml", f"[net]\nlayers = {layers}\n")
+        repository.write("params.yaml", f"train: {{depth: {layers}}}\n")
+        repository.dvc("repro")
+        repository.commit("A pipeline")
+        if depth == 8:
+            repository.git("checkout", "--quiet", "-b", "change")
+    assert Shop(repository).run("gate", "--base", "main").code == 0
+    ended = Shop(repository).run("report", "--base", "main", "--publisher", "file")
+    card = repository.read(".leverframe/report.md")
+    assert "|  | accuracy | 0.8000 | 0.9000 | better by 0.1000 |" in card, ended
+    assert "**Evidence: figures alone.**" in card
+    assert "| `conf/model.toml:net.layers` | `3` | `4` |" in card
+    assert "| `train.depth` | `3` | `4` |" in card
+    assert 'title "Loss"' in card
+    assert "`roc.png`: changed" in card
+    assert "### Data" not in card
+    assert "star.yaml" not in card

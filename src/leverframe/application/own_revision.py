@@ -75,6 +75,14 @@ class OwnRevision:
             f"the model of {self.name} cannot be opened", why="this is not supported yet", next=roles.section
         )
 
+    def content(self, path: str) -> bytes | None:
+        """Return the content of a file that is here or in the cache; None where it is neither, or none at all."""
+        place = self.root / path
+        if place.is_file():
+            return place.read_bytes()
+        found = self.status.recorded.get(path)
+        return None if found is None or found.md5.endswith(".dir") else self.tree.content(found)
+
     def megabytes(self) -> float:
         """Return the size of the model, 0 where no path of one is declared."""
         path = self.settings.model.path if self.settings.model else None

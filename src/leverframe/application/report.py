@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from leverframe.adapters import cml, runner
 from leverframe.adapters.markdown_it import page
@@ -18,6 +20,7 @@ from leverframe.application.infra_plans import (
     no_longer_declared,
     pipeline_here,
 )
+from leverframe.application.own_card import parameters_of, with_plots
 from leverframe.application.report_place import Place, branch_named
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
@@ -145,11 +148,22 @@ def summary_of(card: Card, size: int) -> str:
 def _shown(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> Shown:
     """Return how the card is drawn: with pictures on a branch where they are asked for, else with diagrams."""
     warnings = place.warnings(card.head)
-    if not asked.assets or not isinstance(place.run, Where):
+    if not isinstance(place.run, Where):
         return Shown(settings.slices, warnings=warnings)
-    folder = f"{runner.server()}/{place.run.repository}/blob/{BRANCH}"
-    pictures = {title: f"{folder}/{path}?raw=true" for title, (path, _) in _pictures(card).items()}
+    blobs = f"{runner.server()}/{place.run.repository}/blob"
+    pictures = _in_git(card, f"{blobs}/{card.head}")
+    if asked.assets:
+        pictures |= {title: f"{blobs}/{BRANCH}/{path}?raw=true" for title, (path, _) in _pictures(card).items()}
     return Shown(settings.slices, pictures=pictures, warnings=warnings)
+
+
+def _in_git(card: Card, folder: str) -> dict[str, str]:
+    """Return where GitHub shows the pictures that the commit itself has, by their paths."""
+    return {
+        image.path: f"{folder}/{quote(posixpath.normpath(posixpath.join(card.project, image.path)))}?raw=true"
+        for image in card.images
+        if image.there and image.in_git
+    }
 
 
 def _pictures(card: Card) -> dict[str, tuple[str, str]]:
@@ -177,6 +191,9 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
     before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())
     after = {path: (root / path).read_bytes() for path in git.files(str(PARAMS), str(LEVERS), *wanted())}
     parameters = _parameters(before), _parameters(after)
+    if not workspace.has_case:
+        theirs, ours = parameters_of(workspace, fork)
+        parameters = {**parameters[0], **theirs}, {**parameters[1], **ours}
     if infrastructure_alone(workspace, fork, since.tip):
         card = of_infrastructure((fork, head), parameters)
     else:
@@ -185,9 +202,10 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
             (_left(root, "check", Checked), _left(root, "reproduce", Reproduced), _left(root, "gate", Gated)),
             (before, after),
             parameters,
-            (lambda: status(root), lambda: diff(workspace, fork, None)),
+            (lambda: status(root), (lambda: diff(workspace, fork, None)) if workspace.has_case else lambda: None),
             silence_of_monitor(workspace),
         )
+        card = card if workspace.has_case else with_plots(workspace, card)
     notes = (*since.notes, *no_longer_declared(workspace, fork), *card.notes)
     return replace(card, infra=infra_plans(workspace, (fork, head), before), notes=notes)
 

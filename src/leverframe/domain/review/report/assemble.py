@@ -16,13 +16,13 @@ from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
+from leverframe.domain.review.report.curve_points import POINTS, at
 from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.errors import LeverframeError
 from leverframe.yaml_files import leaves
 
 Kind = TypeVar("Kind")
 Lever = TypeVar("Lever", Checked, Reproduced, Gated)
-_POINTS = 24  # of a curve in the card
 _CURVES = (("roc", "fpr", "tpr", "ROC"), ("precision-recall", "recall", "precision", "Precision and recall"))
 
 Read = Callable[[], Kind]
@@ -34,7 +34,7 @@ def assembled(
     levers: tuple[Checked | None, Reproduced | None, Gated | None],
     sides: tuple[Files, Files],
     parameters: tuple[Mapping[str, Any], Mapping[str, Any]],
-    ask: tuple[Read[PipelineStatus], Read[Diff]],
+    ask: tuple[Read[PipelineStatus], Read[Diff | None]],
     silence: str = "",
 ) -> Card:
     """Return the card of a change; ``sides`` are the files of base and head below ``reports``.
@@ -159,14 +159,7 @@ def _points(content: bytes, x: str, y: str) -> tuple[tuple[float, float], ...]:
     except (ValueError, KeyError, TypeError):
         return ()
     rows.sort()
-    return tuple((at / _POINTS, _at(rows, at / _POINTS)) for at in range(_POINTS + 1)) if len(rows) > 1 else ()
-
-
-def _at(points: Sequence[tuple[float, float]], x: float) -> float:
-    before = [point for point in points if point[0] <= x] or points[:1]
-    after = [point for point in points if point[0] >= x] or points[-1:]
-    (x0, y0), (x1, y1) = before[-1], after[0]
-    return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    return tuple((place / POINTS, at(rows, place / POINTS)) for place in range(POINTS + 1)) if len(rows) > 1 else ()
 
 
 def _graph(

@@ -62,6 +62,26 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """How many rows of each actual class, a row of the table, were taken for each class; ``base`` may be empty."""
+
+    title: str
+    classes: tuple[str, ...]
+    base: tuple[tuple[int, ...], ...]
+    head: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture that the pipeline drew: whether it changed, is there after the change, and is in git."""
+
+    path: str
+    changed: bool
+    there: bool = True
+    in_git: bool = False
+
+
+@dataclass(frozen=True)
 class Card:
     """What is known of a change from ``base`` to ``head``; a lever that left no result is None.
 
@@ -91,6 +111,8 @@ class Card:
     version: int = VERSION
     serving: str = ""
     judged: Judged | None = None
+    confusions: tuple[Confusion, ...] = ()
+    images: tuple[Image, ...] = ()
 
     @property
     def violations(self) -> tuple[Violation, ...]:

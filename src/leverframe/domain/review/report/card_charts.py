@@ -6,6 +6,7 @@ import hashlib
 
 from leverframe.domain.model.charts import Axis, Draw, Line, LineChart
 from leverframe.domain.review.report.card import Card, Curve
+from leverframe.domain.review.report.plots_section import limits
 
 BRANCH = "leverframe-assets"  # holds nothing but pictures, by the digest of their content
 
@@ -25,4 +26,7 @@ def _chart(curve: Curve) -> LineChart:
     lines = [Line("this change", list(curve.head))]
     if curve.base:
         lines.insert(0, Line("base", list(curve.base), dashed=True))
-    return LineChart(curve.title, Axis(curve.x, 0, 1), Axis(curve.y, 0, 1), lines)
+    first, last = (
+        (0.0, 1.0) if 0 <= curve.head[0][0] <= curve.head[-1][0] <= 1 else (curve.head[0][0], curve.head[-1][0])
+    )
+    return LineChart(curve.title, Axis(curve.x, first, last), Axis(curve.y, *limits(curve)), lines)

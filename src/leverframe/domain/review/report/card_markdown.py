@@ -17,9 +17,10 @@ from leverframe.domain.infrastructure.infra_section import infra_sections
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared, change_of, improvement
-from leverframe.domain.review.report.card import Card, Curve
+from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.holdout_section import holdout_section
 from leverframe.domain.review.report.judge_section import judge_section
+from leverframe.domain.review.report.plots_section import plots_section
 from leverframe.domain.review.report.pull_of_run import Order
 from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
@@ -43,7 +44,8 @@ _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
 class Shown:
     """How a card is drawn: how many slices, how many lines of any other list, and where pictures of curves lie.
 
-    ``pictures`` maps the title of a curve to an address. ``warnings`` stand before the verdict.
+    ``pictures`` maps the title of a curve, or the path of a picture, to an address. ``warnings`` stand before the
+    verdict.
     """
 
     slices: int = 8
@@ -261,33 +263,8 @@ def _data(card: Card, shown: Shown) -> str:
     return f"### Data\n\n{page}" if page else ""
 
 
-def _curves(card: Card, shown: Shown) -> str:
-    drawn = [
-        f"![{label(curve.title)}]({shown.pictures[curve.title]})" if curve.title in shown.pictures else _curve(curve)
-        for curve in card.curves
-        if curve.head
-    ]
-    return folded("Curves", "this change and the base", "\n\n".join(drawn)) if drawn else ""
-
-
-def _curve(curve: Curve) -> str:
-    def line(points: Sequence[tuple[float, float]]) -> str:
-        return f"  line [{', '.join(f'{y:.4f}' for _, y in points)}]"
-
-    axis = ", ".join(f'"{x:.2f}"' for x, _ in curve.head)
-    bodies = [line(curve.head)] + ([line(curve.base)] if len(curve.base) == len(curve.head) != 0 else [])
-    title = label(curve.title)
-    return "\n".join(
-        [
-            "```mermaid",
-            "xychart-beta",
-            f'  title "{title}"',
-            f'  x-axis "{label(curve.x)}" [{axis}]',
-            f'  y-axis "{label(curve.y)}" 0 --> 1',
-            *bodies,
-            "```",
-        ]
-    )
+def _plots(card: Card, shown: Shown) -> str:
+    return plots_section(card, shown.pictures)
 
 
 def _stages(card: Card, _: Shown) -> str:
@@ -361,6 +338,6 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
     ("Slices", _slices),
     ("Data", _data),
     ("Stages", _stages),
-    ("Curves", _curves),
+    ("Plots", _plots),
     ("Reproduce it", _again),
 )
