@@ -194,3 +194,25 @@ def test_the_card_shows_the_figures_parameters_and_plots_of_the_pipeline(tmp_pat
     assert "`roc.png`: changed" in card
     assert "### Data" not in card
     assert "star.yaml" not in card
+
+
+def test_one_init_and_one_commit_make_a_verdict(tmp_path: Path) -> None:
+    """It says what it would write, keeps what is there, and the next command judges."""
+    repository = made(tmp_path, "csv", roles=False)
+    (repository.root / "leverframe.yaml").unlink()
+    shop = Shop(repository)
+    first = shop.run("init", "--dry-run")
+    assert (first.code, (repository.root / "leverframe.yaml").exists()) == (0, False)
+    assert "    path: eval/rows.csv" in first.stdout
+    written = shop.run("init", "--owner", "@anna")
+    assert written.stdout.splitlines()[-2:] == [
+        "next: git add --all && git commit --message 'Judge pull requests'",
+        "next: leverframe gate",
+    ]
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "Judge pull requests")
+    result = gated(repository)
+    assert (result["evidence"], result["metrics"][0]["rule"]) == ("paired predictions", "allowed drop: 0.01")
+    repository.write("leverframe.yaml", "# mine\n")
+    assert "leverframe.yaml" not in shop.run("init").stdout
+    assert repository.read("leverframe.yaml") == "# mine\n"

@@ -25,6 +25,7 @@ from leverframe.domain.pipeline.init import CopyFile, SetConfig, StartDvc, Step,
 from leverframe.errors import PipelineError, RepositoryError
 from leverframe.files import replacing, write_text
 from leverframe.package import built_from, local_environment, template
+from leverframe.settings import LEVERS
 
 _ACTIONS = "leverframe/leverframe/actions"
 
@@ -42,8 +43,8 @@ def actions_installed() -> str:
     return f"{_ACTIONS}@{commit} # v{__version__}" if commit else f"{_ACTIONS}@v{__version__}"
 
 
-def init(workspace: Workspace, actions: str | None, owner: str | None = None, *, dry_run: bool) -> list[Step]:
-    """Return what had to be done to make this repository ready, done unless ``dry_run``."""
+def planned(workspace: Workspace, actions: str | None, owner: str | None = None) -> list[Step]:
+    """Return what has to be done to make this repository ready."""
     actions = actions or actions_installed()
     root, git = workspace.root, workspace.git
     git.check()
@@ -51,6 +52,7 @@ def init(workspace: Workspace, actions: str | None, owner: str | None = None, *,
     data = case or not (environments or (root / DVC_YAML).exists())  # of Leverframe, now or soon
     program = f"{shlex.quote(sys.executable)} -m leverframe"
     whole = {**_definition(workspace, case), **_workflows(workspace, actions), **_terraform(workspace)}
+    whole |= {} if case or (root / LEVERS).exists() else _layout(workspace)
     ignored = _ignored(data, infra=bool(environments))
     files = {path: _text(root / path) for path in (".gitattributes", *ignored, *whole)}
     extras = [*(["serving"] if data else []), "github", *(["infrastructure"] if environments else [])]
@@ -60,10 +62,13 @@ def init(workspace: Workspace, actions: str | None, owner: str | None = None, *,
         *requirement_steps(root, extras),
     ]
     first = any(isinstance(step, WriteFile) and step.path.endswith("-judge.yml") for step in wanted)
-    wanted += [*former_steps(workspace), *owner_steps(workspace, owner, first=first)]
-    for step in [] if dry_run else wanted:
+    return [*wanted, *former_steps(workspace), *owner_steps(workspace, owner, first=first)]
+
+
+def init(workspace: Workspace, steps: Sequence[Step]) -> None:
+    """Do what was planned."""
+    for step in steps:
         _take(workspace, step)
-    return wanted
 
 
 def _take(workspace: Workspace, step: Step) -> None:
@@ -79,6 +84,14 @@ def _take(workspace: Workspace, step: Step) -> None:
             run = PipelineRun.of(workspace, workspace.root, lambda _: None)
             if not run.data("init", "--quiet", *(["--subdir"] if subfolder else [])):
                 raise PipelineError("`dvc init` failed", why="no folder .dvc here", next="run it by hand: it says why")
+
+
+def _layout(workspace: Workspace) -> dict[str, tuple[str, str]]:
+    """Return where a pipeline of one's own has what, as far as its outputs show it."""
+    from leverframe.application.own_layout import drafted  # noqa: PLC0415 - loads what reads tables
+
+    text = drafted(workspace)
+    return {str(LEVERS): (text, setup.LAYOUT)} if text else {}
 
 
 def _dvc(root: Path, top: Path, *, needed: bool) -> list[Step]:

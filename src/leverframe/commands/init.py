@@ -8,7 +8,8 @@ import click
 
 from leverframe import output, wiring
 from leverframe.application.init import init as run
-from leverframe.domain.pipeline.init import described
+from leverframe.application.init import planned
+from leverframe.domain.pipeline.init import described, next_steps
 
 
 @click.command(epilog="Examples: leverframe init --dry-run; leverframe init")
@@ -23,14 +24,22 @@ def init(actions: str | None, owner: str | None, dry_run: bool, as_json: bool) -
     environment for CI by hashes (with uv), write the workflows of pull requests and merges, and let git in this clone
     merge dvc.lock stage by stage. It needs a repository of git, with or without a commit, and can run again.
 
+    In a repository with a pipeline of its own it looks at dvc.yaml and at what its outputs hold, and writes a first
+    leverframe.yaml that says where predictions, metrics and model are; it is shown before anything is written.
+
     With --owner it adds the lines of CODEOWNERS for what the judge cannot verify; it never changes a line.
 
     With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor, with
     `infra.environments.local` the Terraform of an environment on this machine.
     """
     wiring.refuse_above_projects()
-    done = run(wiring.workspace(), actions, owner, dry_run=dry_run)
+    workspace = wiring.workspace()
+    steps = planned(workspace, actions, owner)
+    if not as_json:
+        output.product("\n".join(map(described, steps)) or "nothing to do")
+    if not dry_run:
+        run(workspace, steps)
     if as_json:
-        output.product_json([dataclasses.asdict(each) for each in done])
-    else:
-        output.product("\n".join(map(described, done)) or "nothing to do")
+        output.product_json([dataclasses.asdict(each) for each in steps])
+    elif following := next_steps(steps):
+        output.product("\n".join(following))

@@ -33,6 +33,7 @@ _FOLDER = re.compile(r"[\w.-][\w. -]*(/[\w.-][\w. -]*)*")  # what needs no quote
 IGNORE = "git and DVC leave environments, caches and what DVC keeps alone"
 _MARK = "# infra: "  # in a template, before lines that depend on whether infrastructure is declared
 _MARKS = tuple(f"{_MARK}{word}" for word in ("begin", "without", "end"))
+LAYOUT = "where the pipeline has what, and a first rule of the gate: read it, and correct what is not so"
 TERRAFORM = "the local environment that leverframe.yaml declares"
 
 
@@ -127,10 +128,11 @@ def steps(
 
 
 def described(step: Step) -> str:
-    """Return a step as one line."""
+    """Return a step as one line; of what a person has to read, the text below it."""
     match step:
-        case WriteFile(path, _, why):
-            return f"write {path}: {why}"
+        case WriteFile(path, content, why):
+            shown = [f"    {line}".rstrip() for line in content.splitlines()] if why == LAYOUT else []
+            return "\n".join([f"write {path}: {why}", *shown])
         case CopyFile(path, source, why):
             return f"copy {source} to {path}: {why}"
         case SetConfig(key, _, why):
@@ -141,6 +143,13 @@ def described(step: Step) -> str:
             return f"{path} is missing: {why}\n  next: {following}"
         case OnForge(what, why, following):
             return f"{what}: {why}\n  next: {following}"
+
+
+def next_steps(steps: Sequence[Step]) -> list[str]:
+    """Return the next two commands after a pipeline of one's own was looked at; none where nothing was written."""
+    if not any(isinstance(step, WriteFile) and step.why == LAYOUT for step in steps):
+        return []
+    return ["next: git add --all && git commit --message 'Judge pull requests'", "next: leverframe gate"]
 
 
 def workflow_file(project: Project, template: str = "workflow.yml") -> str:
