@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from leverframe.adapters.same_values import same_values
+from leverframe.adapters.polars.same_values import same_values
 from tests.integration.shop import Shop
 from tests.warm import WarmRepository
 

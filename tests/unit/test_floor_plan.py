@@ -138,7 +138,7 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "grpc": {"serving"},
         "prometheus_client": {"serving"},
         # pandera's checks are written in polars; stages depend on the folder, and not on what only `reproduce` needs
-        "polars": {"adapters/polars", "adapters/pandera", "adapters/same_values"},
+        "polars": {"adapters/polars", "adapters/pandera"},
         # the form in which both hand out columns, types kept; what unpacks CSV files
         "pyarrow": {"adapters/duckdb", "adapters/spark", "adapters/polars"},
     }

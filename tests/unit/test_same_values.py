@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from leverframe.adapters.same_values import same_values
+from leverframe.adapters.polars.same_values import same_values
 
 TABLE = pl.DataFrame({"id": [1, 2, 3], "x": [0.5, None, 1e9]})
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.same_values import same_values
+from leverframe.adapters.polars.same_values import same_values
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.status import tree_around
 from leverframe.domain import layout
