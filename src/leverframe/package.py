@@ -20,7 +20,7 @@ _REQUIREMENT = re.compile(r"""^([A-Za-z0-9._-]+)(?:.*;.*extra\s*==\s*['"]([a-z0-
 # Names under which packages are imported, where they are not those that they are installed by.
 _MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "ml_dtypes",
             "python-terraform": "python_terraform", "protobuf": "google.protobuf", "pyyaml": "yaml",
-             "scikit-learn": "sklearn", "markdown-it-py": "markdown_it"}  # fmt: skip
+             "scikit-learn": "sklearn", "markdown-it-py": "markdown_it", "xgboost-cpu": "xgboost"}  # fmt: skip
 
 # Modules that we import of packages that those of an extra bring, by extra.
 _BROUGHT = {"": ("threadpoolctl",), "github": ("requests", "urllib3"), "spark": ("py4j",),

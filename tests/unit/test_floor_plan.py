@@ -126,7 +126,11 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "pydantic": {"settings", "documents", "domain", "demo"},  # how declared documents are typed
         "click": {"cli", "commands", "output"},
         "scipy": {"domain"},  # quantiles of Student's t: pure functions, as numpy's are
-        "onnx": {"adapters/onnx", "local"},  # the last makes models that are no good
+        # the second opens models of others: stages depend on the first; the last makes models that are no good
+        "onnx": {"adapters/onnx", "adapters/onnxruntime", "local"},
+        "onnxruntime": {"adapters/onnx", "adapters/onnxruntime"},
+        # the form in which boosted trees take categories
+        "pandas": {"adapters/alibi_detect", "adapters/catboost", "adapters/lightgbm", "adapters/xgboost"},
         "jsonschema": {"local"},  # holds the fake GitHub server to GitHub's description
         "mlserver": {"serving"},  # what runs inside its process; `adapters/mlserver.py` speaks with it from outside
         "psutil": {"adapters/process", "adapters/bounds"},  # stages depend on the first, and not on what bounds them

@@ -1,0 +1,23 @@
+"""The model of a pipeline of one's own, opened so that it predicts rows of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leverframe.serving.formats import model_in
+from leverframe.serving.model_process import SECONDS, OpenedModel, Order
+from leverframe.settings.pipeline import ModelRole
+
+__all__ = ["OpenedModel", "open_model"]
+
+
+def open_model(root: Path, role: ModelRole, seconds: float = SECONDS) -> OpenedModel:
+    """Return the model that ``role`` names in a checkout at ``root``; it predicts in processes of its own.
+
+    A function of the repository runs the code of that checkout. Raises ``EstimatorError`` for a pickle and for what
+    is no model of a known format.
+    """
+    if role.predict is not None:
+        return OpenedModel(Order(str(root.resolve()), function=role.predict), seconds=seconds)
+    told, data = model_in(root / (role.path or ""), role.format)
+    return OpenedModel(Order(str(root.resolve()), told), data, seconds)

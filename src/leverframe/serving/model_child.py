@@ -1,0 +1,70 @@
+"""What opens a model that was trained elsewhere: `python -m leverframe.serving.model_child FOLDER`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from leverframe.documents import parsed, plain
+from leverframe.domain.own_model.opened import About, as_inputs, first_line, matched, outcome, unpredicted
+from leverframe.errors import EstimatorError, LeverframeError
+from leverframe.imports import load
+from leverframe.serving.model_process import ABOUT, FAILURE, MODEL, ORDER, PREDICTIONS, ROWS, Order
+
+
+def main(folder: Path) -> None:
+    """Open the model that the order in a folder names, predict the rows beside it, and leave the result there."""
+    order = parsed(Order, (folder / ORDER).read_bytes())
+    size, hard = order.megabytes << 20, resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
+    try:
+        about = _by_function(folder, order) if order.function else _by_file(folder, order)
+    except LeverframeError as error:
+        _fail(folder, error)
+    except MemoryError:
+        why = f"it needs more than {order.megabytes:,} megabytes"
+        _fail(folder, EstimatorError("the model cannot be opened", why=why, next="give it fewer rows at once"))
+    else:
+        (folder / ABOUT).write_text(json.dumps(plain(about)), encoding="utf-8")
+
+
+def _by_file(folder: Path, order: Order) -> About:
+    from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - within the limit of memory, as all that is heavy
+    from leverframe.serving.formats import opened  # noqa: PLC0415 - as above
+
+    assert order.format is not None  # noqa: S101 - an order names a format or a function
+    model = opened(order.format, (folder / MODEL).read_bytes(), order.trusted)
+    if order.columns is not None:
+        table = PolarsTables(folder).read(ROWS)
+        found = model.predict(as_inputs(table, matched(model.about, order.columns)))
+        np.save(folder / PREDICTIONS, outcome(found, table.height, model.about.kind), allow_pickle=False)
+    return model.about
+
+
+def _by_function(folder: Path, order: Order) -> About:
+    from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - as above
+
+    assert order.function is not None  # noqa: S101 - as above
+    function = load(order.function, Path(order.root), said_by="`pipeline.model.predict`")
+    table = PolarsTables(folder).read(ROWS)
+    try:
+        found = function(table.to_arrow())
+    except Exception as error:  # a function of a user raises what it likes
+        raise unpredicted(f"`{order.function}`", f"{type(error).__name__}: {first_line(error)}") from error
+    np.save(folder / PREDICTIONS, outcome(found, table.height, None), allow_pickle=False)
+    return About()
+
+
+def _fail(folder: Path, error: LeverframeError) -> None:
+    told = {"what": error.what, "why": error.why, "next": error.next}
+    temporary = folder / f"{FAILURE}.new"
+    temporary.write_text(json.dumps(told), encoding="utf-8")
+    temporary.rename(folder / FAILURE)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,113 @@
+"""A model that was trained elsewhere, opened in a process of its own.
+
+Parsers in compiled code meet the file of a stranger there, and a function of the repository runs there: either may
+crash, take all memory, or never end. Rows go in as Parquet, predictions come back as an array, and none is a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.process import TIMED_OUT, run_group
+from leverframe.documents import parsed, plain
+from leverframe.domain.model.table import Table
+from leverframe.domain.own_model.opened import About, NativeFormat, unpredicted
+from leverframe.errors import EstimatorError, PipelineError
+from leverframe.redaction import for_server
+
+ORDER, MODEL, ROWS, ABOUT, PREDICTIONS, FAILURE = (
+    "order.json", "model", Path("rows.parquet"), "about.json", "predictions.npy", "failure.json",
+)  # fmt: skip
+SECONDS, MEGABYTES = 600.0, 8192
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is to do: open a model of ``format``, or import ``function`` below ``root``, and predict rows.
+
+    ``columns`` are those that the model may see, None where nothing is to be predicted.
+    """
+
+    root: str
+    format: NativeFormat | None = None
+    function: str | None = None
+    columns: tuple[str, ...] | None = None
+    trusted: tuple[str, ...] = ()
+    megabytes: int = MEGABYTES
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model in the bytes ``data`` of a file, or a function that the order names.
+
+    Each call is a process that ends within ``seconds``. Raises ``EstimatorError`` for what cannot be opened.
+    """
+
+    order: Order
+    data: bytes = b""
+    seconds: float = SECONDS
+
+    @cached_property
+    def about(self) -> About:
+        """What the file says; nothing of a function."""
+        return About() if self.order.function else self._done(None)[0]
+
+    def predict(self, table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
+        """Return what the model says to each row of a table, of which it may see ``columns``.
+
+        Shape (rows,) of probabilities of class 1, or of numbers; (rows, classes) of a multiclass label. Raises
+        ``EstimatorError`` for a column that the model needs and does not get, and for rows that it does not take.
+        """
+        found = self._done(table, tuple(columns))[1]
+        if found is None or len(found) != table.height:
+            raise unpredicted("the model", f"it gave no prediction for each of {table.height:,} rows")
+        return found
+
+    def _done(self, table: Table | None, columns: tuple[str, ...] = ()) -> tuple[About, NDArray[np.float64] | None]:
+        with TemporaryDirectory(prefix="leverframe-") as place:
+            folder = Path(place)
+            (folder / MODEL).write_bytes(self.data)
+            order = self.order
+            if table is not None:
+                order = replace(order, columns=columns)
+                PolarsTables(folder).write(ROWS, {name: table.get_column(name) for name in columns})
+            (folder / ORDER).write_text(json.dumps(plain(order)), encoding="utf-8")
+            ended = self._run(folder)
+            if (folder / FAILURE).is_file():
+                raise EstimatorError(**json.loads((folder / FAILURE).read_bytes()))
+            if not (folder / ABOUT).is_file():
+                raise EstimatorError(
+                    "the process that opens the model ended without a result",
+                    why=ended,
+                    next="see that the file is whole, and that the model needs no more memory or time than it has",
+                )
+            about = parsed(About, (folder / ABOUT).read_bytes())
+            return about, None if table is None else np.load(folder / PREDICTIONS, allow_pickle=False)
+
+    def _run(self, folder: Path) -> str:
+        """Let a process do what its folder says; return in words how it ended."""
+        lines: deque[str] = deque(maxlen=1)
+        command = [sys.executable, "-P", "-m", "leverframe.serving.model_child", str(folder)]
+        environment = {**for_server(os.environ), **_ONE_THREAD}
+        work = Path(self.order.root) if self.order.function else folder
+        try:
+            code = run_group(command, lines.append, folder=work, environment=environment, timeout=self.seconds)
+        except PipelineError as error:
+            if error.code != TIMED_OUT:
+                raise
+            return f"it took longer than {self.seconds:g} seconds, and was ended"
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return f"{how}; it may take {self.order.megabytes:,} megabytes{''.join(f': {line[:200]}' for line in lines)}"
