@@ -216,3 +216,41 @@ def test_one_init_and_one_commit_make_a_verdict(tmp_path: Path) -> None:
     repository.write("leverframe.yaml", "# mine\n")
     assert "leverframe.yaml" not in shop.run("init").stdout
     assert repository.read("leverframe.yaml") == "# mine\n"
+
+
+FUNCTION = """
+import json, numpy as np
+
+def predict(rows):
+    return 1 / (1 + np.exp(-json.load(open("model.json"))["weight"] * rows["x"].to_numpy()))
+"""
+OF_FUNCTION = """
+import json, sys, numpy as np, polars as pl
+
+draw = np.random.default_rng(0)
+x = draw.normal(size=800)
+y = (x + draw.normal(size=800) > 0).astype(int)
+pl.DataFrame({"day": np.repeat(np.arange(40), 20), "x": x, "y": y}).write_parquet("test.parquet")
+json.dump({"weight": json.load(open("settings.json"))["strength"]}, open("model.json", "w"))
+"""
+
+
+def test_both_revisions_predict_the_same_rows_by_a_function_of_their_own(tmp_path: Path) -> None:
+    repository = WarmRepository.create(tmp_path)
+    repository.write("train.py", OF_FUNCTION)
+    repository.write("predicting.py", FUNCTION)
+    repository.write("settings.json", '{"strength": 2}')
+    outputs = "params: [{settings.json: [strength]}], outs: [model.json, test.parquet]"
+    repository.write("dvc.yaml", f"stages: {{train: {{cmd: python train.py, deps: [train.py], {outputs}}}}}\n")
+    roles = "holdout: {path: test.parquet, label: y, kind: binary, block: day}, model: {path: model.json, predict: "
+    rule = RULES.replace(", test.accuracy: {maximum_drop: 0.02}", "")
+    repository.write("leverframe.yaml", f"pipeline: {{{roles}'predicting:predict'}}}}\n{rule}")
+    repository.dvc("repro")
+    repository.commit("A pipeline")
+    repository.git("checkout", "--quiet", "-b", "change")
+    changed(repository, -2)
+    result = gated(repository, REFUSED)
+    assert result["evidence"] == "both models on the same rows"
+    assert [each["reason"] for each in result["violations"]] == ["metric-dropped"]
+    changed(repository, 1.5)
+    assert gated(repository)["metrics"][0]["gain"] == 0

@@ -14,6 +14,7 @@ from typing import Any
 from leverframe.adapters.git import Git
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.opened_model import open_model
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.role_files import read_rows
 from leverframe.application.status import tree_around
@@ -23,8 +24,8 @@ from leverframe.domain.pipeline.status import staleness
 from leverframe.domain.pipeline.status.parameters import parsed
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
-from leverframe.domain.review.gate.role_rows import Predicted, Roles
-from leverframe.errors import DefinitionError, RepositoryError, SourceError
+from leverframe.domain.review.gate.role_rows import Predicted, Roles, predictions_of
+from leverframe.errors import RepositoryError, SourceError
 from leverframe.files import replacing
 from leverframe.settings.pipeline import PipelineSettings
 
@@ -69,11 +70,17 @@ class OwnRevision:
             )
         return read_rows(self.root, path)
 
-    def predicted(self, roles: Roles, table: Table) -> Predicted:  # noqa: ARG002
-        """Return what the model predicts for rows."""
-        raise DefinitionError(
-            f"the model of {self.name} cannot be opened", why="this is not supported yet", next=roles.section
-        )
+    def predicted(self, roles: Roles, table: Table) -> Predicted:
+        """Return what the model predicts for rows; a function of the repository is that of this checkout."""
+        model = self.settings.model
+        if model is None or (model.path and not self._there(model.path)):
+            raise SourceError(
+                f"{self.name} has no model" + (f" {model.path}" if model else ""),
+                why="`pipeline.model` in leverframe.yaml says where it is",
+                next="run `dvc repro` there, or correct the path",
+            )
+        opened = open_model(self.root, model)
+        return predictions_of(roles, table, opened.predict(table, roles.features(table)), opened.about.classes)
 
     def content(self, path: str) -> bytes | None:
         """Return the content of a file that is here or in the cache; None where it is neither, or none at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,22 @@ class Roles:
             )
         found: Column = table.get_column(name)
         return found
+
+    def features(self, table: Table) -> list[str]:
+        """Return the columns that the model sees; raises ``SettingsError`` for a pattern that names none."""
+        others = {self.label.name, self.role.time, self.role.block or "", *self.role.key}
+        rest = [name for name in table.columns if name not in others]
+        chosen: list[str] = []
+        for pattern in self.role.features:
+            matches = fnmatch.filter(rest, pattern)
+            if not matches:
+                raise SettingsError(
+                    f"`{self.section}.features` in {LEVERS} names `{pattern}`, which is no column of {self.role.path}",
+                    why="a pattern that matches nothing would silently leave a feature out",
+                    next=nearest(pattern, rest),
+                )
+            chosen += matches
+        return list(dict.fromkeys(chosen))
 
     def labels(self, table: Table) -> Column:
         """Return the column with the labels."""
@@ -123,6 +140,28 @@ def _checked(roles: Roles, predictions: Floats) -> Floats:
             next=f"correct what predicts, or `kind` and `score` of `{roles.section}` in {LEVERS}",
         )
     return predictions
+
+
+def predictions_of(roles: Roles, table: Table, values: Floats, known: tuple[str, ...]) -> Predicted:
+    """Return what a model said to the rows of a table; ``known`` are the classes that its file names.
+
+    Raises ``SettingsError`` where nobody names as many classes as it tells apart.
+    """
+    wide = roles.label.kind == "multiclass"
+    if wide is not (values.ndim > 1):
+        raise SettingsError(
+            f"the model gives {values.shape[1] if values.ndim > 1 else 1} figures for a row",
+            why=f"`{roles.section}` in {LEVERS} says that the label is {roles.label.kind}",
+            next="correct its `kind`, or let the model give probabilities",
+        )
+    classes = known or tuple(roles.role.classes)
+    if wide and len(classes) != values.shape[1]:
+        raise SettingsError(
+            f"the model tells {values.shape[1]} classes apart, and {len(classes)} are named",
+            why="its file does not name them all",
+            next=f"name them as `{roles.section}.classes` in {LEVERS}, in the order of its probabilities",
+        )
+    return Predicted(table, values, classes if wide else ("0", "1"))
 
 
 def columns_predicted(roles: Roles, table: Table, score: str) -> Predicted:
