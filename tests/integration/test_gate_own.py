@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from leverframe.domain.verdict import REFUSED
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop
 from tests.warm import WarmRepository
 
@@ -47,10 +48,9 @@ ROLES = (
 RULES = "gate: {metrics: {auc: {maximum_drop: 0.01}, test.accuracy: {maximum_drop: 0.02}}}\n"
 
 
-def made(folder: Path, kind: str, *, roles: bool = True, output: str = "") -> WarmRepository:
+def made(folder: Path, kind: str, *, roles: bool = True, output: str = "") -> TemporaryRepository:
     """Return a repository whose base was reproduced, on a branch of its own; `params.yaml` is nobody's of ours."""
     repository = WarmRepository.create(folder)
-    assert isinstance(repository, WarmRepository)
     repository.write("train.py", TRAIN)
     repository.write("params.yaml", "data: [1, 2]\nfeatures: none\n")
     repository.write("settings.json", '{"strength": 2}')
@@ -63,20 +63,20 @@ def made(folder: Path, kind: str, *, roles: bool = True, output: str = "") -> Wa
     return repository
 
 
-def gated(repository: WarmRepository, code: int = 0) -> dict[str, Any]:
+def gated(repository: TemporaryRepository, code: int = 0) -> dict[str, Any]:
     ended = Shop(repository).run("gate", "--base", "main", "--json")
     assert ended.code == code, ended.stdout + ended.stderr
     document: dict[str, Any] = json.loads(ended.stdout)
     return document
 
 
-def changed(repository: WarmRepository, strength: float) -> None:
+def changed(repository: TemporaryRepository, strength: float) -> None:
     repository.write("settings.json", json.dumps({"strength": strength}))
     repository.dvc("repro")
     repository.commit("Another strength")
 
 
-def elsewhere(repository: WarmRepository) -> None:
+def elsewhere(repository: TemporaryRepository) -> None:
     """Leave neither the cache nor the outputs of this clone, as on a fresh machine."""
     shutil.rmtree(repository.root / ".dvc/cache")
     for path in ("eval", "scores.json"):

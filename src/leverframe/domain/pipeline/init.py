@@ -34,6 +34,7 @@ IGNORE = "git and DVC leave environments, caches and what DVC keeps alone"
 _MARK = "# infra: "  # in a template, before lines that depend on whether infrastructure is declared
 _MARKS = tuple(f"{_MARK}{word}" for word in ("begin", "without", "end"))
 LAYOUT = "where the pipeline has what, and a first rule of the gate: read it, and correct what is not so"
+DRAFTED = "drafted from the tables: read it, and correct what is not so"
 TERRAFORM = "the local environment that leverframe.yaml declares"
 
 
@@ -127,11 +128,12 @@ def steps(
     return found
 
 
-def described(step: Step) -> str:
-    """Return a step as one line; of what a person has to read, the text below it."""
+def described(step: Step, *, drafts: bool = False) -> str:
+    """Return a step as one line; of a file that a person has to read the text below it, of ``drafts`` where asked."""
     match step:
         case WriteFile(path, content, why):
-            shown = [f"    {line}".rstrip() for line in content.splitlines()] if why == LAYOUT else []
+            read = why == LAYOUT or (drafts and why == DRAFTED)
+            shown = [f"    {line}".rstrip() for line in content.splitlines()] if read else []
             return "\n".join([f"write {path}: {why}", *shown])
         case CopyFile(path, source, why):
             return f"copy {source} to {path}: {why}"
@@ -147,9 +149,12 @@ def described(step: Step) -> str:
 
 def next_steps(steps: Sequence[Step]) -> list[str]:
     """Return the next two commands after a pipeline of one's own was looked at; none where nothing was written."""
-    if not any(isinstance(step, WriteFile) and step.why == LAYOUT for step in steps):
-        return []
-    return ["next: git add --all && git commit --message 'Judge pull requests'", "next: leverframe gate"]
+    reasons = {step.why for step in steps if isinstance(step, WriteFile)}
+    if DRAFTED in reasons:
+        return ["next: dvc repro", "next: git add --all && git commit --message 'A first model'"]
+    if LAYOUT in reasons:
+        return ["next: git add --all && git commit --message 'Judge pull requests'", "next: leverframe gate"]
+    return []
 
 
 def workflow_file(project: Project, template: str = "workflow.yml") -> str:
