@@ -71,7 +71,8 @@ class Gated:
     the models could not be compared, ``method`` says how bounds are made, ``unit_of``
     names the label whose unit errors have, empty for a classification, ``replay`` is None where no log was at hand.
     ``holdout`` is None without a champion, ``on_base`` where both hold-outs are the same. ``evidence`` names what a
-    pipeline of one's own allowed to compare, and ``blocks`` what its ``days`` are.
+    pipeline of one's own allowed to compare, ``blocks`` what its ``days`` are, and ``timed``
+    whether these follow each other in time.
     """
 
     base: str
@@ -94,6 +95,7 @@ class Gated:
     unit_of: str = ""
     evidence: str = ""
     blocks: str = "days"
+    timed: bool = True
 
     @property
     def verdict(self) -> Verdict:

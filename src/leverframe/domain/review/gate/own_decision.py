@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from leverframe.domain.features.training_set import Label
-from leverframe.domain.model.evaluate.dependence import method
 from leverframe.domain.model.evaluate.metrics import METRICS
 from leverframe.domain.model.table import Table
 from leverframe.domain.review.gate.figures import UNSURE, judged_figures, named
@@ -179,7 +178,8 @@ def _by_rows(gated: Gated, rows: OwnPair, settings: GateSettings, found: _Findin
         rows=len(pair.candidate.labels),
         days=blocks,
         blocks=pair.blocks.name,
-        method=method(blocks).replace(" days (", f" {pair.blocks.name} (", 1),
+        timed=pair.blocks.timed,
+        method=pair.blocks.method(blocks),
         how=rows.how,
         confidence=settings.confidence,
         metrics=tuple(metrics),

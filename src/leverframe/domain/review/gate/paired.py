@@ -21,14 +21,13 @@ from leverframe.domain.model.evaluate.dependence import (
     MINIMUM_DAYS,
     Uncertainty,
     by_day,
-    days_until,
-    uncertainty,
 )
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS, Measured, Metric
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.evaluate.scores import plain
+from leverframe.domain.review.gate.blocks import DAYS, Blocks
 from leverframe.domain.review.gate.gate_result import Compared, rounding, signed
 from leverframe.domain.review.gate.rules import allowed, floor_text, rule_text
 from leverframe.domain.verdict import Reason, Violation
@@ -37,14 +36,6 @@ from leverframe.settings.levers import GateSettings, MetricRule
 BETTER_MODEL = "improve the model, or change the rule in a pull request of its own: a rule applies once it is merged"
 _ONE_CLASS = "check the hold-out: a metric is undefined where a class has no row"
 _MOST_DAYS = 3653  # ten years: beyond that a number of days helps nobody
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """What rows are grouped by, in the plural, and how a hold-out gets more of them."""
-
-    name: str = "days"
-    more: str = "widen `features.holdout` in `params.yaml`, as more days narrow the bound, or improve the model"
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Pair:
     champion: Holdout | None
     whole: Holdout | None = None
     before: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
-    blocks: Blocks = Blocks()
+    blocks: Blocks = DAYS
 
 
 def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], list[Violation]]:
@@ -99,7 +90,7 @@ class _Gains:
         span = side.number_of_days
         daily = by_day(slopes(ours) * ours.influence - slopes(theirs) * theirs.influence, side.days, span)
         self._values, self._gain = (theirs.values, ours.values), merits(ours) - merits(theirs)
-        self._known: Uncertainty = uncertainty(daily, ours.shares(side.days, span))
+        self._known: Uncertainty = pair.blocks.uncertainty(daily, ours.shares(side.days, span))
         self._margin = self._known.margin(confidence)
         self._metrics, self._days, self._confidence = ours.metrics, side.number_of_days, confidence
 
@@ -146,7 +137,7 @@ class _Change:
         worth = f"the {self.days} {name} tell as much as about {self.effective:.0f} independent ones"
         if self.gain <= demanded:
             return f"{worth}; more {name} would show either a drop or that there is none"
-        more = days_until(self.gain - demanded, self.error, self.days, self.confidence) - self.days
+        more = self.blocks.until(self.gain - demanded, self.error, self.days, self.confidence) - self.days
         if more > _MOST_DAYS:
             return f"{worth}; at the present variance more than {self._forever()} would be needed"
         return f"{worth}; about {_rounded(max(more, 1.0))} more {name} would do at the present variance"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +16,14 @@ from leverframe.domain.model.evaluate.holdout import Holdout, local_days, number
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.table import Column, Table, texts
 from leverframe.domain.model.train import checked_labels
-from leverframe.domain.review.gate.paired import Blocks
+from leverframe.domain.review.gate.blocks import Blocks
 from leverframe.domain.review.gate.row_matching import Ints
 from leverframe.errors import SettingsError, SourceError, nearest
 from leverframe.settings import LEVERS
 from leverframe.settings.pipeline import RowsRole
 
 _MOST_GROUPS = 1000  # of rows that nothing groups: more give no sharper bound, and cost their square root
+_TIMES = frozenset({"hour", "day", "date", "week", "month", "quarter", "year"})
 _MORE = "let the pipeline predict more rows, or improve the model"
 
 
@@ -103,8 +105,10 @@ def blocks_of(roles: Roles, rows: Table) -> tuple[Ints, Blocks]:
     """Return the number of the block that each row is in, from 0 in order, and what blocks are called."""
     role = roles.role
     if role.block is not None:
-        values = _ordered(roles.column(rows, role.block, "block"))
-        return np.unique(values, return_inverse=True)[1].astype(np.int64), Blocks(f"values of `{role.block}`", _MORE)
+        column = roles.column(rows, role.block, "block")
+        values = _ordered(column)
+        named = Blocks(f"values of `{role.block}`", _MORE, timed=_is_time(role.block, column))
+        return np.unique(values, return_inverse=True)[1].astype(np.int64), named
     if role.time in rows.columns:
         found = rows.get_column(role.time).to_numpy()
         if found.dtype.kind == "M" and not np.isnat(found).any():
@@ -112,7 +116,12 @@ def blocks_of(roles: Roles, rows: Table) -> tuple[Ints, Blocks]:
             return numbered(days), Blocks("days", _MORE)
     count = min(rows.height, _MOST_GROUPS)
     groups = np.arange(rows.height, dtype=np.int64) * count // max(1, rows.height)
-    return groups, Blocks("rows" if count == rows.height else "groups of rows", _MORE)
+    return groups, Blocks("rows" if count == rows.height else "groups of rows", _MORE, timed=False)
+
+
+def _is_time(name: str, values: Column) -> bool:
+    """Tell whether values follow each other in time: by their type, or by their name."""
+    return bool(values.dtype.is_temporal()) or bool(_TIMES & set(re.findall(r"[a-z]+", name.lower())))
 
 
 def _ordered(found: Column) -> NDArray[Any]:

@@ -165,7 +165,7 @@ def _metrics(card: Card, _: Shown) -> str:
     independent = [
         metric.independent_days for metric in gated.metrics if metric.rule and metric.independent_days is not None
     ]
-    if independent:
+    if independent and gated.timed:
         blocks = sentence(gated.blocks)
         about.append(
             f"The {blocks} depend on each other: they tell as much as {min(independent):.0f} independent ones."
