@@ -47,6 +47,7 @@ PATHS = {
     f"{_R}/actions/runs": ["get"],
     f"{_R}/collaborators/{{username}}/permission": ["get"],
     f"{_R}/contents/{{path}}": ["get"],
+    f"{_R}/rules/branches/{{branch}}": ["get"],
     f"{_R}/pulls": ["get", "post"],
     f"{_R}/pulls/{{pull_number}}": ["get", "patch"],
     f"{_R}/pulls/{{pull_number}}/merge": ["put"],

@@ -247,8 +247,24 @@ def _repository(call: Call, repository: Repository) -> Response:
     values: dict[str, Any] = {"name": repository.name, "full_name": repository.full_name}
     values |= {"owner": person(repository.owner)}
     values |= {"allow_auto_merge": repository.auto_merges, "allow_merge_commit": True}
+    writes = bool({"contents", "pull-requests"} & set(call.token.writes))
+    values |= {"archived": repository.archived, "permissions": {"admin": False, "pull": True, "push": writes}}
     values |= {"default_branch": "main", "url": f"{call.address}{path(repository)}"}  # clients follow it
     return Response(200, schema.response(call.template, "get", 200, values))
+
+
+def _rules(call: Call, repository: Repository) -> Response:
+    """Return the rules of a branch, which whoever may read the repository may read."""
+    branch, found = call.variables["branch"], list[dict[str, Any]]()
+    if branch in repository.owned:
+        wanted = {"required_approving_review_count": 1, "require_code_owner_review": True}
+        other = ("dismiss_stale_reviews_on_push", "require_last_push_approval", "required_review_thread_resolution")
+        found.append({"type": "pull_request", "parameters": {**dict.fromkeys(other, False), **wanted}})
+    if checks := sorted(repository.required.get(branch, ())):
+        named = [{"context": check} for check in checks]
+        parameters = {"required_status_checks": named, "strict_required_status_checks_policy": False}
+        found.append({"type": "required_status_checks", "parameters": parameters})
+    return page(call, found)
 
 
 def _merge(call: Call, repository: Repository) -> Response:
@@ -272,6 +288,7 @@ _ROUTES: dict[tuple[str, str], Route] = {
     ("PATCH", f"{REPOSITORY}/check-runs/{{check_run_id}}"): _edit_check,
     ("GET", f"{REPOSITORY}/commits/{{ref}}/check-runs"): _checks,
     ("GET", f"{REPOSITORY}/commits/{{commit_sha}}/pulls"): _pulls_of_commit,
+    ("GET", f"{REPOSITORY}/rules/branches/{{branch}}"): _rules,
     ("GET", f"{REPOSITORY}/pulls"): _pulls,
     ("POST", f"{REPOSITORY}/pulls"): _new_pull,
     ("GET", f"{REPOSITORY}/pulls/{{pull_number}}"): _one_pull,

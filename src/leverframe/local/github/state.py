@@ -149,7 +149,8 @@ class Repository:
 
     ``roles`` has who may do more than read, and ``teams`` the members of `org/team`.
 
-    ``required`` are the checks that the rule of a branch requires, by branch. What the settings allow: ``auto_merges``,
+    ``required`` are the checks that the rule of a branch requires, by branch, and ``owned`` the branches that want a
+    review of code owners. What the settings allow: ``auto_merges``,
     ``drafts``, and ``opens``, whether workflows may open pull requests. Of a ``private`` one nobody reads without a
     token. An ``archived`` one takes nothing new; who is ``blocked`` comments nowhere in it, and nobody beyond
     ``comment_limit`` comments of a conversation.
@@ -167,6 +168,7 @@ class Repository:
     members: set[str] = field(default_factory=set)
     runs: list[WorkflowRun] = field(default_factory=list)
     required: dict[str, set[str]] = field(default_factory=dict)
+    owned: set[str] = field(default_factory=set)
     auto_merges: bool = True
     drafts: bool = True
     opens: bool = True
