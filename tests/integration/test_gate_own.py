@@ -11,6 +11,7 @@ import pytest
 
 from leverframe.domain.verdict import REFUSED
 from leverframe.local.repository import TemporaryRepository
+from tests.integration.own_case import files_of
 from tests.integration.shop import Shop
 from tests.warm import WarmRepository
 
@@ -218,33 +219,34 @@ def test_one_init_and_one_commit_make_a_verdict(tmp_path: Path) -> None:
     assert repository.read("leverframe.yaml") == "# mine\n"
 
 
-FUNCTION = """
-import json, numpy as np
-
-def predict(rows):
-    return 1 / (1 + np.exp(-json.load(open("model.json"))["weight"] * rows["x"].to_numpy()))
-"""
 OF_FUNCTION = """
-import json, sys, numpy as np, polars as pl
+import json, pickle, numpy as np, polars as pl
+from pathlib import Path
+from sklearn.linear_model import LogisticRegression
 
 draw = np.random.default_rng(0)
 x = draw.normal(size=800)
 y = (x + draw.normal(size=800) > 0).astype(int)
 pl.DataFrame({"day": np.repeat(np.arange(40), 20), "x": x, "y": y}).write_parquet("test.parquet")
-json.dump({"weight": json.load(open("settings.json"))["strength"]}, open("model.json", "w"))
+model = LogisticRegression().fit(pl.DataFrame({"x": x}).to_pandas(), y)
+Path("models").mkdir(exist_ok=True)
+model.coef_ *= json.load(open("settings.json"))["strength"]
+Path("models/model.pkl").write_bytes(pickle.dumps(model))
 """
 
 
 def test_both_revisions_predict_the_same_rows_by_a_function_of_their_own(tmp_path: Path) -> None:
     repository = WarmRepository.create(tmp_path)
     repository.write("train.py", OF_FUNCTION)
-    repository.write("predicting.py", FUNCTION)
+    repository.write("shop/predicting.py", files_of("own-pipeline.md")["shop/predicting.py"])
     repository.write("settings.json", '{"strength": 2}')
-    outputs = "params: [{settings.json: [strength]}], outs: [model.json, test.parquet]"
+    outputs = "params: [{settings.json: [strength]}], outs: [models/model.pkl, test.parquet]"
     repository.write("dvc.yaml", f"stages: {{train: {{cmd: python train.py, deps: [train.py], {outputs}}}}}\n")
-    roles = "holdout: {path: test.parquet, label: y, kind: binary, block: day}, model: {path: model.json, predict: "
+    roles = (
+        "holdout: {path: test.parquet, label: y, kind: binary, block: day}, model: {path: models/model.pkl, predict: "
+    )
     rule = RULES.replace(", test.accuracy: {maximum_drop: 0.02}", "")
-    repository.write("leverframe.yaml", f"pipeline: {{{roles}'predicting:predict'}}}}\n{rule}")
+    repository.write("leverframe.yaml", f"pipeline: {{{roles}'shop.predicting:predict'}}}}\n{rule}")
     repository.dvc("repro")
     repository.commit("A pipeline")
     repository.git("checkout", "--quiet", "-b", "change")

@@ -28,6 +28,14 @@ ELSEWHERE = {  # by page, language and first line: the test that runs it, or why
         "bash",
         "sed -i 's|uses: \\$/|uses: ./|' .github/workflows/*.yml",
     ): "tests/workflows/test_definitions.py",
+    ("from-a-table.md", "bash", "git init"): "tests/integration/test_init_table.py",
+    (
+        "from-a-table.md",
+        "bash",
+        "leverframe init --table raw/visits.csv --table raw/customers.csv --table raw/clicks.csv --label bought "
+        "--time came_at",
+    ): "tests/integration/test_init_table.py",
+    ("own-pipeline.md", "python", "import pickle"): "tests/integration/test_gate_own.py",
 }
 UNRUN_PAGES = {"installation.md": "a package index: CI installs the wheel that it builds in an empty environment"}
 UNRUN = {  # what reaches a network, with what it reaches
