@@ -61,6 +61,8 @@ def test_code_is_for_an_owner(court: Court) -> None:
     found = court.judge("code")
     assert "needs-owner" in found["reasons"], found
     assert found["card"]["judged"]["owed"]["missing"] == ["dvc.yaml"], found
+    assert "ran its code, which the judge does not" in found["card"]["gated"]["because"], found
+    assert found["card"]["gated"]["metrics"] == [], found
 
 
 def test_flipped_labels_are_found(court: Court) -> None:

@@ -251,7 +251,15 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
     except LeverframeError as error:  # a lock that nobody can read, or no time for a second run
         return _card(change, replace(judged, ran=ran, found=(_wrong(error, limits),)), "its lock cannot be compared")
     judged = replace(judged, ran=ran, found=claims.violations, notes=(*judged.notes, *claims.notes))
+    if claims.excused and not work.workspace.has_case:
+        return _of_levers(work, change, judged, (runs, _of_own_code(claims)), tell)
     return _of_levers(work, change, judged, (runs, claimed if "train" in claims.excused else None), tell)
+
+
+def _of_own_code(claims: Claims) -> str:
+    """Return why nothing is scored where stages of an own pipeline ran code of the change: it may have predicted."""
+    names = ", ".join(f"`{name}`" for name in claims.excused[:3])
+    return f"{names} ran its code, which the judge does not, so nobody knows that its figures are what that code gives"
 
 
 def _unscored(change: Change, judged: Judged, why: str) -> Gated:
@@ -325,11 +333,16 @@ def _claims(
 
 
 def _of_levers(
-    work: JudgedCheckout, change: Change, judged: Judged, made: tuple[Sequence[StageRun], Claimed | None], tell: Tell
+    work: JudgedCheckout,
+    change: Change,
+    judged: Judged,
+    made: tuple[Sequence[StageRun], Claimed | str | None],
+    tell: Tell,
 ) -> Card:
     """Return the card of the judge's own outputs, by the levers as they are, for the head of the change.
 
-    Where the code that trains is that of the change, its model is scored instead, without running that code.
+    Where the code that trains is that of the change, its model is scored instead, without running that code; a text in
+    the place of it says why it cannot be.
     """
     place, head = work.workspace, change.head
     runs, claimed = made
@@ -337,7 +350,8 @@ def _of_levers(
     kept(work.root, "reproduce", Reproduced(place.git.named("HEAD"), tuple(runs)))
     tell("comparing the model with that of the base")
     try:
-        with overlaid(place, claimed) as unscored:
+        with overlaid(place, claimed if isinstance(claimed, Claimed) else None) as unfit:
+            unscored = claimed if isinstance(claimed, str) else unfit
             if unscored:
                 gated = _unscored(change, judged, unscored)
             else:
