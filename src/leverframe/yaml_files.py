@@ -18,6 +18,7 @@ from leverframe.errors import SettingsError, guide_page
 
 _CONFLICT = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 _DIGITS = "0123456789"
+_LONGEST = 1000  # digits of a number: what prints or compares longer ones fails, or takes for ever
 _SCALARS: tuple[tuple[str, str, str], ...] = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     (
@@ -49,8 +50,22 @@ def _whole_number(loader: Any, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node)).replace("_", "")
     digits = text.lstrip("+-")
     base = {"0b": 2, "0o": 8, "0x": 16}.get(digits[:2], 10)
-    value = int(digits if base == 10 else digits[2:], base)
+    if len(digits) > _LONGEST:
+        raise yaml.constructor.ConstructorError(None, None, f"a number of {len(digits):,} digits", node.start_mark)
+    try:
+        value = int(digits if base == 10 else digits[2:], base)
+    except ValueError as error:
+        raise yaml.constructor.ConstructorError(None, None, f"`{text}` is no number", node.start_mark) from error
     return -value if text.startswith("-") else value
+
+
+def _timestamp(loader: Any, node: yaml.ScalarNode) -> Any:
+    """Return a date or a time; one that the calendar has not is an error of the file."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except (ValueError, OverflowError) as error:
+        words = f"`{node.value[:40]}` is no date: {error}"
+        raise yaml.constructor.ConstructorError(None, None, words, node.start_mark) from error
 
 
 def _fill_loader() -> None:
@@ -59,6 +74,7 @@ def _fill_loader() -> None:
         for character in [*first, ""] if tag == "null" else first:
             _Loader.yaml_implicit_resolvers.setdefault(character, []).append((f"tag:yaml.org,2002:{tag}", compiled))
     _Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+    _Loader.add_constructor("tag:yaml.org,2002:timestamp", _timestamp)
 
 
 _fill_loader()

@@ -212,3 +212,29 @@ def test_a_base_without_a_pipeline_leaves_all_to_owners(tmp_path: Path) -> None:
     repository.git("checkout", "--quiet", "-b", "text")
     repository.write("README.md", "To come.\n")
     assert court.judge("text")["verdict"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("leverframe.yaml", b"gate: {metrics: {auc: {floor: " + b"9" * 5000 + b"}}}\n"),
+        ("params.yaml", b"build: " + b"9" * 5000 + b"\n"),
+        ("params.yaml", b"build: 0x" + b"f" * 5000 + b"\n"),
+        ("params.yaml", b"build: 2020-13-45\n"),
+        ("source.parquet.dvc", b"outs:\n- md5: 0\n  size: 2020-13-45\n  path: source.parquet\n"),
+        (b"caf\xe9.csv", b"a\n1\n"),
+        ("line\nbreak.csv", b"a\n1\n"),
+        ("\u202egnp.csv", b"a\n1\n"),
+        ("dvc.lock", b"schema: '2.0'\nstages: {build: {cmd: 2020-13-45}}\n"),
+    ],
+)
+def test_whatever_a_change_holds_it_gets_a_card_that_does_not_pass(
+    court: Court, name: str | bytes, content: bytes, request: pytest.FixtureRequest
+) -> None:
+    """A number without end, a date that the calendar has not, names that are no text."""
+    branch = f"odd-{request.node.callspec.id.encode('ascii', 'replace').hex()[:60]}"
+    court.branch(branch)
+    (court.root / os.fsdecode(name)).write_bytes(content)
+    found = court.judge(branch)
+    assert found["verdict"] == "failed", found
+    assert (court.root / ".leverframe/judged.md").read_text(encoding="utf-8")

@@ -425,3 +425,12 @@ def test_metrics_and_plots_are_found_wherever_a_definition_names_them() -> None:
         ("sub/a.csv", {"x": "step"}),
         ("sub/pictures", {}),
     ]
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "0x" + "f" * 5000, "0x_", "2020-13-45", "2020-01-01T25:00:00Z", "0000-00-00"]
+)
+def test_a_value_that_cannot_be_is_an_error_of_its_line(value: str) -> None:
+    with pytest.raises(SettingsError) as found:
+        parse(f"a: 1\nb: {value}\n", name="x.yaml", what="settings")
+    assert "line 2" in found.value.what

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leverframe.adapters.bounds import OVER
-from leverframe.adapters.git.trees import Merged
 from leverframe.application.check import check
 from leverframe.application.gate import gate
+from leverframe.application.judged_cards import Change, beyond, card_of, conflicting, owed_by, where_of
 from leverframe.application.judged_checkout import (
     JudgedCheckout,
     claimed_state,
@@ -28,9 +28,9 @@ from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, plain
 from leverframe.domain import layout
-from leverframe.domain.review.check import Checked, refused
+from leverframe.domain.review.check import refused
 from leverframe.domain.review.gate.gate_result import Gated
-from leverframe.domain.review.judge.judged import Judged, OwnerReview
+from leverframe.domain.review.judge.judged import Judged
 from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, sorted_paths, within
 from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
 from leverframe.domain.review.judge.tree_change import TreeChange
@@ -50,7 +50,6 @@ _SMALL = 20_000_000  # bytes of all files that are read to tell what changed in 
 _AT_ONCE = 500  # pointers that one command gets, which takes so many bytes
 _TOLERANCE = 1e-4  # relative, of every number that is compared
 _CLAIM = 25_000_000  # bytes of the card of another run
-_MOST = 3_000  # paths for owners: every one is on the card, as who may approve is looked up for each
 
 Tell = Callable[[str], None]
 
@@ -66,21 +65,10 @@ class Asked:
     out: Path | None = None
 
 
-@dataclass(frozen=True)
-class Change:
-    """A change as git has it: the tip of the base, its head, the tree of both, and what to do with each path."""
-
-    tip: str
-    head: str
-    merged: Merged
-    found: Sorted
-    paths: ProjectPaths
-
-
 def judge(workspace: Workspace, asked: Asked, tell: Tell) -> Judgement:
     """Judge a change, and write its card."""
     change = _read(workspace, asked)
-    made = _conflicting(change) if change.merged.conflicts else _judged(workspace, change, asked, tell)
+    made = conflicting(change) if change.merged.conflicts else _carded(workspace, change, asked, tell)
     base = branch_named(asked.base) or workspace.git.branch()
     judged = replace(made.judged, base=base) if made.judged else None
     card = replace(made, judged=judged, target=base, project=workspace.project.folder)
@@ -90,6 +78,19 @@ def judge(workspace: Workspace, asked: Asked, tell: Tell) -> Judgement:
     claim = _claim(asked.claim) if asked.claim else ""
     write_text(out.with_suffix(".md"), f"{render(card)}\n{claim}")
     return Judgement(card, str(out))
+
+
+def _carded(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> Card:
+    """Return a card whatever the change holds: what breaks the judge keeps it from being merged, with a word."""
+    try:
+        return _judged(workspace, change, asked, tell)
+    except LeverframeError as error:
+        violation = refused(error)
+    except Exception as error:  # a change may hold what nobody thought of, and no card is no word to its author
+        what = f"the judge could not read this change: {type(error).__name__} in {where_of(error)}"
+        violation = Violation(Reason.NOT_JUDGED, what, "report it with the commit; until then an owner has to look")
+    unjudged = Judged("", change.tip, change.head, change.merged.tree, found=(violation,))
+    return card_of(change, unjudged, "it was not judged")
 
 
 def _claim(path: Path) -> str:
@@ -138,40 +139,23 @@ def _sorted(workspace: Workspace, changes: Sequence[TreeChange], paths: ProjectP
     return sorted_paths(changes, paths, workspace.git.trees.read(blobs, _SMALL))
 
 
-def _conflicting(change: Change) -> Card:
-    names = ", ".join(f"`{path}`" for path in change.merged.conflicts[:3])
-    violation = Violation(
-        Reason.MERGE_CONFLICT,
-        f"the change does not merge into the tip of its base: {names}",
-        "merge the base branch into this one; `leverframe merge` resolves locks and reports",
-    )
-    return _card(change, Judged("", change.tip, change.head, found=(violation,)), "it does not merge")
-
-
-def _card(change: Change, judged: Judged, because: str = "") -> Card:
-    head = change.head
-    return Card(
-        change.tip, head, Checked(head), Reproduced(head), Gated(change.tip, head, because=because), judged=judged
-    )
-
-
 def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> Card:
-    found, owed = change.found, _owed(change.found.owed)
-    judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed, found=_beyond(found.owed))
+    found, owed = change.found, owed_by(change.found.owed)
+    judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed, found=beyond(found.owed))
     if judged.found:
-        return _card(change, judged, "it is too large")
+        return card_of(change, judged, "it is too large")
     if not (found.inputs or found.claims or found.derived or _read_by_stages(found, change.paths)):
         tell("the change touches nothing that a stage reads or writes")
-        return _card(change, replace(judged, notes=("no stage reads or writes what this change touches",)))
+        return card_of(change, replace(judged, notes=("no stage reads or writes what this change touches",)))
     limits = levers_at(workspace, change.tip).judge
     with judged_checkout(workspace, (change.tip, found), limits, asked.objects, tell) as work:
         absent = _bring(work, change)
         if absent:
-            return _card(change, replace(judged, found=(absent,)), "data are missing")
+            return card_of(change, replace(judged, found=(absent,)), "data are missing")
         odd = odd_folders(found.pointers, work.objects)
         odd |= _other_code(workspace, work.workspace, change.paths.folder)
         if odd:
-            return _card(change, replace(judged, owed=_owed({**found.owed, **odd})), "it may hold code")
+            return card_of(change, replace(judged, owed=owed_by({**found.owed, **odd})), "it may hold code")
         return _run(work, change, judged, (limits, tell))
 
 
@@ -189,19 +173,6 @@ def _other_code(base: Workspace, here: Workspace, folder: str) -> dict[str, str]
     except LeverframeError:  # a pipeline of one's own has none of them; what does not fit is said when it is used
         return {}
     return {} if one == other else {f"{folder}{PARAMS}": "it names other code than the base"}
-
-
-def _owed(owed: Mapping[str, str]) -> OwnerReview | None:
-    paths = tuple(sorted(owed))
-    return OwnerReview(len(paths), paths[:_MOST], paths[:_MOST]) if paths else None
-
-
-def _beyond(owed: Mapping[str, str]) -> tuple[Violation, ...]:
-    """Return what is said of more paths than a card holds: nobody could tell whose they are."""
-    if len(owed) <= _MOST:
-        return ()
-    what = f"the change edits {len(owed):,} paths that owners have to approve, and a card holds {_MOST:,}"
-    return (Violation(Reason.NOT_JUDGED, what, "split the change into several pull requests"),)
 
 
 def _read_by_stages(found: Sorted, paths: ProjectPaths) -> bool:
@@ -236,20 +207,20 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
             work.pipeline.define()
         state = status(work.root)
     except LeverframeError as error:
-        return _card(change, replace(judged, found=(_wrong(error, limits),)), "its declarations cannot be used")
+        return card_of(change, replace(judged, found=(_wrong(error, limits),)), "its declarations cannot be used")
     change = _sorted_again(work, change, kept_in_git(state))
-    judged = replace(judged, owed=_owed(change.found.owed))
+    judged = replace(judged, owed=owed_by(change.found.owed))
     tell("running what the change made stale, with the code of the base")
     try:
         runs = work.run(stale=bool(change.found.inputs))
     except PipelineError as error:
         ran = tuple(run.stage for run in work.pipeline.runs() if run.how == "ran")
-        return _card(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
+        return card_of(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
     ran = tuple(run.stage for run in runs if run.how == "ran")
     try:
         claimed, claims = _claims(work, change, kept_in_git(state), ran, tell)
     except LeverframeError as error:  # a lock that nobody can read, or no time for a second run
-        return _card(change, replace(judged, ran=ran, found=(_wrong(error, limits),)), "its lock cannot be compared")
+        return card_of(change, replace(judged, ran=ran, found=(_wrong(error, limits),)), "its lock cannot be compared")
     judged = replace(judged, ran=ran, found=claims.violations, notes=(*judged.notes, *claims.notes))
     if claims.excused and not work.workspace.has_case:
         return _of_levers(work, change, judged, (runs, _of_own_code(claims)), tell)

@@ -17,6 +17,7 @@ from leverframe.files import replacing
 
 _LARGEST = 20_000_000_000  # bytes of one file that a change may bring
 _READ = 500_000_000  # bytes of a model or a table that is compared
+_LISTING = 50_000_000  # bytes of the listing of a folder, some 500,000 files
 _CHUNK = 1 << 20
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -30,6 +31,8 @@ class Objects:
 
     def take(self, md5: str) -> bool:
         """Bring what has that digest into the cache; tell whether it is there, every file of it for a folder."""
+        if not self._small(md5, _LARGEST):
+            return False
         if self.tree.cached(Recorded(md5)):
             return True
         if not self._copied(md5):
@@ -41,9 +44,17 @@ class Objects:
 
     def content(self, md5: str) -> bytes | None:
         """Return what has that digest, of a file that a claim names; None where it is nowhere, or too large to read."""
-        known = self.tree.content(Recorded(md5)) if _MD5.fullmatch(md5) else None
+        known = self.tree.content(Recorded(md5)) if _MD5.fullmatch(md5) and self._small(md5, _READ) else None
         place = self._place(md5, _READ) if known is None else None
         return place.read_bytes() if place else known
+
+    def _small(self, md5: str, most: int) -> bool:
+        """Tell whether what the cache has of that digest can be read; what it has not of course can."""
+        try:
+            size = self.tree.place_of(md5).stat().st_size
+        except OSError:
+            return True
+        return size <= _most(md5, most)
 
     def _copied(self, md5: str) -> bool:
         """Copy one object, where the folder has a plain file of that content."""
@@ -63,9 +74,14 @@ class Objects:
             known = place.lstat()
         except OSError:
             return None
-        if not stat.S_ISREG(known.st_mode) or known.st_size > limit:
+        if not stat.S_ISREG(known.st_mode) or known.st_size > _most(md5, limit):
             return None
         return place if _md5_of(place) == md5.removesuffix(".dir") else None
+
+
+def _most(md5: str, limit: int) -> int:
+    """Return how many bytes an object may have: a listing is read whole, whatever asks for it."""
+    return min(limit, _LISTING) if md5.endswith(".dir") else limit
 
 
 def _md5_of(file: Path) -> str:
