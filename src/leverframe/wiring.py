@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from leverframe import __version__
 from leverframe.adapters.git import Git
+from leverframe.adapters.working_tree.dvc_config import home_of
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS, PARAMS
+
+_DVC = Path(".dvc", "config")
 
 if TYPE_CHECKING:
     from leverframe.adapters.stage_log import Recording
@@ -32,7 +35,11 @@ def workspace(*, anywhere: bool = False) -> Workspace:
     git = Git(root, _default_branch, _target_branch)
     if not anywhere and not _has_settings(root):
         git.check()  # what is wrong is the folder, whatever file of it a command would miss first
-    return Workspace(root, git, lambda: _params(root), lambda: _levers(root), _plan)
+    return _workspace_of(root, git)
+
+
+def _workspace_of(root: Path, git: Git | None = None) -> Workspace:
+    return Workspace(root, git or Git(root), lambda: _params(root), lambda: _levers(root), _plan)
 
 
 @contextmanager
@@ -62,12 +69,22 @@ def stage(name: str, partition: str = "") -> Iterator[tuple[Workspace, Recording
 
 
 def projects_elsewhere() -> list[str]:
-    """Return the folders of the projects of this repository, from here; none where one is around the current folder."""
+    """Return the folders of the projects of this repository, from here; none where one is around the current folder.
+
+    Parameters of stages are no project of their own where the same `.dvc` as here looks after them.
+    """
     if _has_settings(_root()):
         return []
-    top = Git(Path()).top()
-    names = Git(top).files(*(f"{folder}{name}" for name in (LEVERS, PARAMS) for folder in ("", "*/")))
-    return list(dict.fromkeys(os.path.relpath((top / name).parent) for name in names))
+    top, home = Git(Path()).top(), home_of(Path())
+    names = Git(top).files(*(f"{folder}{name}" for name in (LEVERS, PARAMS, _DVC) for folder in ("", "*/")))
+    folders = {
+        top / name.removesuffix(str(_DVC)) if name.endswith(str(_DVC)) else (top / name).parent: name.endswith(
+            str(LEVERS)
+        )
+        for name in names
+    }
+    found = [folder for folder, levers in folders.items() if levers or home is None or home_of(folder) != home]
+    return [os.path.relpath(folder) for folder in found]
 
 
 def refuse_above_projects() -> None:
@@ -82,12 +99,17 @@ def refuse_above_projects() -> None:
 
 
 def _root() -> Path:
-    """Return the path from here to the root: relative, so that messages name files as a person would."""
+    """Return the path from here to the root: relative, so that messages name files as a person would.
+
+    It is the nearest folder with settings of levers or a case; else the one that holds `.dvc`, in which any folder may
+    have a definition with parameters of its own; else the nearest with parameters.
+    """
     here = Path.cwd()
-    for depth, folder in enumerate((here, *here.parents)):
-        if _has_settings(folder):
-            return Path(*[".."] * depth)
-    return Path()
+    folders = {folder: Path(*[".."] * depth) for depth, folder in enumerate((here, *here.parents))}
+    for folder, way in folders.items():
+        if (folder / LEVERS).is_file() or _workspace_of(folder).has_case or (folder / ".dvc").is_dir():
+            return way
+    return next((way for folder, way in folders.items() if (folder / PARAMS).is_file()), Path())
 
 
 def _has_settings(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, S
 from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
 from leverframe.domain.review.check import (
     Checked,
+    all_suspects,
     data_violations,
     kept_elsewhere,
     lock_violations,
@@ -18,6 +19,7 @@ from leverframe.domain.review.check import (
     suspects,
 )
 from leverframe.domain.review.dvc_settings import edited
+from leverframe.domain.review.tracked_data import heavy_notes
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
 
@@ -115,6 +117,9 @@ class Tree:
     looked: list[str] = field(default_factory=list)
     revealing: list[str] = field(default_factory=list)
 
+    has_case: bool = True
+    config: str = ".dvc/config"
+
     def head(self) -> str:
         return "c"
 
@@ -151,6 +156,9 @@ class Tree:
 
     def git_ignores(self, path: str) -> bool:
         raise AssertionError(path)
+
+    def heavy(self) -> list[str]:
+        return []
 
     def not_pushed(self, outputs: object) -> tuple[str, list[str]] | str:
         self._look("remote")
@@ -237,3 +245,48 @@ def test_settings_of_dvc_that_a_change_edits_are_noted_without_their_values() ->
     many = edited("", "[core]\n" + "".join(f"    key{number} = 1\n" for number in range(9)))
     assert (len(many), many[-1]) == (6, "4 more settings of `.dvc/config` are edited")
     assert edited(before, "no section\n")[0].startswith("this change removes")
+
+
+def test_a_pipeline_of_ones_own_has_no_settings_but_those_of_levers() -> None:
+    """Whatever its `params.yaml` and code become: these are the user's; a rule is looked at where a lever's file is."""
+    for path in ("params.yaml", "train.py", "dvc.yaml", "star.yaml"):
+        change = Tree({path: ("train: {seed: 1}", "train: [")}, has_case=False)
+        assert run(change).verdict == Passed()
+        assert change.looked == ["status", "remote"]
+    levers = Tree({"leverframe.yaml": ("", "gate: {}")}, has_case=False)
+    assert run(levers).verdict == Passed()
+    assert levers.looked == ["settings", "rules", "status", "remote"]
+
+
+def test_remedies_name_the_files_of_the_stage() -> None:
+    """Its lock, wherever that is, and what git keeps of its outputs; nothing that only Leverframe's stages have."""
+    outputs = (Artefact("eval/out.json", "out.json"), Artefact("eval/model.bin", "model.bin", cached=True))
+    stage = Stage("eval/dvc.yaml:test", "eval/dvc.yaml", "run", outputs=outputs)
+
+    def found(reason: StaleReason, subject: str) -> tuple[str, str]:
+        state = PipelineStatus((StageStatus(stage, State.CHANGED, (Finding(reason, subject),)),))
+        (violation,) = lock_violations(state)
+        return violation.what, violation.next
+
+    assert found(StaleReason.COMMAND_CHANGED, "cmd")[1] == (
+        "`dvc repro --recursive . && git add eval/dvc.lock eval && git commit -m 'Reproduce'`"
+    )
+    what, following = found(StaleReason.OUTPUT_CHANGED, "eval/out.json")
+    assert what == "`eval/out.json` in git does not match `eval/dvc.lock`"
+    assert following == "run `dvc repro -f -s eval/dvc.yaml:test`; commit what it writes, and `eval/dvc.lock`"
+
+
+def test_every_lock_has_suspects() -> None:
+    """By the names that DVC gives stages from the root."""
+    change = Tree({"dvc.lock": (lock("a"), lock("b")), "eval/dvc.lock": (lock("a"), lock("b"))})
+    names = [("train", "dvc.yaml"), ("eval/dvc.yaml:other", "eval/dvc.yaml")]
+    stages = tuple(StageStatus(Stage(name, file, "run"), State.FRESH) for name, file in names)
+    assert all_suspects(change, PipelineStatus(stages)) == ("train", "eval/dvc.yaml:train")
+
+
+def test_large_files_in_git_are_noted() -> None:
+    """The largest first."""
+    assert heavy_notes({}) == []
+    (note,) = heavy_notes({"a.csv": 11_000_000, "b.parquet": 52_000_000})
+    assert "`b.parquet` (52 MB), `a.csv` (11 MB)" in note
+    assert "dvc add" in note

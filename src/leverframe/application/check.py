@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,9 +18,12 @@ from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status import staleness
+from leverframe.domain.pipeline.status.parameters import parsed
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.check import Checked, run
+from leverframe.domain.review.dvc_settings import CONFIG
+from leverframe.domain.review.tracked_data import HEAVY, heavy_notes
 from leverframe.errors import LeverframeError
 from leverframe.files import private_folder, write_text
 from leverframe.settings import LEVERS, PARAMS
@@ -51,6 +55,15 @@ class _Change:
         self._base, self._partial = base.commit, base.partial
         self._tree = tree_around(workspace.root)
 
+    @property
+    def has_case(self) -> bool:
+        return self._workspace.has_case
+
+    @property
+    def config(self) -> str:
+        """The one of the folder that holds `.dvc`, which a project in a folder may share with others."""
+        return Path(os.path.relpath(self._tree.home / CONFIG, self._workspace.root.resolve())).as_posix()
+
     def head(self) -> str:
         return self._git.named("HEAD")
 
@@ -61,6 +74,10 @@ class _Change:
         return self._tree.text(path) or ""
 
     def changed(self) -> Mapping[str, str]:
+        return self._changes
+
+    @cached_property
+    def _changes(self) -> Mapping[str, str]:
         return dict.fromkeys(self._git.files(), "A") if self._partial else self._git.changed_around(self._base)
 
     def read_settings(self) -> None:
@@ -68,7 +85,8 @@ class _Change:
         known, digest = self._workspace.root / layout.VALID_SETTINGS, self._digest()
         if known.is_file() and known.read_text(encoding="utf-8", errors="replace").strip() == digest:
             return
-        self._workspace.read_params()
+        if self.has_case:
+            self._workspace.read_params()
         self._workspace.read_levers()
         private_folder(known.parent)
         write_text(known, digest + "\n")
@@ -77,12 +95,34 @@ class _Change:
         from leverframe.domain.review.gate.rule_names import refuse_unknown_metrics  # noqa: PLC0415 - loads NumPy
 
         levers = self._workspace.levers
-        role, kind = levers.pipeline.predictions, None
-        if role is None:
+        role, kind, figures = levers.pipeline.predictions, None, set[str]()
+        if not self.has_case:
+            figures = self._figures(levers.pipeline.metrics)
+            if not figures:
+                return  # no stage ever ran, or they are elsewhere: the gate says what lacks
+        elif role is None:
             with suppress(LeverframeError):  # what is wrong with the declarations is said elsewhere
                 wanted = self._workspace.params.features.label
                 kind = next((label.kind for label in self._workspace.plan.labels if label.name == wanted), None)
-        refuse_unknown_metrics(levers.gate, role.kind if role else kind)
+        refuse_unknown_metrics(levers.gate, role.kind if role else kind, figures)
+
+    def _figures(self, files: Sequence[str]) -> set[str]:
+        """Return the names of figures in the files of metrics that are here; none where one of them is not."""
+        from leverframe.domain.review.gate.figures import named  # noqa: PLC0415 - only where rules changed
+
+        texts = {path: self._tree.text(path) for path in files or [view.path for view in self._status.metrics]}
+        if not all(texts.values()):
+            return set()
+        return set(named({path: parsed(text or "", path) for path, text in texts.items()}))
+
+    def heavy(self) -> Sequence[str]:
+        if self._partial:  # nobody knows what the change brings
+            return ()
+        tracked = set(self._tracked)
+        changed = [path for path, letter in self._changes.items() if letter in "AM" and path in tracked]
+        places = [(path, self._tree.root / path) for path in changed]
+        sizes = {path: place.stat().st_size for path, place in places if place.is_file()}
+        return heavy_notes({path: size for path, size in sizes.items() if size > HEAVY})
 
     def check_definition(self) -> None:
         from leverframe.application.stages import check_definition  # noqa: PLC0415 - loads sources, and what they use
@@ -95,6 +135,10 @@ class _Change:
         return undeclared(self._workspace)
 
     def status(self) -> PipelineStatus:
+        return self._status
+
+    @cached_property
+    def _status(self) -> PipelineStatus:
         return staleness.run(self._git, self._tree)
 
     def not_pushed(self, outputs: Mapping[str, Recorded]) -> tuple[str, Sequence[str]] | str:

@@ -11,16 +11,16 @@ from leverframe.domain.pipeline.status.staleness import run
 from leverframe.errors import RepositoryError
 
 
-def status(start: Path) -> PipelineStatus:
-    """Return the status of the pipeline in the repository around ``start``."""
-    tree = tree_around(start)
+def status(root: Path) -> PipelineStatus:
+    """Return the status of the pipeline of the project in ``root``."""
+    tree = tree_around(root)
     return run(Git(tree.root), tree)
 
 
-def tree_around(start: Path) -> WorkingTree:
-    """Return the working tree around ``start``; raises ``RepositoryError`` outside of one of git, or of DVC."""
+def tree_around(root: Path) -> WorkingTree:
+    """Return the working tree of the project in ``root``; raises ``RepositoryError`` outside of git, or of DVC."""
     try:
-        return WorkingTree.around(start)
+        return WorkingTree.around(root)
     except RepositoryError:
-        Git(start).check()  # that there is no repository of git says more
+        Git(root).check()  # that there is no repository of git says more
         raise

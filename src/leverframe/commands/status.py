@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from leverframe import output
@@ -22,11 +20,12 @@ def status(context: click.Context, pattern: str | None, as_json: bool, as_graph:
 
     It runs, pulls and changes nothing. Data that are not on this machine do not make a stage stale.
     """
+    from leverframe import wiring
     from leverframe.application.status import status as run
     from leverframe.domain.pipeline.status.staleness import selected
     from leverframe.domain.pipeline.status.status_table import document, mermaid, table
 
-    found = run(Path())
+    found = run(wiring.workspace(anywhere=True).root)
     shown = selected(found, pattern) if pattern else found
     if as_json:
         output.product_json(document(shown))

@@ -40,18 +40,13 @@ class WorkingTree:
         self._stored: dict[str, bytes] = {}
 
     @classmethod
-    def around(cls, start: Path) -> WorkingTree:
-        """Return the tree of the project that ``start`` is in; raises ``RepositoryError`` outside of any.
-
-        Its root is the nearest folder with a `dvc.yaml`, at most the one that holds `.dvc`.
-        """
-        home = home_of(start)
+    def around(cls, root: Path) -> WorkingTree:
+        """Return the tree of the project in ``root``; raises ``RepositoryError`` where no `.dvc` is around it."""
+        home = home_of(root)
         if home is not None:
-            here = Path(os.path.normpath(start.absolute()))
-            within = [folder for folder in (here, *here.parents) if folder.is_relative_to(home)]
-            return cls(next((folder for folder in within if (folder / "dvc.yaml").is_file()), home), home)
+            return cls(Path(os.path.normpath(root.absolute())), home)
         raise RepositoryError(
-            f"{start} is not in a DVC repository",
+            f"{root} is not in a DVC repository",
             why="neither it nor any folder above it holds `.dvc`",
             next="go to the repository with the pipeline, or `git init`, `dvc init` and `leverframe stages --write`",
         )

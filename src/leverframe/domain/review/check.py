@@ -6,15 +6,16 @@ a stage or needs a credential, so the pull request of a fork gets the same resul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, Protocol
 
-from leverframe.domain.pipeline.status.lock import entries, lock_text, split
+from leverframe.domain.pipeline.status.lock import entries, lock_of, lock_text, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
-from leverframe.domain.pipeline.status.resolved import Locked, Recorded
-from leverframe.domain.pipeline.status.status_table import phrase
-from leverframe.domain.review.dvc_settings import CONFIG, edited
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
+from leverframe.domain.pipeline.status.status_table import phrase, repro_of
+from leverframe.domain.review.dvc_settings import edited
 from leverframe.domain.review.tracked_data import Files, kept_nowhere, kept_nowhere_violations, outputs_in_git
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
@@ -25,7 +26,6 @@ LOCK = "dvc.lock"
 _NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/", "../")  # folders that hold no data to ingest
 _NO_CAUSE = ABSENCE | {StaleReason.UPSTREAM_STALE}  # data that are elsewhere make no stage stale
 _NAMED = 5  # stages or files that are named, the rest is counted
-_REMEDY = "dvc repro && git add dvc.lock reports models && git commit -m 'Reproduce'"
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ class Checked:
 class Change(Files, Protocol):
     """The working tree of a change, beside the commit where it left its base."""
 
+    @property
+    def has_case(self) -> bool:
+        """Whether `params.yaml` and `dvc.yaml` are those of a case; else both are the user's, whatever they hold."""
+
+    @property
+    def config(self) -> str:
+        """The file with the settings of DVC."""
+
     def head(self) -> str:
         """Return the commit that is checked out."""
 
@@ -81,6 +89,9 @@ class Change(Files, Protocol):
     def status(self) -> PipelineStatus:
         """Return of each stage whether it is stale."""
 
+    def heavy(self) -> Sequence[str]:
+        """Return notes on large files that the change gives to git."""
+
     def not_pushed(self, outputs: Mapping[str, Recorded]) -> tuple[str, Sequence[str]] | str:
         """Return the name of the remote and the outputs that it lacks, or why that cannot be looked at."""
 
@@ -88,7 +99,7 @@ class Change(Files, Protocol):
 def run(change: Change) -> Checked:
     """Return whether the change can be judged; what it did not touch was so before it, and costs nothing."""
     violations, odd = list[Violation](), tuple[str, ...]()
-    notes = list(edited(change.before(CONFIG), change.now(CONFIG)))
+    notes = list(edited(change.before(change.config), change.now(change.config)))
     questions = _questions(change)
     for question in questions:
         try:
@@ -101,14 +112,16 @@ def run(change: Change) -> Checked:
             notes += change.undeclared() if change.check_definition in questions else ()
             status = change.status()
             nowhere = kept_nowhere(status, change)
-            violations += [*outputs_in_git(status, change), *kept_nowhere_violations(nowhere, change)]
+            violations += [*outputs_in_git(status, change, of_case=change.has_case)]
+            violations += kept_nowhere_violations(nowhere, change)
             violations += [*lock_violations(status, nowhere), *deleted(status, change)]
             answer = change.not_pushed(kept_elsewhere(status, status.recorded))
             if isinstance(answer, str):
                 notes.append(f"whether data were pushed was not looked at: {answer}")
             else:
                 violations += data_violations(answer[1], answer[0])
-        odd = suspects(change.before(LOCK), change.now(LOCK))
+            notes += change.heavy()
+            odd = all_suspects(change, status)
     except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
         violations.append(refused(error))
     notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
@@ -116,8 +129,10 @@ def run(change: Change) -> Checked:
 
 
 def _questions(change: Change) -> list[Callable[[], None]]:
-    """Return what has to be looked at, of settings and definitions."""
+    """Return what has to be looked at, of settings and definitions; of files of a case only where there is one."""
     changed = change.changed()
+    if not change.has_case:
+        return [change.read_settings, change.check_rules] if str(LEVERS) in changed else []
     rules = [change.check_rules] if str(LEVERS) in changed else []
     return [*_defining(change, changed), *rules]
 
@@ -177,12 +192,12 @@ def lock_violations(status: PipelineStatus, nowhere: Sequence[str] = ()) -> list
     violations = []
     if edited:
         stages = tuple(dict.fromkeys(stage for stage, _ in edited))
-        files = _named([f"`{path}`" for _, path in edited])
+        files, locks = _named([f"`{path}`" for _, path in edited]), _locks(status, stages)
         violations.append(
             Violation(
                 Reason.LOCK_MISMATCH,
-                f"{files} in git {'does' if len(edited) == 1 else 'do'} not match `{LOCK}`",
-                f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and `{LOCK}`",
+                f"{files} in git {'does' if len(edited) == 1 else 'do'} not match {locks}",
+                f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and {locks}",
             )
         )
     stale = [
@@ -196,8 +211,22 @@ def lock_violations(status: PipelineStatus, nowhere: Sequence[str] = ()) -> list
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
-        violations.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_REMEDY}`"))
+        violations.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_remedy(status)}`"))
     return violations
+
+
+def _remedy(status: PipelineStatus) -> str:
+    """Return the commands that run what is stale, and commit the locks and what git keeps of the outputs."""
+    stale = [each.stage for each in status.stages if each.state in STALE and not each.stage.is_source]
+    locks = sorted({lock_of(stage.file) for stage in stale})
+    places = sorted({place.partition("/")[0] for stage in stale for place in _in_git(stage.outputs)})
+    return f"{repro_of(stale)} && git add {' '.join(map(quote, (*locks, *places)))} && git commit -m 'Reproduce'"
+
+
+def _locks(status: PipelineStatus, names: Collection[str]) -> str:
+    """Return the locks of some stages in words."""
+    files = {each.stage.file for each in status.stages if each.stage.name in names and not each.stage.is_source}
+    return _named([f"`{lock_of(file)}`" for file in sorted(files)])
 
 
 def deleted(status: PipelineStatus, files: Files) -> list[Violation]:
@@ -221,11 +250,12 @@ def deleted(status: PipelineStatus, files: Files) -> list[Violation]:
         return []
     names = _named([f"`{path}`" for _, path in gone])
     stages = tuple(dict.fromkeys(stage for stage, _ in gone))
+    locks = _locks(status, stages)
     return [
         Violation(
             Reason.LOCK_MISMATCH,
-            f"git lacks {names}, of which `{LOCK}` has a digest",
-            f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and `{LOCK}`",
+            f"git lacks {names}, of which {locks} has a digest",
+            f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and {locks}",
         )
     ]
 
@@ -254,6 +284,21 @@ def suspects(before: str, after: str) -> tuple[str, ...]:
     sides = (lock_text([side[name] for name in differing]) for side in (ours, theirs))
     one, other = (entries(side, LOCK) for side in sides)
     return tuple(name for name in differing if other_outputs(one[name], other[name]))
+
+
+def all_suspects(change: Change, status: PipelineStatus) -> tuple[str, ...]:
+    """Return the suspects of every lock of the pipeline, by the names that DVC gives their stages here."""
+    files = {each.stage.file: each.stage for each in status.stages if not each.stage.is_source}
+    return tuple(
+        _named_here(name, stage)
+        for file, stage in files.items()
+        for name in suspects(change.before(lock_of(file)), change.now(lock_of(file)))
+    )
+
+
+def _named_here(name: str, sibling: Stage) -> str:
+    """Return the name of a stage of the same definition as another one, of which it has the path."""
+    return sibling.name.removesuffix(sibling.name_in_file) + name
 
 
 def other_outputs(before: Locked, after: Locked) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Protocol
 
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.verdict import Reason, Violation
 
+HEAVY = 10_000_000  # bytes of a file from which on git is the wrong place
 _NAMED = 5  # files that are named, the rest is counted
 _CODE = (".py", ".yaml", ".yml", ".toml", ".json", ".sql")  # what people write belongs into git, whatever its size
 
@@ -27,8 +28,11 @@ class Files(Protocol):
         """Tell whether git would ignore a file at a path."""
 
 
-def outputs_in_git(status: PipelineStatus, files: Files) -> list[Violation]:
-    """Return the violation for outputs that DVC keeps and git tracks as well: `dvc repro` refuses to write them."""
+def outputs_in_git(status: PipelineStatus, files: Files, *, of_case: bool = True) -> list[Violation]:
+    """Return the violation for outputs that DVC keeps and git tracks as well: `dvc repro` refuses to write them.
+
+    The definition ``of_case`` has a command that completes `.gitignore`; in any other one DVC does when it runs.
+    """
     cached = {output.path for stage in status.stages for output in stage.stage.outputs if output.cached}
     tracked = sorted(path for path in files.tracked() if any(above in cached for above in _upwards(path)))
     if not tracked:
@@ -42,9 +46,21 @@ def outputs_in_git(status: PipelineStatus, files: Files) -> list[Violation]:
             Reason.DATA_IN_GIT,
             f"git tracks {len(tracked)} file{'' if len(tracked) == 1 else 's'} that a stage writes and DVC keeps: "
             f"{_named(tracked)}",
-            f"`leverframe stages --write`, which completes .gitignore; then `{untrack}`, and commit",
+            f"`leverframe stages --write`, which completes .gitignore; then `{untrack}`, and commit"
+            if of_case
+            else f"`{untrack}`, and commit; `dvc repro` then writes .gitignore",
         )
     ]
+
+
+def heavy_notes(sizes: Mapping[str, int]) -> list[str]:
+    """Return a note on large files that a change gives to git, by their bytes."""
+    if not sizes:
+        return []
+    names = [f"{path}` ({sizes[path] / 1e6:,.0f} MB" for path in sorted(sizes, key=lambda each: -sizes[each])]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    listed = ", ".join(f"`{name})" for name in names[:_NAMED])
+    return [f"every clone gets {listed}{more} from git for ever; `dvc add` keeps large files out of it"]
 
 
 def kept_nowhere(status: PipelineStatus, files: Files) -> list[str]:

@@ -15,6 +15,11 @@ _NONE = "stages: {}\n"  # as DVC writes a lock without entries, and must read it
 _FOREIGN = ("etag", "checksum", "version_id", "cloud", "files", "dataset", "db", "repo")
 
 
+def lock_of(file: str) -> str:
+    """Return the lock beside a definition."""
+    return file.removesuffix(".yaml") + ".lock"
+
+
 def locked_stages(content: Mapping[str, Any], file: str) -> Mapping[str, Any]:
     """Return the raw entries of a lock by stage; raises ``RepositoryError`` for another schema than 2.0."""
     stages = content.get("stages") or {}

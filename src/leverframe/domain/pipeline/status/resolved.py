@@ -72,6 +72,11 @@ class Stage:
         return self.command is None
 
     @property
+    def name_in_file(self) -> str:
+        """Return what the definition and the lock beside it call the stage: its name without a path."""
+        return self.name.removeprefix(f"{self.file}:")
+
+    @property
     def always_runs(self) -> bool:
         """Tell whether DVC always runs the stage: it is declared so, or has nothing to compare."""
         return self.always_changed or not (self.is_source or self.dependencies or self.parameters or self.outputs)

@@ -13,7 +13,7 @@ from leverframe.domain.pipeline.status import graph, parameters
 from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compare
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.elsewhere import recorded_elsewhere
-from leverframe.domain.pipeline.status.lock import locked, locked_stages, source
+from leverframe.domain.pipeline.status.lock import lock_of, locked, locked_stages, source
 from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Kind, Locked, Recorded, Stage, View
 from leverframe.domain.pipeline.status.template import FlagStyle
@@ -92,14 +92,14 @@ class _Reading:
         stages = definition.stages()
         self.metrics += definition.views("metrics")
         self.plots += definition.views("plots")
-        lock = _lock_of(file)
+        lock = lock_of(file)
         text = self.tree.text(lock)
         entries = locked_stages(parse(text, name=lock, what="a lock"), lock) if text else {}
         for stage in stages:
-            entry = entries.get(_name_in_file(stage))
+            entry = entries.get(stage.name_in_file)
             self.stages.append(stage)
             self.entries[stage.name] = None if entry is None else locked(entry, f"`{stage.name}` in {lock}")
-        left = sorted(set(entries) - {_name_in_file(stage) for stage in stages})
+        left = sorted(set(entries) - {stage.name_in_file for stage in stages})
         if left:
             self.notes.append(f"{lock} has entries of stages that {file} no longer has: {', '.join(left)}")
 
@@ -188,14 +188,6 @@ def _converted(paths: Sequence[str]) -> str:
     )
 
 
-def _lock_of(file: str) -> str:
-    return file.removesuffix(".yaml") + ".lock"
-
-
-def _name_in_file(stage: Stage) -> str:
-    return stage.name.removeprefix(f"{stage.file}:")
-
-
 def _status(stage: Stage, reading: _Reading, producers: Mapping[str, Recorded | None]) -> StageStatus:
     entry = reading.entries[stage.name]
     if entry is None:
@@ -206,7 +198,7 @@ def _status(stage: Stage, reading: _Reading, producers: Mapping[str, Recorded | 
 
 def _absence(stage: Stage, repository: Repository) -> StaleReason:
     """Return whether a stage never ran, or lost its entry in the lock since the last commit."""
-    lock = _lock_of(stage.file)
+    lock = lock_of(stage.file)
     before = repository.show("HEAD", lock)
     if before is None:
         return StaleReason.STAGE_NEW
@@ -214,7 +206,7 @@ def _absence(stage: Stage, repository: Repository) -> StaleReason:
         entries = locked_stages(parse(before.decode(), name=lock, what="a lock"), lock)
     except (SettingsError, RepositoryError, UnicodeDecodeError):  # a damaged lock in the history proves nothing
         return StaleReason.STAGE_NEW
-    return StaleReason.LOCK_ENTRY_GONE if _name_in_file(stage) in entries else StaleReason.STAGE_NEW
+    return StaleReason.LOCK_ENTRY_GONE if stage.name_in_file in entries else StaleReason.STAGE_NEW
 
 
 def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStatus]:
@@ -227,12 +219,12 @@ def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStat
         }
         for dependency in status.stage.dependencies:
             if dependency.path in changed_paths and entry and entry.dependencies[dependency.entry].md5.endswith(".dir"):
-                folders.setdefault(_lock_of(status.stage.file), []).append(dependency.path)
+                folders.setdefault(lock_of(status.stage.file), []).append(dependency.path)
     changed = {
         lock: reading.repository.changed_since_commit_of(lock, list(dict.fromkeys(paths)))
         for lock, paths in folders.items()
     }
-    return [_with_files(status, changed.get(_lock_of(status.stage.file), []), reading) for status in statuses]
+    return [_with_files(status, changed.get(lock_of(status.stage.file), []), reading) for status in statuses]
 
 
 def _with_files(status: StageStatus, changed: Sequence[str], reading: _Reading) -> StageStatus:

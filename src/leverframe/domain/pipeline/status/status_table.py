@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason, State
+from leverframe.domain.pipeline.status.resolved import Stage
 from leverframe.inert.mermaid import label
 
+DEFINITION = "dvc.yaml"
 _WORDS = {
     StaleReason.STAGE_NEW: "never ran",
     StaleReason.LOCK_ENTRY_GONE: "its entry is missing from the lock",
@@ -145,13 +147,19 @@ def next_step(status: PipelineStatus) -> str:
     edited = next((each.stage.file for each, finding in findings if each.stage.is_source and _edited(finding)), None)
     if edited:
         return f"dvc commit {edited}"
-    return _command(status.stale, [finding for _, finding in findings])
+    return _command(status, [finding for _, finding in findings])
 
 
-def _command(stale: bool, findings: Sequence[Finding]) -> str:
+def repro_of(stages: Iterable[Stage]) -> str:
+    """Return the command that runs some stages and what depends on them: `dvc repro` alone knows one `dvc.yaml`."""
+    return "dvc repro" if all(stage.file == DEFINITION for stage in stages) else "dvc repro --recursive ."
+
+
+def _command(status: PipelineStatus, findings: Sequence[Finding]) -> str:
     elsewhere = any(_elsewhere(finding) for finding in findings)
-    if stale:
-        return "dvc repro --pull --allow-missing" if elsewhere else "dvc repro"
+    if status.stale:
+        command = repro_of(each.stage for each in status.stages if each.state in STALE and not each.stage.is_source)
+        return f"{command} --pull --allow-missing" if elsewhere else command
     if elsewhere:
         return "dvc pull"
     if any(finding.reason is StaleReason.OUTPUT_NOT_CACHED for finding in findings):

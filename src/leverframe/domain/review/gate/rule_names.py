@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.metrics import METRICS
@@ -11,11 +11,15 @@ from leverframe.settings import LEVERS
 from leverframe.settings.levers import GateSettings
 
 
-def refuse_unknown_metrics(gate: GateSettings, kind: LabelKind | None) -> None:
-    """Raise ``SettingsError`` for a rule whose metric a label of this kind has not; no kind has it, where None."""
+def refuse_unknown_metrics(gate: GateSettings, kind: LabelKind | None, figures: Collection[str] = ()) -> None:
+    """Raise ``SettingsError`` for a rule whose metric a label of this kind has not; no kind has it, where None.
+
+    ``figures`` are further names, which a pipeline of one's own writes itself.
+    """
     kinds = METRICS.values() if kind is None else [METRICS[kind]]
-    known = {metric.name for metrics in kinds for metric in metrics}
+    known = {metric.name for metrics in kinds for metric in metrics} | set(figures)
     lacking = f"a {kind} label has not" if kind else "no label has"
+    lacking += ", and no file of metrics" if figures else ""
     for key, name in _named(gate):
         if name not in known:
             raise SettingsError(
