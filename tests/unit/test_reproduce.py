@@ -57,8 +57,8 @@ class Scripted:
     def fetch(self, paths: Sequence[str]) -> None:
         self.fetched.append(paths)
 
-    def text(self, path: str) -> str:
-        return self.files.get(path, "")
+    def lock(self) -> dict[str, Locked]:
+        return entries(self.files.get("dvc.lock", ""), "dvc.lock")
 
     def texts(self, paths: Sequence[str]) -> dict[str, str]:
         return {

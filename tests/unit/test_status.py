@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from leverframe.domain.pipeline.status.compare import Look, Presence
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.graph import edges, ordered
+from leverframe.domain.pipeline.status.lock import locked_here
 from leverframe.domain.pipeline.status.parameters import findings, parsed, shown
 from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
-from leverframe.domain.pipeline.status.resolved import Artefact, ParameterFile, Recorded, Stage, located
+from leverframe.domain.pipeline.status.resolved import Artefact, Locked, ParameterFile, Recorded, Stage, located
 from leverframe.domain.pipeline.status.staleness import run, selected
 from leverframe.domain.pipeline.status.status_table import document, mermaid, next_step, phrase, table
 from leverframe.domain.pipeline.status.template import FlagStyle, Scope, flags
@@ -72,8 +73,6 @@ def test_outputs_and_parameters_in_every_form() -> None:
     [
         ("stages: {s: {cmd: 'x ${nothing}'}}", "nothing"),
         ("stages: {s: {cmd: x, dependencies: [a]}}", "dependencies"),
-        ("stages: {s: {cmd: x, deps: ['s3://bucket/a']}}", "s3://bucket/a"),
-        ("stages: {s: {cmd: x, deps: [/data/a]}}", "/data/a"),
         ("stages: {s: {cmd: x, deps: 'a'}}", "a list"),
         ("stages: {s: {cmd: x, params: ['train.*']}}", "wildcard"),
         ("stages: {s: {foreach: [true, false], do: {cmd: x}}}", "true or false"),
@@ -145,7 +144,7 @@ def test_yaml_is_read_as_dvc_reads_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "path"), [("{", "a.json"), ("[1]", "a.json"), ("= 1", "a.toml"), ("a: 1", "a.py"), ("- 1", "a.yaml")]
+    ("text", "path"), [("{", "a.json"), ("[1]", "a.json"), ("= 1", "a.toml"), ("a = (", "a.py"), ("- 1", "a.yaml")]
 )
 def test_parameter_files_that_cannot_be_read(text: str, path: str) -> None:
     with pytest.raises(LeverframeError):
@@ -298,8 +297,7 @@ def test_without_a_definition_there_is_nothing_to_tell() -> None:
 @pytest.mark.parametrize("file", ["dvc.yaml", "dvc.lock", "params.yaml"])
 def test_an_unresolved_merge_is_named(file: str) -> None:
     files = {"dvc.yaml": "stages: {s: {cmd: x}}\n", "dvc.lock": "schema: '2.0'\n", "params.yaml": "a: 1\n"}
-    files[file] += "<<<<<<< ours\na: 1\n=======\na: 2\n>>>>>>> theirs\n"
-    with pytest.raises(SettingsError, match="unresolved merge in " + file.replace(".", "[.]")):
+    files[file] += "    with pytest.raises(SettingsError, match="unresolved merge in " + file.replace(".", "[.]")):
         status_of(files)
 
 
@@ -434,3 +432,46 @@ def test_a_value_that_cannot_be_is_an_error_of_its_line(value: str) -> None:
     with pytest.raises(SettingsError) as found:
         parse(f"a: 1\nb: {value}\n", name="x.yaml", what="settings")
     assert "line 2" in found.value.what
+
+
+def test_addresses_and_absolute_paths_are_said_and_the_rest_is_compared() -> None:
+    """Nobody can tell without a network whether they changed, and nobody guesses."""
+    text = "stages: {s: {cmd: x, deps: [a, 's3://bucket/a', /data/a], outs: [b, {'gs://b/c': {cache: false}}]}}"
+    (stage,) = stages(text)
+    assert stage.elsewhere == ("s3://bucket/a", "/data/a", "gs://b/c")
+    assert [each.path for each in (*stage.dependencies, *stage.outputs)] == ["a", "b"]
+    found = status_of({"dvc.yaml": text})
+    assert "s names s3://bucket/a, which is no file of the repository: nobody compared it" in found.notes
+
+
+def test_parameters_of_python_are_its_literals() -> None:
+    """Of classes as well, and of what their `__init__` gives to `self`; nothing is run, and what is left is said."""
+    text = (
+        "import os\nRATE = 0.1\nNAMES: list = ['a', 'b']\nSEED = int(os.environ['SEED'])\na = b = 1\n"
+        "class Train:\n    depth = 3\n    size = 2 * 8\n"
+        "    def __init__(self):\n        self.warm = True\n        local = 1\n"
+    )
+    assert parsed(text, "params.py") == {"RATE": 0.1, "NAMES": ["a", "b"], "Train": {"depth": 3, "warm": True}}
+    definition = (
+        "stages: {s: {cmd: x, params: [params.py: [RATE, Train.size]]}, t: {cmd: y, params: [params.py: [RATE]]}}"
+    )
+    found = status_of({"dvc.yaml": definition, "params.py": text})
+    assert found.notes == (
+        "params.py, line 8: `Train.size` is an expression; neither DVC nor Leverframe runs the file to know it",
+    )
+
+
+def test_entries_of_several_locks_have_paths_from_the_root() -> None:
+    """Whatever folder a stage works in, which no lock says; an entry whose stage is gone has none."""
+    one = Stage("m/dvc.yaml:train", "m/dvc.yaml", "x", folder="data")
+    text = (
+        "schema: '2.0'\nstages:\n  train:\n    cmd: x\n    deps:\n    - {path: a.csv, hash: md5, md5: a}\n"
+        "    params:\n      ../p.yaml: {k: 1}\n    outs:\n    - {path: ../m/w.json, hash: md5, md5: b}\n"
+        "  gone: {cmd: y}\n"
+    )
+    found = locked_here([one, Stage("data.dvc", "data.dvc")], {"m/dvc.lock": text}.get)
+    assert found == {
+        "m/dvc.yaml:train": Locked(
+            "x", {"data/a.csv": Recorded("a")}, {"p.yaml": {"k": 1}}, {"m/w.json": Recorded("b")}
+        )
+    }

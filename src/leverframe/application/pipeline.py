@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
 from leverframe.adapters.dvc import Repro, RunGroup, StageFailed, StageFinished, StageSkipped
+from leverframe.adapters.git import Git
 from leverframe.adapters.process import run_group
 from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
+from leverframe.domain.pipeline.status import staleness
+from leverframe.domain.pipeline.status.lock import locked_here
+from leverframe.domain.pipeline.status.resolved import Locked, Stage
 from leverframe.domain.review.reproduce import StageRun
 from leverframe.package import check_extras, code_folders
 
-_TEXTS = {".csv", ".html", ".json", ".md", ".svg", ".tsv", ".txt", ".yaml", ".yml"}
+_TEXTS = {".csv", ".html", ".json", ".jsonl", ".md", ".svg", ".toml", ".tsv", ".txt", ".yaml", ".yml"}
 
 
 class PipelineRun:
@@ -47,10 +53,28 @@ class PipelineRun:
         folders = code_folders(workspace.root, workspace.git.top())
         return cls(root, folders, tell, alone=not (workspace.root / ".dvc").is_dir(), group=group)
 
+    @cached_property
+    def stages(self) -> Sequence[Stage]:
+        """The stages of all definitions here; raises ``RepositoryError`` and ``DefinitionError``."""
+        return staleness.stages(Git(self.root), tree_around(self.root))
+
+    def lock(self) -> dict[str, Locked]:
+        """Return the entries of all locks by the name of the stage, their paths from the root."""
+        return locked_here(self.stages, self.text)
+
     def repro(self, *arguments: str) -> None:
-        """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
+        """Run `dvc repro` of the stages that are named, else of every definition here.
+
+        Raises ``PipelineError`` naming the stage that failed.
+        """
         self._check_remote(arguments)
-        self._repro(*arguments, on_event=self._on_event)
+        everywhere = ("--recursive", ".") if "--single-item" not in arguments and self._in_folders() else ()
+        self._repro(*arguments, *everywhere, on_event=self._on_event)
+
+    def _in_folders(self) -> bool:
+        """Tell whether folders have a `dvc.yaml`, too: by itself DVC reads that of one folder."""
+        files = Git(self.root).files("*/dvc.yaml")
+        return bool(files) and not all(map(tree_around(self.root).ignored, files))
 
     def define(self) -> None:
         """Derive the definition of the pipeline again, and tell of another grouping; raises ``PipelineError``."""

@@ -11,8 +11,8 @@ from leverframe.application.results import forget, kept
 from leverframe.application.status import status
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
-from leverframe.domain.pipeline.status.lock import entries
-from leverframe.domain.review.check import LOCK
+from leverframe.domain.pipeline.status.lock import locked_here
+from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.review.reproduce import Order, Reproduced, run
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS
@@ -29,17 +29,35 @@ def reproduce(
     unaffected = "" if full else untouched(workspace, since)
     if unaffected:
         return kept(root, "reproduce", Reproduced(git.named("HEAD"), notes=(*since.notes, unaffected)))
-    before = git.show(since.commit, LOCK) or b""
-    stored = status(root).stored
-    for path, content in stored.items():  # DVC hashes the bytes that are here; to git they are the same
+    state = status(root)
+    for path, content in state.stored.items():  # DVC hashes the bytes that are here; to git they are the same
         (root / path).write_bytes(content)
     pipeline = Rerun.of(workspace, root, tell)
-    known = entries(before.decode(errors="replace"), f"{LOCK} of the base branch")
+    known = locked_here(pipeline.stages, lambda lock: (git.show(since.commit, lock) or b"").decode(errors="replace"))
     declared, changes = _tolerance(git.show(since.commit, str(LEVERS)) or b"", pipeline.text(str(LEVERS)))
     order = Order(git.named("HEAD"), full, Remote.of(root) is not None, known, tolerance, declared, tell)
+    if not workspace.has_case:
+        order = _of_ones_own(order, state, pipeline)
     result = run(pipeline, order)
-    notes = (*since.notes, *_converted(stored), *result.notes, *changes)
+    notes = (*since.notes, *_converted(state.stored), *result.notes, *changes)
     return kept(root, "reproduce", replace(result, notes=notes))
+
+
+def _of_ones_own(order: Order, state: PipelineStatus, pipeline: Rerun) -> Order:
+    """Return the order for a pipeline of one's own: the metrics that it names, and what of its outputs git keeps."""
+    levers = pipeline.text(str(LEVERS))
+    try:
+        named = levers_of(levers, name=str(LEVERS)).pipeline.metrics
+    except LeverframeError:  # `check` says what is wrong with it
+        named = []
+    stages = [each.stage for each in state.stages]
+    return replace(
+        order,
+        metrics=tuple(dict.fromkeys([*named, *(view.path for view in state.metrics)])),
+        kept=tuple(sorted({output.path for stage in stages for output in stage.outputs if not output.cached})),
+        frozen=tuple(stage.name for stage in stages if stage.imported or (stage.frozen and not stage.is_source)),
+        of_case=False,
+    )
 
 
 def _converted(stored: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from leverframe.domain.model.bundle.bundle_manifest import ONNX, SKOPS
 from leverframe.domain.model.table import Table, model_inputs
 from leverframe.domain.model.train import ModelDescription
 from leverframe.domain.pipeline.status.resolved import Recorded
-from leverframe.domain.review.same_outputs import SameModel, same_but_digests
+from leverframe.domain.review.same_outputs import TABLE, SameModel, alike, same_but_digests
 
 _TEXTS = (".json", ".jsonl", ".md", ".yaml")  # of a bundle, which are compared as such
 Predict = Callable[[bytes], NDArray[np.float64]]
@@ -34,9 +34,11 @@ class Rerun(PipelineRun):
     """A run whose outputs are compared with those of the cache, which a record names by their digest."""
 
     def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
-        """Tell whether a table has the values of a record of the cache; None where either cannot be read."""
+        """Tell whether a table or text has the values of a record of the cache; None where either cannot be read."""
         content = tree_around(self.root).content(claimed)
         file = self.root / path
+        if content is not None and file.is_file() and not path.endswith(TABLE):
+            return alike(content.decode(errors="replace"), self.text(path), tolerance)
         return same_values(content, file, tolerance) if content is not None and file.is_file() else None
 
     def same_model(self, path: str, claimed: Recorded, tolerance: float) -> SameModel | None:

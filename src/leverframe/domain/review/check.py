@@ -296,6 +296,12 @@ def all_suspects(change: Change, status: PipelineStatus) -> tuple[str, ...]:
     )
 
 
+def lock_of_stage(name: str) -> str:
+    """Return the lock that has the entry of a stage, by the name that DVC gives the stage here."""
+    folder, definition, _ = name.partition("dvc.yaml:")
+    return f"{folder}{LOCK}" if definition else LOCK
+
+
 def _named_here(name: str, sibling: Stage) -> str:
     """Return the name of a stage of the same definition as another one, of which it has the path."""
     return sibling.name.removesuffix(sibling.name_in_file) + name

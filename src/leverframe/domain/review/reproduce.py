@@ -1,26 +1,25 @@
 """Whether the results that a change commits are true: run the stale stages, and recompute the metrics.
 
 A lock proves that files belong together, not that anybody ran the stages: metrics and hashes can be
-edited by hand. So `reproduce` always runs the stage that writes the metrics, and every stage whose
-entry in the lock is not that of the base: a changed input excuses no output.
+edited by hand. So `reproduce` always runs the stages that write the metrics, and every stage whose
+entry in the lock is not that of the base: a changed input excuses no output. A frozen stage is not run, by DVC neither.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from shlex import quote
+from typing import Literal, Protocol
 
 from leverframe.domain import layout
-from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked
-from leverframe.domain.review.check import LOCK, other_outputs, violation_lines
+from leverframe.domain.review.check import LOCK, lock_of_stage, other_outputs, violation_lines
+from leverframe.domain.review.forged_metrics import forged, metrics_forged
 from leverframe.domain.review.same_outputs import (
     MODELS,
     SAME,
-    TABLE,
+    TABLES,
     Contents,
     Difference,
     State,
@@ -32,10 +31,8 @@ from leverframe.domain.review.same_outputs import (
 from leverframe.domain.review.unstable import doubted, figures, judged_unstable, unstable
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
-from leverframe.yaml_files import leaves
 
 _AT_WORK = ("ran", "verified", "failed")
-_BACK = f"`git restore {LOCK} reports models`, then `dvc checkout --force`, bring back what the commit has"
 How = Literal["ran", "verified", "restored", "unchanged", "failed"]
 
 
@@ -85,17 +82,17 @@ class Reproduced:
 class Pipeline(Contents, Protocol):
     """The pipeline of one working copy."""
 
+    def lock(self) -> dict[str, Locked]:
+        """Return the entries of all its locks by the name of the stage, their paths from the root."""
+
     def repro(self, *arguments: str) -> None:
-        """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
+        """Run `dvc repro` of the stages that are named, else of all; raises ``PipelineError`` naming what failed."""
 
     def checkout(self) -> None:
         """Restore outputs from the cache."""
 
     def fetch(self, paths: Sequence[str]) -> None:
         """Pull what is missing of some outputs from the remote."""
-
-    def text(self, path: str) -> str:
-        """Return the content of a file of the working copy; empty where there is none."""
 
     def texts(self, paths: Sequence[str]) -> dict[str, str]:
         """Return the text files at or below some paths, by path."""
@@ -109,7 +106,8 @@ class Order:
     """The options of a run: every stage or only the stale ones; whether to pull data; how far metrics may differ.
 
     ``base`` is the lock that the change started from: an entry as there was verified there. ``tolerance`` is relative
-    and holds for all numbers, ``declared`` by metric where training is not deterministic.
+    and holds for all numbers, ``declared`` by metric where training is not deterministic. ``metrics`` are the files of
+    metrics; ``kept`` is what git keeps of outputs, and ``frozen`` are the stages and imports that nobody runs.
     """
 
     head: str
@@ -119,6 +117,10 @@ class Order:
     tolerance: float = 1e-4
     declared: Mapping[str, float] = field(default_factory=dict)
     tell: Callable[[str], None] = field(default=lambda _: None)
+    metrics: tuple[str, ...] = (layout.METRICS.as_posix(),)
+    kept: tuple[str, ...] = (layout.REPORTS.as_posix(),)
+    frozen: tuple[str, ...] = ()
+    of_case: bool = True
 
 
 def run(pipeline: Pipeline, order: Order) -> Reproduced:
@@ -127,7 +129,7 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
     With ``full`` every stage runs and every output is compared, whatever its inputs became.
     Raises ``PipelineBusyError`` where another process works in the repository.
     """
-    before, standing = _state(pipeline), pipeline.text(LOCK)
+    before = _state(pipeline, order)
     fetching = ("--pull", "--allow-missing") if order.pull else ()
     stages: list[StageRun] = []
     failures: list[Violation] = []
@@ -137,14 +139,14 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         order.tell("running the stale stages" if not order.full else "running every stage")
         pipeline.repro("--no-run-cache", *fetching, *(("--force",) if order.full else ()))
         stages = pipeline.runs()
-        _verify(pipeline, order, _verifying(before.lock, order.base, stages), fetching)
+        _verify(pipeline, order, _verifying(before.lock, order, stages), fetching)
         stages = _merged(stages, pipeline.runs())
     except PipelineBusyError:
         raise
     except PipelineError as error:
         stages = _merged(stages, pipeline.runs())
         failures = [_failure(error, next((stage.stage for stage in stages if stage.how == "failed"), ""))]
-    after = _state(pipeline)
+    after = _state(pipeline, order)
     violations, notes = _compared(pipeline, (before, after), stages, order)
     if violations and not failures:
         try:
@@ -159,9 +161,24 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
             failures = [_failure(error, "")]
     if failures and not order.full:
         violations, notes = [], []
-    if violations and pipeline.text(LOCK) != standing:
-        notes.append(f"this folder has what the run wrote: {_BACK}")
+    if violations and pipeline.lock() != before.lock:
+        notes.append(f"this folder has what the run wrote: {_back(before.lock, order)}")
+    notes += _frozen(before.lock, order)
     return Reproduced(order.head, tuple(stages), (*failures, *violations), not order.pull, tuple(notes), order.full)
+
+
+def _back(lock: Mapping[str, Locked], order: Order) -> str:
+    models = ["models"] if order.of_case else []
+    places = " ".join(map(quote, (*sorted({lock_of_stage(name) for name in lock}), *order.kept, *models)))
+    return f"`git restore {places}`, then `dvc checkout --force`, bring back what the commit has"
+
+
+def _frozen(lock: Mapping[str, Locked], order: Order) -> Iterator[str]:
+    """Yield what was not run as it is frozen, and what of it the base has otherwise: nobody verified that."""
+    if order.frozen:
+        yield f"frozen or imported, so not run: {_some([f'`{name}`' for name in order.frozen])}"
+    if changed := [name for name in order.frozen if name in lock and lock[name] != order.base.get(name)]:
+        yield f"not verified, although the base has another entry of it: {_some([f'`{name}`' for name in changed])}"
 
 
 def _run_twice(
@@ -169,19 +186,20 @@ def _run_twice(
 ) -> tuple[list[StageRun], list[Violation], list[str]] | None:
     """Run what may have made the metrics once more: return what is said where it is not deterministic, else None."""
     before, after = states
-    names = doubted(before, after, {stage.stage for stage in stages if stage.how in ("ran", "verified")})
+    ran = {stage.stage for stage in stages if stage.how in ("ran", "verified")}
+    names = doubted(before, after, ran, order.metrics)
     if not names:
         return None
     order.tell(f"running {', '.join(names)} a second time, to tell training that is not deterministic from a forgery")
     pipeline.repro("--no-run-cache", "--force", "--single-item", *names)
     stages = _merged(stages, pipeline.runs())
-    odd = unstable(names, after, _state(pipeline))
+    odd = unstable(names, after, _state(pipeline, order))
     if not odd:
         return None
     fetching = ("--pull", "--allow-missing") if order.pull else ()
     pipeline.repro("--no-run-cache", *fetching)  # what was made of the first run
     stages = _merged(stages, pipeline.runs())
-    return stages, *_unstable(pipeline, (before, _state(pipeline)), stages, order, odd)
+    return stages, *_unstable(pipeline, (before, _state(pipeline, order)), stages, order, odd)
 
 
 def _unstable(
@@ -189,16 +207,16 @@ def _unstable(
 ) -> tuple[list[Violation], list[str]]:
     """Return violations and notes where the stages ``odd`` are not deterministic."""
     before, after = states
-    path = str(layout.METRICS)
-    texts = before.texts.get(path, ""), after.texts.get(path, "")
-    violations, notes = judged_unstable(odd, _forged(*texts, order.tolerance), figures(*texts, order.declared))
+    files = {path: (before.texts.get(path, ""), after.texts.get(path, "")) for path in order.metrics}
+    differing = [words for path, texts in files.items() for words in forged(path, *texts, order.tolerance)]
+    violations, notes = judged_unstable(odd, differing, figures(files, order.declared), of_case=order.of_case)
     others, more = _compared(pipeline, states, stages, order, odd)
     return [*violations, *others], [*notes, *more]
 
 
-def _state(pipeline: Pipeline) -> State:
-    lock = entries(pipeline.text(LOCK), LOCK)
-    return State(lock, pipeline.texts([*outputs(lock), str(layout.METRICS)]))
+def _state(pipeline: Pipeline, order: Order) -> State:
+    lock = pipeline.lock()
+    return State(lock, pipeline.texts([*outputs(lock), *order.metrics]))
 
 
 def _failure(error: PipelineError, stage: str) -> Violation:
@@ -213,19 +231,19 @@ def _verify(pipeline: Pipeline, order: Order, again: Sequence[str], fetching: Se
     if not again:
         return
     order.tell(f"verifying {', '.join(again)}")
-    fresh = pipeline.text(LOCK)
+    known = pipeline.lock()
     if order.pull:
-        known = entries(fresh, LOCK)
-        compared = [path for name in again for path in known[name].outputs if path.endswith((TABLE, *MODELS))]
-        pipeline.fetch(sorted({*_needed(known, again), *compared}))
+        readable = [path for name in again for path in known[name].outputs if path.endswith((*TABLES, *MODELS))]
+        pipeline.fetch(sorted({*_needed(known, again), *(path for path in readable if not _in_git(path, order))}))
     pipeline.repro("--no-run-cache", "--force", "--single-item", *again)
-    if pipeline.text(LOCK) != fresh:
+    if pipeline.lock() != known:
         pipeline.repro("--no-run-cache", *fetching)
 
 
-def _verifying(lock: Mapping[str, Locked], base: Mapping[str, Locked], stages: Sequence[StageRun]) -> list[str]:
-    """Return the fresh stages to run all the same, writers first: that of the metrics, and what the base has not so."""
-    wanted = {name for name, entry in lock.items() if str(layout.METRICS) in entry.outputs or base.get(name) != entry}
+def _verifying(lock: Mapping[str, Locked], order: Order, stages: Sequence[StageRun]) -> list[str]:
+    """Return the fresh stages to run all the same, writers first: of metrics, and what the base has not so."""
+    figures_of = set(order.metrics)
+    wanted = {name for name, entry in lock.items() if figures_of & set(entry.outputs) or order.base.get(name) != entry}
     return in_order(lock, wanted & {stage.stage for stage in stages if stage.how != "ran"})
 
 
@@ -263,26 +281,39 @@ def _compared(
     found = differences(before, after, ran, order.tolerance, pipeline)
     verified = {stage.stage for stage in stages if stage.how == "verified"}
     found = [each for each in found if order.full or each.same_inputs or each.stage in verified]
-    path = str(layout.METRICS)
-    writer = next((name for name, entry in after.lock.items() if path in entry.outputs), None)
-    claimed = path in before.texts or writer in before.lock
-    known = (
-        writer in ran
-        and writer is not None
-        and claimed
-        and (order.full or same_origin(writer, before.lock, after.lock))
-    )
-    forged = (
-        _forged(before.texts.get(path, ""), after.texts.get(path, ""), order.tolerance) if known and not odd else []
-    )
+    known = _comparable(states, ran, order)
+    violations = [] if odd else list(_forged(states, known, order))
     mismatched = [
-        each for each in found if each.path != path and each.stage not in odd and _proves(each, before, order)
+        each
+        for each in found
+        if each.path not in order.metrics and each.stage not in odd and _proves(each, before, order)
     ]
-    violations = [_metrics_forged(forged, writer or "")] if forged else []
-    if mismatched and (order.full or not forged):
+    if mismatched and (order.full or not violations):
         violations.append(_mismatch(mismatched))
     told = [] if violations and not order.full else found
-    return violations, list(_notes([each for each in told if each not in mismatched], before, ran, known, order))
+    rest = [each for each in told if each not in mismatched]
+    return violations, list(_notes(rest, before, ran, None not in known.values(), order))
+
+
+def _comparable(states: tuple[State, State], ran: Set[str], order: Order) -> dict[str, str | None]:
+    """Return the stage that writes each file of metrics; None where it did not run, or from other inputs."""
+    before, after = states
+    writers = {path: name for name, entry in after.lock.items() for path in entry.outputs}
+    found: dict[str, str | None] = {}
+    for path in order.metrics:
+        writer = writers.get(path)
+        found[path] = None
+        if writer is not None and writer in ran and (path in before.texts or writer in before.lock):
+            found[path] = writer if order.full or same_origin(writer, before.lock, after.lock) else None
+    return found
+
+
+def _forged(states: tuple[State, State], writers: Mapping[str, str | None], order: Order) -> Iterator[Violation]:
+    before, after = states
+    for path, writer in writers.items():
+        texts = before.texts.get(path, ""), after.texts.get(path, "")
+        if writer is not None and (differing := forged(path, *texts, order.tolerance)):
+            yield metrics_forged(path, differing, writer)
 
 
 def _proves(difference: Difference, before: State, order: Order) -> bool:
@@ -296,24 +327,22 @@ def _proves(difference: Difference, before: State, order: Order) -> bool:
     ours, theirs = order.base.get(difference.stage), before.lock.get(difference.stage)
     if ours and theirs and other_outputs(ours, theirs):
         return True
-    readable = difference.path.startswith(f"{layout.REPORTS.as_posix()}/") or difference.path.endswith((TABLE, *MODELS))
+    readable = _in_git(difference.path, order) or difference.path.endswith((*TABLES, *MODELS))
     return difference.how == "contents" and readable
 
 
-def _metrics_forged(forged: Sequence[str], stage: str) -> Violation:
-    return Violation(
-        Reason.METRICS_FORGED,
-        f"`{layout.METRICS}` in git differs from what its stage computes: {'; '.join(forged[:3])}",
-        f"run `dvc repro -f -s {stage}`; commit what it writes, and `{LOCK}`",
-    )
+def _in_git(path: str, order: Order) -> bool:
+    """Tell whether git keeps an output, or a file of one."""
+    return any(f"{path}/".startswith(f"{place}/") for place in order.kept)
 
 
 def _mismatch(differing: Sequence[Difference]) -> Violation:
-    stages = " ".join(dict.fromkeys(each.stage for each in differing))
+    stages = list(dict.fromkeys(each.stage for each in differing))
+    locks = ", ".join(f"`{lock}`" for lock in sorted(set(map(lock_of_stage, stages))))
     return Violation(
         Reason.LOCK_MISMATCH,
-        f"`{LOCK}` does not match what the stages write: {_named(differing)}",
-        f"run `dvc repro -f -s {stages}`; commit what it writes, and `{LOCK}`",
+        f"{locks} does not match what the stages write: {_named(differing)}",
+        f"run `dvc repro -f -s {' '.join(stages)}`; commit what it writes, and {locks}",
     )
 
 
@@ -344,21 +373,3 @@ def _named(differing: Sequence[Difference]) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return "; ".join(names[:3]) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _forged(claimed: str, true: str, tolerance: float) -> list[str]:
-    """Return the metrics that differ beyond the tolerance, in words."""
-    try:
-        ours, theirs = (dict(leaves(json.loads(text))) for text in (claimed or "{}", true))
-    except ValueError:
-        return [f"`{layout.METRICS}` in git is not JSON"]
-    return [
-        f"`{name}` {ours.get(name)} in git, {theirs.get(name)} computed"
-        for name in dict.fromkeys([*theirs, *ours])
-        if not _close(ours.get(name), theirs.get(name), tolerance)
-    ]
-
-
-def _close(ours: Any, theirs: Any, tolerance: float) -> bool:
-    numbers = isinstance(ours, int | float) and isinstance(theirs, int | float)
-    return math.isclose(ours, theirs, rel_tol=tolerance, abs_tol=tolerance) if numbers else ours == theirs

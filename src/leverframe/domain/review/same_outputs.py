@@ -14,6 +14,7 @@ from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorde
 
 How = Literal["digits", "predictions", "contents", "digests", "drawn", "bytes", "unclaimed"]
 TABLE = ".parquet"
+TABLES = (TABLE, ".csv", ".tsv", ".json", ".jsonl", ".txt", ".yaml", ".yml", ".toml")  # by values, or as texts
 MODELS = (layout.MODEL.as_posix(), layout.BUNDLE.as_posix())
 SAME: tuple[How, ...] = ("digits", "predictions")  # whoever reads such an output reads what is claimed
 
@@ -55,7 +56,7 @@ class Contents(Protocol):
     """What is in outputs that are no texts, now and in a record of the cache."""
 
     def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
-        """Tell whether a table has the values of a record; None where either cannot be read."""
+        """Tell whether a table, or text, has the values of a record; None where either cannot be read."""
 
     def same_model(self, path: str, claimed: Recorded, tolerance: float) -> SameModel | None:
         """Compare a model, or that of a bundle, with a record by predictions; None where either cannot be asked."""
@@ -137,7 +138,7 @@ def _of_stage(
         texts = {file: (before.texts.get(file), after.texts.get(file)) for file in files}
         found = {file: _how(file, one, other, tolerance) for file, (one, other) in texts.items() if one != other}
         if not found and differs:
-            table = path.endswith(TABLE)
+            table = path.endswith(TABLES)
             found = {path: _how_of_table(contents.same_table(path, claimed[path], tolerance) if table else None)}
         yield from (Difference(name, file, how, same) for file, how in found.items())
 

@@ -9,7 +9,16 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from leverframe.domain.pipeline.status.resolved import Artefact, Kind, ParameterFile, Stage, View, located, unresolvable
+from leverframe.domain.pipeline.status.resolved import (
+    Artefact,
+    Kind,
+    ParameterFile,
+    Stage,
+    View,
+    is_elsewhere,
+    located,
+    unresolvable,
+)
 from leverframe.domain.pipeline.status.template import FlagStyle, Scope, merged, nameable, text_of
 from leverframe.errors import DefinitionError, nearest
 
@@ -173,6 +182,9 @@ class Definition:
         if body.get("vars"):
             scope = self._scope(scope, body["vars"], folder)
         fields = {field: scope.resolve(body[field], key=field) for field in _READ if field in body}
+        elsewhere = [
+            entry for field in ("deps", *_OUTPUTS) for entry in _entries(fields.get(field)) if is_elsewhere(entry)
+        ]
         return Stage(
             name=declared.name if self.folder == "." else f"{self.file}:{declared.name}",
             file=self.file,
@@ -184,6 +196,8 @@ class Definition:
             outputs=tuple(_outputs(fields, folder, scope.where)),
             frozen=bool(fields.get("frozen")),
             always_changed=bool(fields.get("always_changed")),
+            folder=folder,
+            elsewhere=tuple(elsewhere),
         )
 
 
@@ -215,9 +229,16 @@ def _listed(content: Any, where: str) -> list[Any]:
     return content
 
 
+def _entries(content: Any) -> list[Any]:
+    """Return the paths of a list of dependencies or outputs, with flags or without."""
+    items = content if isinstance(content, list) else []
+    return [entry for item in items for entry in (item if isinstance(item, dict) else [item])]
+
+
 def _dependencies(content: Any, folder: str, where: str) -> Iterator[Artefact]:
     for entry in _listed(content, f"`deps` in {where}"):
-        yield Artefact(located(entry, folder, where), entry)
+        if not is_elsewhere(entry):
+            yield Artefact(located(entry, folder, where), entry)
 
 
 def _parameters(content: Any, folder: str, where: str) -> Iterator[ParameterFile]:
@@ -244,6 +265,8 @@ def _outputs(fields: Mapping[str, Any], folder: str, where: str) -> Iterator[Art
                     raise _wrong(f"`{entry}` in `{field}` of {where}", "a mapping of flags", given)
                 flags.setdefault(entry, {}).update(given)
         for entry, given in flags.items():
+            if is_elsewhere(entry):
+                continue
             kind = _KINDS[field]
             yield Artefact(located(entry, folder, where), entry, given.get("cache", True) is not False, kind, given)
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage, located, unresolvable
+from leverframe.domain.pipeline.status.resolved import (
+    Artefact,
+    Locked,
+    Recorded,
+    Stage,
+    is_elsewhere,
+    located,
+    unresolvable,
+)
 from leverframe.errors import RepositoryError
 from leverframe.yaml_files import parse
 
@@ -66,6 +74,33 @@ def entries(text: str, file: str) -> dict[str, Locked]:
     return {name: locked(entry, f"`{name}` in {file}") for name, entry in stages.items()}
 
 
+def locked_here(stages: Iterable[Stage], text: Callable[[str], str | None]) -> dict[str, Locked]:
+    """Return the entries of all locks of a pipeline by the name of the stage, their paths from its root.
+
+    ``text`` returns the content of a lock, None where there is none. A lock names paths from the folder where the
+    command runs, which only the definition tells: an entry whose stage is gone is left out.
+    """
+    found: dict[str, Locked] = {}
+    known: dict[str, dict[str, Locked]] = {}
+    for stage in stages:
+        file = lock_of(stage.file)
+        if stage.is_source:
+            continue
+        if file not in known:
+            known[file] = entries(text(file) or "", file)
+        entry = known[file].get(stage.name_in_file)
+        if entry is not None:
+            found[stage.name] = entry if stage.folder == "." else _from_root(entry, stage)
+    return found
+
+
+def _from_root(entry: Locked, stage: Stage) -> Locked:
+    def moved(named: Mapping[str, Any]) -> dict[str, Any]:
+        return {located(name, stage.folder, stage.name): value for name, value in named.items()}
+
+    return Locked(entry.command, moved(entry.dependencies), moved(entry.parameters), moved(entry.outputs))
+
+
 def locked(entry: Mapping[str, Any], where: str) -> Locked:
     """Return one raw entry of a lock; ``where`` is what errors call it."""
     return Locked(
@@ -79,27 +114,31 @@ def locked(entry: Mapping[str, Any], where: str) -> Locked:
 def source(content: Mapping[str, Any], file: str) -> tuple[Stage, Locked]:
     """Return data tracked by `dvc add` or `dvc import` as the stage of its `.dvc` file.
 
-    An import is read as frozen: whether its origin has moved on cannot be told without a network.
+    An import is read as frozen, be it or not: whether its origin has moved on cannot be told without a network.
     Raises ``DefinitionError`` for the single-stage form with a command, which DVC 1 wrote.
     """
     if content.get("cmd"):
         raise unresolvable("a command in a `.dvc` file", file)
-    if content.get("deps") and not content.get("frozen"):
-        raise unresolvable("an import that is not frozen", file)
     folder = located(content.get("wdir") or ".", file.rpartition("/")[0] or ".", file)
-    entries = [each for each in content.get("outs") or [] if isinstance(each, dict)]
+    listed = [each for each in content.get("outs") or [] if isinstance(each, dict)]
+    entries = [each for each in listed if not is_elsewhere(each.get("path"))]
+    elsewhere = tuple(str(each["path"]) for each in listed if each not in entries)
     outputs = tuple(
         Artefact(located(entry.get("path"), folder, file), str(entry["path"]), cached=entry.get("cache", True))
         for entry in entries
     )
-    return Stage(file, file, outputs=outputs, frozen=True), Locked(None, {}, {}, _recorded(entries, file))
+    imported = bool(content.get("deps"))
+    stage = Stage(file, file, outputs=outputs, frozen=True, folder=folder, imported=imported, elsewhere=elsewhere)
+    return stage, Locked(None, {}, {}, _recorded(entries, file))
 
 
 def _recorded(entries: Any, where: str) -> dict[str, Recorded]:
     found = {}
     for entry in entries or []:
+        if is_elsewhere(entry.get("path")):
+            continue
         foreign = next((key for key in _FOREIGN if key in entry), None)
-        if foreign:
+        if foreign and entry.get("md5") is None:
             raise unresolvable(f"`{foreign}` of `{entry.get('path')}`", where)
         if entry.get("md5") is None:
             continue

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from leverframe.domain.pipeline.status.python_values import python_values
 from leverframe.domain.pipeline.status.reasons import Finding, StaleReason
-from leverframe.domain.pipeline.status.resolved import ParameterFile, unresolvable
+from leverframe.domain.pipeline.status.resolved import ParameterFile
 from leverframe.errors import SettingsError
 from leverframe.yaml_files import parse
 
@@ -16,12 +17,12 @@ _LONGEST = 60  # characters of a value in a table
 
 
 def parsed(text: str, path: str) -> dict[str, Any]:
-    """Return the content of a parameter file: YAML, JSON or TOML by its name.
+    """Return the content of a parameter file: YAML, JSON, TOML or Python by its name, of the last one its literals.
 
-    Raises ``SettingsError`` when it cannot be read, ``DefinitionError`` for Python files.
+    Raises ``SettingsError`` when it cannot be read.
     """
     if path.endswith(".py"):
-        raise unresolvable("a Python file with parameters", path)
+        return python_values(text, path)[0]
     if not path.endswith((".json", ".toml")):
         return parse(text, name=path, what="a parameter file") if text.strip() else {}
     try:

@@ -52,7 +52,9 @@ class Stage:
     """One stage as DVC would run it, every template resolved.
 
     ``group`` and ``key`` are set for stages that a ``foreach`` or a ``matrix`` made. A stage
-    without a ``command`` is a source that `dvc add` made; ``file`` is where it is declared.
+    without a ``command`` is a source that `dvc add` made, or ``imported``; ``file`` is where it is declared, ``folder``
+    where its command runs. ``elsewhere`` are dependencies and outputs that are no files of the repository, such as
+    addresses of a cloud: nobody compares them here.
     """
 
     name: str
@@ -65,6 +67,9 @@ class Stage:
     outputs: tuple[Artefact, ...] = ()
     frozen: bool = False
     always_changed: bool = False
+    folder: str = "."
+    imported: bool = False
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def is_source(self) -> bool:
@@ -79,7 +84,8 @@ class Stage:
     @property
     def always_runs(self) -> bool:
         """Tell whether DVC always runs the stage: it is declared so, or has nothing to compare."""
-        return self.always_changed or not (self.is_source or self.dependencies or self.parameters or self.outputs)
+        compared = self.dependencies or self.parameters or self.outputs or self.elsewhere
+        return self.always_changed or not (self.is_source or compared)
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,11 @@ class Locked:
     def inputs(self) -> tuple[Any, ...]:
         """All declared inputs of the stage."""
         return self.command, self.dependencies, self.parameters
+
+
+def is_elsewhere(entry: object) -> bool:
+    """Tell whether a dependency or output is no file of the repository: an address, or an absolute path."""
+    return isinstance(entry, str) and ("://" in entry or entry.startswith("/"))
 
 
 def located(entry: object, folder: str, where: str) -> str:

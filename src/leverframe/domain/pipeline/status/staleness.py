@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compar
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.elsewhere import recorded_elsewhere
 from leverframe.domain.pipeline.status.lock import lock_of, locked, locked_stages, source
+from leverframe.domain.pipeline.status.python_values import python_values
 from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Kind, Locked, Recorded, Stage, View
 from leverframe.domain.pipeline.status.template import FlagStyle
@@ -109,7 +110,7 @@ class _Reading:
         stage, entry = source(content, file)
         self.stages.append(stage)
         self.entries[stage.name] = entry
-        if content.get("deps"):
+        if stage.imported:
             self.notes.append(f"{file} is an import: its origin was not checked for a newer version")
 
     def behind(self, path: str) -> list[str]:
@@ -132,12 +133,8 @@ class _Reading:
         }
 
 
-def run(repository: Repository, tree: Tree) -> PipelineStatus:
-    """Return the state of every stage with the reasons for it.
-
-    Raises ``RepositoryError`` without a pipeline, ``SettingsError`` for a file that cannot be
-    read and ``DefinitionError`` for a definition that DVC would refuse or that is not followed.
-    """
+def _read(repository: Repository, tree: Tree) -> _Reading:
+    """Read every definition, lock and `.dvc` file that `.dvcignore` does not hide."""
     reading = _Reading(repository, tree)
     files = [file for file in repository.files("dvc.yaml", "*/dvc.yaml", "*.dvc") if not tree.ignored(file)]
     if not any(file.endswith("dvc.yaml") for file in files):
@@ -148,6 +145,44 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
         )
     for file in files:
         (reading.source if file.endswith(".dvc") else reading.definition)(file)
+    reading.notes += dict.fromkeys(_expressions(reading))
+    reading.notes += [
+        f"{stage.name} names {place}, which is no file of the repository: nobody compared it"
+        for stage in reading.stages
+        for place in stage.elsewhere
+    ]
+    return reading
+
+
+def _expressions(reading: _Reading) -> Iterator[str]:
+    """Yield which parameters of Python files no reader can know, where a stage asks for them."""
+    for stage in reading.stages:
+        for file in stage.parameters:
+            text = reading.tree.text(file.path) if file.path.endswith(".py") else None
+            for found in python_values(text, file.path)[1] if text else ():
+                if not file.keys or any(_within(found.name, key) or _within(key, found.name) for key in file.keys):
+                    yield (
+                        f"{file.path}, line {found.line}: `{found.name}` is an expression; "
+                        "neither DVC nor Leverframe runs the file to know it"
+                    )
+
+
+def _within(name: str, key: str) -> bool:
+    return f"{name}.".startswith(f"{key}.")
+
+
+def stages(repository: Repository, tree: Tree) -> list[Stage]:
+    """Return the stages of all definitions of the pipeline, without a look at any data; raises as ``run`` does."""
+    return _read(repository, tree).stages
+
+
+def run(repository: Repository, tree: Tree) -> PipelineStatus:
+    """Return the state of every stage with the reasons for it.
+
+    Raises ``RepositoryError`` without a pipeline, ``SettingsError`` for a file that cannot be
+    read and ``DefinitionError`` for a definition that DVC would refuse or that is not followed.
+    """
+    reading = _read(repository, tree)
     pairs = graph.edges(reading.stages)
     producers = reading.producers()
     order = graph.ordered(reading.stages, pairs)

@@ -105,7 +105,7 @@ def _unstable(claimed: State, made: State, terms: Terms) -> tuple[list[Violation
     differing = [
         f"`{name}` is {theirs.get(name)}, not {value}" for name, value in ours.items() if theirs.get(name) != value
     ]
-    return judged_unstable(terms.unstable, differing, figures(*texts, terms.declared))
+    return judged_unstable(terms.unstable, differing, figures({_METRICS: (texts[0], texts[1])}, terms.declared))
 
 
 def _behind(lock: Mapping[str, Locked], names: Sequence[str]) -> Iterator[str]:
