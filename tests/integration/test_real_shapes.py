@@ -13,7 +13,7 @@ import pytest
 from leverframe.domain.pipeline.status.parameters import parsed
 from tests.integration.real_shapes import SHAPES, RealShape, shared
 
-QUICK = ("several_definitions", "toml_params")  # the rest runs nightly
+QUICK = ("several_definitions",)  # the rest runs nightly
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.deep) for name in SHAPES]
 OURS = ("stages --write", "reports models", "random_state", "a bug", "settings-invalid")
 
@@ -107,6 +107,7 @@ def test_metrics_that_their_stage_does_not_compute_are_found(shape: RealShape) -
     assert f"{stage.rpartition('dvc.yaml:')[0]}dvc.lock" in violation["next"]
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("shape", ["several_definitions"], indirect=True)
 def test_predictions_that_no_stage_wrote_are_a_mismatch(shape: RealShape) -> None:
     """Of a change that runs the stage: the claim is taken from the cache, where whoever pushed it had it."""

@@ -278,7 +278,7 @@ CHANGES = [
 ]  # fmt: skip
 WITHOUT_DATA = [Change("empty cache", empty_cache, {}), Change("fresh clone", fresh_clone, {})]
 
-_ASK_DVC = """
+ASK_DVC = """
 import json, os, sys
 from dvc.repo import Repo, lock_repo
 found = {}
@@ -318,7 +318,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[PipelineS
         roots[change.name] = root
     ours = {name: status_of(root) for name, root in roots.items()}
     answer = subprocess.run(
-        [sys.executable, "-c", _ASK_DVC],
+        [sys.executable, "-c", ASK_DVC],
         input=json.dumps({name: str(root) for name, root in roots.items()}),
         env=base.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
