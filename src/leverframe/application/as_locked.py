@@ -11,9 +11,10 @@ from pathlib import Path
 from leverframe.adapters.git import Git
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.domain.pipeline.status.compare import Presence
-from leverframe.domain.pipeline.status.lock import entries
+from leverframe.domain.pipeline.status.lock import entries, locked_here
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
-from leverframe.errors import PipelineError, RepositoryError
+from leverframe.domain.pipeline.status.staleness import stages
+from leverframe.errors import LeverframeError, PipelineError, RepositoryError
 
 LOCK = "dvc.lock"
 _NAMED = 3  # outputs that are named, the rest is counted
@@ -28,11 +29,18 @@ class Other:
 
 
 def recorded_here(root: Path) -> dict[str, Recorded]:
-    """Return the outputs of all stages by path, as the lock of the working tree has them; none where there is none."""
+    """Return the outputs of all stages by path, as the locks of the working tree have them."""
     return {path: record for entry in _entries(root).values() for path, record in entry.outputs.items()}
 
 
 def _entries(root: Path) -> dict[str, Locked]:
+    """Return the entries of all locks by the name of the stage, their paths from the root.
+
+    Where no definition can be read, those of the one lock in the root, by what it says itself.
+    """
+    with suppress(LeverframeError):
+        tree = WorkingTree.around(root)
+        return locked_here(stages(Git(root), tree), tree.text)
     lock = root / LOCK
     return entries(lock.read_text(encoding="utf-8", errors="replace") if lock.is_file() else "", LOCK)
 

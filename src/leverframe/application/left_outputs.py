@@ -24,10 +24,12 @@ def leave_outputs(workspace: Workspace, base: str | None, folder: Path, limit: i
     The folder gets the layout of a cache of DVC. The smallest come first, so that models and reports are there however
     large a table is; what would exceed ``limit`` is left out.
     """
-    git, lock = workspace.git, workspace.root / LOCK
+    git = workspace.git
     fork = git.base(base).commit
-    before = _outputs(git.contents(fork, LOCK).get(LOCK, b""))
-    after = _outputs(lock.read_bytes() if lock.is_file() else b"")
+    locks = git.files(LOCK, f"*/{LOCK}")
+    contents = git.contents(fork, *locks) if locks else {}
+    before = {md5: found for lock in contents.values() for md5, found in _outputs(lock).items()}
+    after = {md5: found for lock in locks for md5, found in _outputs((workspace.root / lock).read_bytes()).items()}
     new = [found for md5, found in after.items() if md5 not in before]
     if not new:
         return []
