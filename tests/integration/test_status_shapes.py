@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -207,6 +209,54 @@ def test_an_expression_is_said_with_its_line(cases: dict[str, tuple[PipelineStat
     ours, _ = cases["an expression for a literal"]
     assert [note for note in ours.notes if note.startswith("py/params.py, line 2: `RATE` is an expression")]
     assert not [note for note in cases["nothing"][0].notes if "expression" in note]
+
+
+# What DVC 2 wrote
+
+
+@pytest.mark.deep
+def test_a_lock_of_dvc_2_is_compared_by_its_own_hashes(tmp_path: Path) -> None:
+    """Without the name of a hash, of texts with the line ends of Unix, from a cache with another folder."""
+    whole = WarmRepository.create(tmp_path / "base")
+    whole.write("in.csv", "a\r\n1\r\n")
+    whole.write("lib/one.txt", "1\r\n")
+    whole.write("lib/two.bin", b"\0\r\n")
+    deps = "deps: [in.csv, lib], outs: [made]"
+    whole.write("dvc.yaml", f"stages: {{s: {{cmd: mkdir made && cp in.csv lib/two.bin made/, {deps}}}}}\n")
+    whole.dvc("repro", "--quiet")
+    lock = whole.read("dvc.lock")
+    table, one, two = b"a\n1\n", b"1\n", b"\0\r\n"
+    lib = _listing([{"md5": _md5(one), "relpath": "one.txt"}, {"md5": _md5(two), "relpath": "two.bin"}])
+    made = _listing([{"md5": _md5(table), "relpath": "in.csv"}, {"md5": _md5(two), "relpath": "two.bin"}])
+    new = iter([_md5(table), f"{_md5(lib)}.dir", f"{_md5(made)}.dir"])
+    old = re.sub(r"md5: \S+\n", lambda _: f"md5: {next(new)}\n", lock.replace("      hash: md5\n", ""))
+    whole.write("dvc.lock", old)
+    shutil.rmtree(whole.root / ".dvc/cache")
+    for name, content in ((_md5(table), b"a\r\n1\r\n"), (_md5(two), two), (f"{_md5(made)}.dir", made)):
+        whole.write(f".dvc/cache/{name[:2]}/{name[2:]}", content)
+    whole.commit("As DVC 2 leaves it")
+    roots = {}
+    for change, apply in {
+        "nothing": lambda _: None, "line ends": write("in.csv", "a\n1\n"), "a value": write("in.csv", "a\n2\n"),
+        "a file": write("lib/one.txt", "2\n"), "no cache": remove(".dvc/cache"), "binary": write("lib/two.bin", "\0\n"),
+        "an output": write("made/in.csv", "a\n3\n"),
+    }.items():  # fmt: skip
+        shutil.copytree(whole.root, tmp_path / change)
+        apply(tmp_path / change)
+        roots[change] = tmp_path / change
+    theirs = of_dvc(whole.environment, roots)
+    ours = {name: differing(status_of(root)) for name, root in roots.items()}
+    assert ours == {name: set(found) for name, found in theirs.items()}, theirs
+    assert {name for name, found in ours.items() if not found} == {"nothing", "line ends"}
+
+
+def _listing(files: list[dict[str, str]]) -> bytes:
+    """Return a folder as the cache keeps it."""
+    return json.dumps(files, sort_keys=True).encode()
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 # Where the repository is

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from leverframe.domain.pipeline.status.compare import Look, Presence
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.graph import edges, ordered
-from leverframe.domain.pipeline.status.lock import locked_here
+from leverframe.domain.pipeline.status.lock import entries, locked_here
 from leverframe.domain.pipeline.status.parameters import findings, parsed, shown
 from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
 from leverframe.domain.pipeline.status.resolved import Artefact, Locked, ParameterFile, Recorded, Stage, located
@@ -305,7 +305,7 @@ def test_an_unresolved_merge_is_named(file: str) -> None:
     ("lock", "kind"),
     [
         ("stages: {}\n", RepositoryError),
-        ("schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: a, md5: abc}]}}\n", DefinitionError),
+        ("schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: a, hash: sha256, md5: abc}]}}\n", DefinitionError),
         ("schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: a, etag: abc}]}}\n", DefinitionError),
     ],
 )
@@ -475,3 +475,11 @@ def test_entries_of_several_locks_have_paths_from_the_root() -> None:
             "x", {"data/a.csv": Recorded("a")}, {"p.yaml": {"k": 1}}, {"m/w.json": Recorded("b")}
         )
     }
+
+
+def test_an_entry_of_dvc_2_names_no_hash() -> None:
+    """Its digest is of another kind, so that nobody takes one for the other."""
+    text = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: a, md5: b}, {path: c, hash: md5, md5: b}]}}\n"
+    found = entries(text, "dvc.lock")["s"].dependencies
+    assert found == {"a": Recorded("b", legacy=True), "c": Recorded("b")}
+    assert found["a"] != found["c"]

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from leverframe.adapters.working_tree.digests import Digests, unreadable
+from leverframe.adapters.working_tree.digests import Digests, unix_lines, unreadable
 from leverframe.adapters.working_tree.dvc_config import DvcConfig, home_of
 from leverframe.adapters.working_tree.ignore import Ignore
 from leverframe.adapters.working_tree.remote import Remote
@@ -36,7 +36,7 @@ class WorkingTree:
         self._ignore = Ignore(self.home)
         self._digests = Digests(root, root / _DIGESTS)
         self._looks: dict[tuple[str, Recorded | None], Look] = {}
-        self._lists: dict[str, tuple[str, int, int]] = {}
+        self._lists: dict[tuple[str, bool], tuple[str, int, int]] = {}
         self._stored: dict[str, bytes] = {}
 
     @classmethod
@@ -82,14 +82,14 @@ class WorkingTree:
 
     def cached(self, recorded: Recorded) -> bool:
         """Tell whether the local cache holds the content, every file of it for a directory."""
-        path = self._in_cache(recorded.md5)
-        if not self._sound(path, recorded.md5):
+        path = self._in_cache(recorded.md5, legacy=recorded.legacy)
+        if not self._sound(path, recorded.md5, legacy=recorded.legacy):
             return False
         if not recorded.md5.endswith(".dir"):
             return True
         try:
-            entries = json.loads(path.read_bytes())
-            return all(self._sound(self._in_cache(entry["md5"]), entry["md5"]) for entry in entries)
+            files = [Recorded(str(entry["md5"]), legacy=recorded.legacy) for entry in json.loads(path.read_bytes())]
+            return all(self.cached(file) for file in files)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -107,9 +107,7 @@ class WorkingTree:
             return False
         if not stat.S_ISDIR(found.st_mode):
             return self.cached(Recorded(self._digests.of(path, found)))
-        if path not in self._lists:
-            self._lists[path] = self._listed(path)
-        return self.cached(Recorded(self._lists[path][0]))
+        return self.cached(Recorded(self._list_of(path)[0]))
 
     def content(self, recorded: Recorded) -> bytes | None:
         """Return the content of a file from the local cache, of a folder its listing as DVC writes it.
@@ -117,10 +115,10 @@ class WorkingTree:
         None where the cache lacks it or holds another.
         """
         try:
-            data = self._in_cache(recorded.md5).read_bytes()
+            data = self._in_cache(recorded.md5, legacy=recorded.legacy).read_bytes()
         except OSError:
             return None
-        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        digest = _md5_of(unix_lines(data) if recorded.legacy else data)
         return data if digest == recorded.md5.removesuffix(".dir") else None
 
     def place_of(self, md5: str) -> Path:
@@ -158,32 +156,44 @@ class WorkingTree:
         if stat.S_ISDIR(found.st_mode):
             return self._look_inside(path, recorded)
         size = len(self._stored[path]) if path in self._stored else found.st_size
-        if recorded.size not in (None, size):
+        if recorded.size not in (None, size) and not recorded.legacy:
             return Look(Presence.DIFFERENT, size)
-        return Look(Presence.SAME if self._md5(path, found) == recorded.md5 else Presence.DIFFERENT, size)
+        same = recorded.md5 == self._md5(path, found, legacy=recorded.legacy)
+        return Look(Presence.SAME if same else Presence.DIFFERENT, size)
 
-    def _md5(self, path: str, found: os.stat_result) -> str:
+    def _md5(self, path: str, found: os.stat_result, *, legacy: bool = False) -> str:
+        if legacy:
+            return _md5_of(unix_lines(self._stored[path] if path in self._stored else self._bytes(path)))
         if path in self._stored:
-            return hashlib.md5(self._stored[path], usedforsecurity=False).hexdigest()
+            return _md5_of(self._stored[path])
         return self._digests.of(path, found)
 
+    def _bytes(self, path: str) -> bytes:
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise unreadable(path, error) from error
+
     def _look_inside(self, path: str, recorded: Recorded) -> Look:
-        if path not in self._lists:
-            self._lists[path] = self._listed(path)
-        md5, size, files = self._lists[path]
+        md5, size, files = self._list_of(path, legacy=recorded.legacy)
         if recorded.files not in (None, files):
             return Look(Presence.DIFFERENT, size)
         return Look(Presence.SAME if md5 == recorded.md5 else Presence.DIFFERENT, size)
 
-    def _listed(self, folder: str) -> tuple[str, int, int]:
+    def _list_of(self, folder: str, *, legacy: bool = False) -> tuple[str, int, int]:
+        if (folder, legacy) not in self._lists:
+            self._lists[folder, legacy] = self._listed(folder, legacy=legacy)
+        return self._lists[folder, legacy]
+
+    def _listed(self, folder: str, *, legacy: bool) -> tuple[str, int, int]:
         """Return the digest, the bytes and the number of files of a directory."""
         entries, size = [], 0
         for path, found in self._files_in(folder):
-            entries.append({"md5": self._md5(path, found), "relpath": path[len(folder) + 1 :]})
+            entries.append({"md5": self._md5(path, found, legacy=legacy), "relpath": path[len(folder) + 1 :]})
             size += len(self._stored[path]) if path in self._stored else found.st_size
         entries.sort(key=lambda entry: entry["relpath"])
         listing = json.dumps(entries, sort_keys=True).encode()
-        return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir", size, len(entries)
+        return _md5_of(listing) + ".dir", size, len(entries)
 
     def _files_in(self, folder: str) -> list[tuple[str, os.stat_result]]:
         found: list[tuple[str, os.stat_result]] = []
@@ -216,17 +226,22 @@ class WorkingTree:
         except OSError as error:
             raise unreadable(folder, error) from error
 
-    def _in_cache(self, md5: str) -> Path:
-        return self._config.cache / "files" / "md5" / md5[:2] / md5[2:]
+    def _in_cache(self, md5: str, *, legacy: bool = False) -> Path:
+        top = self._config.cache if legacy else self._config.cache / "files" / "md5"
+        return top / md5[:2] / md5[2:]
 
-    def _sound(self, path: Path, md5: str) -> bool:
+    def _sound(self, path: Path, md5: str, *, legacy: bool = False) -> bool:
         try:
             found = path.stat()
         except OSError:
             return False
         if stat.S_IMODE(found.st_mode) == _PROTECTED:
             return True
-        return self._digests.of(os.path.relpath(path, self.root), found) == md5.removesuffix(".dir")
+        return self._md5(os.path.relpath(path, self.root), found, legacy=legacy) == md5.removesuffix(".dir")
+
+
+def _md5_of(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _checked(entry: os.DirEntry[str], path: str) -> os.stat_result:

@@ -14,6 +14,8 @@ from leverframe.files import md5, write_json
 _log = logging.getLogger(__name__)
 
 _VERSION = 1
+_HEAD = 512  # bytes that tell a text
+_LETTERS = bytes(range(32, 127)) + b"\n\r\t\f\b"
 _SETTLED = 2.0  # seconds: two writes closer than the clock of a file system look like one
 
 
@@ -57,6 +59,13 @@ class Digests:
             write_json(self._store, {"version": _VERSION, "files": {**self._known, **self._used}})
         except DiskError as error:
             _log.debug("%s is not kept: %s", self._store, error.why)
+
+
+def unix_lines(data: bytes) -> bytes:
+    """Return bytes as DVC 2 hashed them: what looks like a text, with the line ends of Unix."""
+    head = data[:_HEAD]
+    binary = b"\0" in head or len(head.translate(None, _LETTERS)) > 0.3 * len(head)
+    return data if binary else data.replace(b"\r\n", b"\n")
 
 
 def unreadable(path: str, error: OSError) -> RepositoryError:

@@ -38,15 +38,19 @@ class Remote:
 
     def lacks(self, recorded: Recorded) -> bool:
         """Tell whether the content is not in the folder, every file of it for a directory."""
-        path = self._path(recorded.md5)
+        path = self._path(recorded.md5, legacy=recorded.legacy)
         if not path.is_file():
             return True
         if not recorded.md5.endswith(".dir"):
             return recorded.size is not None and path.stat().st_size != recorded.size
         try:
-            return any(not self._path(entry["md5"]).is_file() for entry in json.loads(path.read_bytes()))
+            return any(
+                not self._path(entry["md5"], legacy=recorded.legacy).is_file()
+                for entry in json.loads(path.read_bytes())
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return True
 
-    def _path(self, md5: str) -> Path:
-        return (self.folder or Path()) / "files" / "md5" / md5[:2] / md5[2:]
+    def _path(self, md5: str, *, legacy: bool) -> Path:
+        folder = self.folder or Path()
+        return (folder if legacy else folder / "files" / "md5") / md5[:2] / md5[2:]

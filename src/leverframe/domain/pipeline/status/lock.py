@@ -142,7 +142,8 @@ def _recorded(entries: Any, where: str) -> dict[str, Recorded]:
             raise unresolvable(f"`{foreign}` of `{entry.get('path')}`", where)
         if entry.get("md5") is None:
             continue
-        if entry.get("hash") != "md5":
-            raise unresolvable(f"the hash of `{entry.get('path')}`, which DVC 2 wrote,", where)
-        found[str(entry["path"])] = Recorded(str(entry["md5"]), entry.get("size"), entry.get("nfiles"))
+        if entry.get("hash", "md5") != "md5":
+            raise unresolvable(f"the hash `{entry['hash']}` of `{entry.get('path')}`", where)
+        legacy = "hash" not in entry  # as DVC 2 wrote it
+        found[str(entry["path"])] = Recorded(str(entry["md5"]), entry.get("size"), entry.get("nfiles"), legacy)
     return found

@@ -90,11 +90,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The record of an artefact in the lock: MD5 (with `.dir` for a directory), bytes, number of files."""
+    """The record of an artefact in the lock: MD5 (with `.dir` for a directory), bytes, number of files.
+
+    One of DVC 2 is ``legacy``: the MD5 of a text with the line ends of Unix, and in another folder of the cache.
+    """
 
     md5: str
     size: int | None = None
     files: int | None = None
+    legacy: bool = False
 
 
 @dataclass(frozen=True)
