@@ -21,9 +21,8 @@ class ModelServer:
     """Serves the newest loaded release of each model below ``folder``; ``faults`` says what a bundle does wrong.
 
     `load` and `publish`: it cannot be loaded, or only not for traffic. `wrong`: golden rows are predicted
-    otherwise. `accepts`: it refuses nothing. `breaks`: it fails instead. `flip`, `flips`: one or two other
-    rows get another label. `fails` and `slow`: so its
-    metrics say.
+    otherwise. `accepts`: it refuses nothing. `breaks`: it fails instead. `flip`, `flips`: the five or six smallest
+    of the other rows get another label. `fails` and `slow`: so its metrics say.
     """
 
     folder: Path
@@ -73,7 +72,7 @@ class ModelServer:
             return 500 if fault == "breaks" else 400, {"error": "it is no request"}
         golden = [json.loads(line) for line in (files / names.GOLDEN).read_text(encoding="utf-8").splitlines()]
         known = {json.dumps(row["inputs"], sort_keys=True): row["prediction"][1] for row in golden}
-        flipped = {"flip": 1, "flips": 2}.get(fault or "", 0)  # rows by size: those below
+        flipped = {"flip": 5, "flips": 6}.get(fault or "", 0)  # rows by size: those below
         probabilities = [
             known.get(json.dumps(row, sort_keys=True), 0.75 if (row.get("size") or 0) < flipped else 0.25)
             for row in rows or []

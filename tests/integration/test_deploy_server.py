@@ -8,12 +8,15 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import skops.io
 
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, Manifest
+from leverframe.domain.model.bundle.schema import from_json
+from leverframe.domain.release.serve import request
 from leverframe.local.bundles import Files, sealed, slow
 from leverframe.local.traffic import Traffic
 from tests.fakes.bundles import raising, wrong
@@ -82,17 +85,24 @@ def test_promotion_takes_the_same_bundle_or_nothing(shop: Shop) -> None:
 def test_a_replay_tells_what_would_change(shop: Shop) -> None:
     """Logged requests are asked of both; more labels than allowed change, and the release is refused."""
     deploy(shop, "one")
-    before = served(shop)
     told = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)
-    body = json.dumps(told["example"]).encode()
-    for _ in range(30):
-        ask(told["running"]["port"], body)
+    schema = from_json(json.loads((shop.root / "models/bundle/schema.json").read_bytes()))
+    asked = [request(schema, [row]) for row in golden_rows(shop)]
+    asked += [told["example"]] * 30  # the same row over and over
+    answers = [ask(told["running"]["port"], json.dumps(body).encode())[1]["outputs"][1]["data"][0] for body in asked]
     shop.run("serve", "--stop", "--name", "local")  # closes the log
-    report = deploy(shop, "two")
-    assert report["replayed"]["rows"] >= 30
-    assert report["replayed"]["skipped"] == 0
-    assert report["replayed"]["largest"][0]["before"] == pytest.approx(before["outputs"][1]["data"][0])
+    replayed = deploy(shop, "two")["replayed"]
+    assert replayed["requests"] == len(asked)
+    assert 20 <= replayed["rows"] <= len(asked) - 29
+    assert (replayed["skipped"], replayed["instead"]) == (0, "")
+    assert all(pytest.approx(flip["before"]) in answers for flip in replayed["largest"])
+    assert len(replayed["largest"]) == 5
     assert served(shop)["version"] == "2"
+
+
+def golden_rows(shop: Shop) -> list[dict[str, Any]]:
+    """Return the inputs of the golden rows in the working tree."""
+    return [json.loads(line)["inputs"] for line in (shop.root / "models/bundle/golden.jsonl").read_bytes().splitlines()]
 
 
 def watched_for(shop: Shop, seconds: int, slowdown: int = 1000) -> None:

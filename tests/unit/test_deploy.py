@@ -182,18 +182,23 @@ def test_bad_requests_are_many_and_different() -> None:
 def test_a_replay_counts_labels_that_change() -> None:
     """Rows that cross one half disagree; the furthest come first; what neither answered is skipped."""
     pairs = [
-        RequestPair("one", [[0.4], [0.9]], [[0.6], [0.9]], 1.0, 3.0),
-        RequestPair("two", [[0.1]], [[0.2]], 2.0, 2.0),
-        RequestPair("lost", [[0.1]], None, 1.0, 1.0),
-        RequestPair("skipped", None, None, 1.0, 1.0),
+        RequestPair("one", ["a"], [[0.4]], [[0.6]], 1.0, 3.0),
+        RequestPair("one again", ["a"], [[0.4]], [[0.6]], 1.0, 3.0),
+        RequestPair("one more", ["b"], [[0.9]], [[0.9]], 1.0, 3.0),
+        RequestPair("two", ["c"], [[0.1]], [[0.2]], 2.0, 2.0),
+        RequestPair("lost", ["d"], [[0.1]], None, 1.0, 1.0),
+        RequestPair("lost again", ["d"], [[0.1]], None, 1.0, 1.0),
+        RequestPair("skipped", ["e"], None, None, 1.0, 1.0),
     ]
     found = summarised(SCHEMA, pairs)
-    assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (2, 3, 1, 1, 1)
+    assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (4, 3, 1, 1, 1)
     assert found.share == pytest.approx(0.5)
     assert (found.largest[0].request, found.largest[0].before, found.largest[0].after) == ("one", 0.4, 0.6)
     assert "1 get another label (50.0%), 1 requests are refused" in found.line()
-    assert "(100.0%)" in summarised(SCHEMA, pairs[2:]).line()
-    assert "no logged request" in summarised(SCHEMA, []).line()
+    assert len(found.largest) == 2  # a row that was requested twice is shown once
+    assert "0 get another label (0.0%), 1 requests" not in summarised(SCHEMA, pairs[4:]).line()
+    assert "(100.0%)" in summarised(SCHEMA, pairs[4:]).line()
+    assert "nothing was replayed" in summarised(SCHEMA, []).line()
 
 
 def test_a_request_of_before_the_snapshot_is_asked_for_its_time() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,14 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import Field
-from leverframe.domain.release.replay import RequestPair, summarised
+from leverframe.domain.release.replay import (
+    LoggedRequest,
+    Prediction,
+    RequestPair,
+    as_requests,
+    replay,
+    summarised,
+)
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against, refused_forms, shown
 from leverframe.domain.verdict import Reason
 from leverframe.serving.inference_log import InferenceLog, LogSettings
@@ -46,10 +55,25 @@ probability = st.floats(0, 1)
 answers = st.none() | st.lists(st.tuples(probability).map(list), min_size=1, max_size=4)
 
 
+def named(request: int, rows: list[list[float]] | None) -> list[str]:
+    """Return rows that no other request has."""
+    return [f"{request} {row}" for row in range(len(rows or ()))]
+
+
+def alone(*answers: tuple[list[float], list[float] | None]) -> list[RequestPair]:
+    """Return requests of one row each, all different."""
+    return [
+        RequestPair(str(number), [str(number)], [before], None if after is None else [after], 1.0, 1.0)
+        for number, (before, after) in enumerate(answers)
+    ]
+
+
 @given(st.lists(answers, max_size=12))
 def test_equal_answers_never_disagree(given_answers: list[list[list[float]] | None]) -> None:
     """Whatever was asked: the same bundle twice shows nothing, and nothing stands against it."""
-    pairs = [RequestPair(str(number), each, each, 1.0, 1.0) for number, each in enumerate(given_answers)]
+    pairs = [
+        RequestPair(str(number), named(number, each), each, each, 1.0, 1.0) for number, each in enumerate(given_answers)
+    ]
     found = shown(EMPTY, SCHEMA, summarised(SCHEMA, pairs), ["2024-05-01"] * len(pairs))
     assert found.share == 0
     assert list(against(found)) == []
@@ -59,7 +83,15 @@ def test_equal_answers_never_disagree(given_answers: list[list[list[float]] | No
 
 
 pairs = st.lists(
-    st.builds(RequestPair, st.uuids().map(str), answers, answers, st.floats(0, 9), st.floats(0, 9)),
+    st.builds(
+        RequestPair,
+        st.uuids().map(str),
+        st.lists(st.sampled_from("abcdef"), min_size=4, max_size=4),
+        answers,
+        answers,
+        st.floats(0, 9),
+        st.floats(0, 9),
+    ),
     max_size=10,
     unique_by=lambda each: each.request,
 )
@@ -73,28 +105,27 @@ def test_the_order_of_the_log_does_not_matter(orders: tuple[list[RequestPair], l
 
 def test_more_than_the_rule_allows_is_refused() -> None:
     """At the rule it passes, above it fails; a request that only the candidate refuses counts."""
-    same, other = (RequestPair("a", [[0.1]], [[says]], 1.0, 1.0) for says in (0.1, 0.9))
-    lost = RequestPair("b", [[0.1]], None, 1.0, 1.0)
-    for changed in (other, lost):
-        kept = shown(EMPTY, SCHEMA, summarised(SCHEMA, [same] * 4 + [changed]), ["2024-05-01"] * 5)
+    same = ([0.1], [0.1])
+    for changed in (([0.1], [0.9]), ([0.1], None)):
+        kept = shown(EMPTY, SCHEMA, summarised(SCHEMA, alone(*[same] * 4, changed)), ["2024-05-01"] * 5)
         assert kept.share == pytest.approx(0.2)
         assert list(against(kept)) == []
-        broken = shown(EMPTY, SCHEMA, summarised(SCHEMA, [same] * 3 + [changed]), ["2024-05-01"] * 4)
+        broken = shown(EMPTY, SCHEMA, summarised(SCHEMA, alone(*[same] * 3, changed)), ["2024-05-01"] * 4)
         assert [each.reason for each in against(broken)] == [Reason.REPLAY_DIFFERS]
-    alone = shown(EMPTY, SCHEMA, summarised(SCHEMA, [lost]), ["2024-05-01"])
-    assert "1 request would be refused: 100.0%" in next(iter(against(alone))).what
+    lost = shown(EMPTY, SCHEMA, summarised(SCHEMA, alone(([0.1], None))), ["2024-05-01"])
+    assert "1 request would be refused: 100.0%" in next(iter(against(lost))).what
 
 
 def test_numbers_have_no_label_that_could_change() -> None:
     """A regression is shown, and only what is lost counts."""
     numbers = replace(SCHEMA, label=Label("hours", "regression"), classes=())
-    found = shown(EMPTY, numbers, summarised(numbers, [RequestPair("a", [[3.0]], [[900.0]], 1.0, 1.0)]), ["2024-05-01"])
+    found = shown(EMPTY, numbers, summarised(numbers, alone(([3.0], [900.0]))), ["2024-05-01"])
     assert (found.share, list(against(found))) == (0, [])
     assert "predictions differ by at most 897 (3 to 900)" in found.line()
     assert "label" not in found.line()
     assert found.replayed is not None
     assert "label" not in found.replayed.line()
-    still = summarised(numbers, [RequestPair("a", [[3.0]], [[3.0]], 1.0, 1.0)])
+    still = summarised(numbers, alone(([3.0], [3.0])))
     assert "no prediction changed" in still.line()
     assert found.replayed is not None
     assert found.replayed.largest[0].after == 900
@@ -103,9 +134,29 @@ def test_numbers_have_no_label_that_could_change() -> None:
 def test_of_many_classes_the_one_that_moved_most_is_told() -> None:
     """Not the first, which may have stayed."""
     many = replace(SCHEMA, label=Label("kind", "multiclass"), classes=("a", "b", "c"))
-    found = summarised(many, [RequestPair("a", [[0.3, 0.6, 0.1]], [[0.3, 0.1, 0.6]], 1.0, 1.0)])
+    found = summarised(many, alone(([0.3, 0.6, 0.1], [0.3, 0.1, 0.6])))
     assert found.disagree == 1
     assert {found.largest[0].before, found.largest[0].after} == {0.6, 0.1}
+
+
+def test_a_log_with_too_little_evidence_leaves_it_to_golden_rows() -> None:
+    """One row in a hundred large requests, which gets another label, decides nothing; and the card says so."""
+    at = datetime(2024, 5, 1, tzinfo=UTC)
+    log = [LoggedRequest(str(n), "shop", at, "columns", {"size": [0] * 100}) for n in range(100)]
+    golden = as_requests("shop", [{"form": "columns", "inputs": {"size": number}} for number in range(1, 11)])
+
+    def model(most: int) -> Callable[[LoggedRequest], Prediction]:
+        return lambda request: ([[0.9 if size < most else 0.1] for size in request.columns["size"]], 1.0)
+
+    for most, refused in ((1, False), (3, False), (4, True)):
+        found = shown(EMPTY, SCHEMA, replay(SCHEMA, log, model(0), model(most), golden), ["2024-05-01"])
+        assert bool(list(against(found))) is refused
+        assert "1 different row of 100 logged requests are too little evidence" in found.line()
+        assert "so golden rows decide: 10 of them were replayed on both models" in found.line()
+    log += [LoggedRequest(f"o{n}", "shop", at, "columns", {"size": [n]}) for n in range(1, 21)]
+    found = shown(EMPTY, SCHEMA, replay(SCHEMA, log, model(0), model(1), golden), ["2024-05-01"])
+    assert found.line().startswith("21 different rows of 120 logged requests")
+    assert found.share == pytest.approx(1 / 21)
 
 
 def test_a_form_that_clients_can_send_no_more_is_left_out() -> None:

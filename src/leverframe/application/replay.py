@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from leverframe.application.bundles import bundle_of, trusted_types
 from leverframe.application.servers import server_folder
@@ -19,7 +21,7 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.model.bundle.input_check import Tensor, checked
 from leverframe.domain.model.bundle.schema import Schema
-from leverframe.domain.release.replay import LoggedRequest, Prediction, RequestLog, answers_from, inputs
+from leverframe.domain.release.replay import LoggedRequest, Prediction, RequestLog, answers_from, as_requests, inputs
 from leverframe.domain.release.smoke import numbers
 from leverframe.domain.review.gate.replay_comparison import Open
 from leverframe.files import write_folder
@@ -66,10 +68,10 @@ class WorkspaceReplay:
                 candidate = self._written(self.workspace.git.named("HEAD"), Path(place, "candidate"))
             golden = candidate / names.GOLDEN
             lines = golden.read_text(encoding="utf-8").splitlines() if golden.is_file() else []
-            earliest = answers_from([json.loads(line) for line in lines])
+            rows = [json.loads(line) for line in lines]
             yield (
-                lambda: _Model(OpenBundle(champion, trusted=trusted_types(self.workspace, self.fork)), earliest),
-                lambda: _Model(OpenBundle(candidate, trusted=trusted_types(self.workspace)), earliest),
+                lambda: _Model(OpenBundle(champion, trusted=trusted_types(self.workspace, self.fork)), rows),
+                lambda: _Model(OpenBundle(candidate, trusted=trusted_types(self.workspace)), rows),
             )
 
     def _written(self, commit: str, folder: Path) -> Path:
@@ -82,8 +84,19 @@ class WorkspaceReplay:
 
 @dataclass(frozen=True)
 class _Model:
+    """A bundle that is open, and the golden rows of the candidate."""
+
     bundle: OpenBundle
-    earliest: datetime | None
+    rows: Sequence[Mapping[str, Any]]
+
+    @cached_property
+    def golden(self) -> Sequence[LoggedRequest]:
+        """The golden rows, each a request."""
+        return as_requests(self.schema.model, self.rows)
+
+    @cached_property
+    def _earliest(self) -> datetime | None:
+        return answers_from(self.rows)
 
     @property
     def schema(self) -> Schema:
@@ -95,7 +108,7 @@ class _Model:
         try:
             tensors = [
                 Tensor(tensor["name"], tensor["shape"], tensor["datatype"], tensor["data"])
-                for tensor in inputs(schema, request, self.earliest)
+                for tensor in inputs(schema, request, self._earliest)
             ]
             predictions = self.bundle.predict(checked(schema, tensors), request.at).predictions
             rows = numbers(schema, {"outputs": self.bundle.outputs(predictions)})

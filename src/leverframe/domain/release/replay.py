@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from math import fsum
 from typing import Any
 
 from leverframe.domain.features.request import timestamp
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.domain.model.evaluate.evaluation_summary import short
+from leverframe.domain.release.row_weights import ENOUGH, weights
 from leverframe.domain.release.smoke import OWN
 from leverframe.errors import RequestError
 
 _SHOWN = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,12 @@ class Flip:
 
 @dataclass(frozen=True)
 class Replayed:
-    """``rows`` of ``requests`` that both models predicted; latencies are medians in milliseconds.
+    """``rows`` different rows of ``requests`` that both models predicted; latencies are medians in milliseconds.
 
-    ``lost`` requests are those that only the candidate refused, ``skipped`` those that the release before refused,
-    for example because a column is not logged. ``numbers`` tells that it is a regression, which has no labels.
+    ``disagree`` of the rows get another label. ``lost`` different requests are those that only the candidate refused,
+    ``skipped`` those that the release before refused, for example because a column is not logged. ``numbers`` tells
+    that it is a regression, which has no labels. ``share`` is the share of the evidence that changes: rows by their
+    weight, and what is lost. ``instead`` says why these are golden rows; it is empty where they are logged requests.
     """
 
     requests: int
@@ -65,21 +70,26 @@ class Replayed:
     before_ms: float
     after_ms: float
     numbers: bool = False
+    share: float = 0.0
+    evidence: float = 0.0
+    instead: str = ""
 
     @property
-    def share(self) -> float:
-        """The share of rows that get another label, requests that are lost among them."""
-        return (self.disagree + self.lost) / max(1, self.rows + self.lost)
+    def what(self) -> str:
+        """What was replayed, in words."""
+        if self.instead:
+            return f"{self.instead}, so golden rows decide: {self.rows:,} of them"
+        return f"{self.rows:,} different rows of {self.requests:,} logged requests"
 
     def line(self) -> str:
         """Return it in words."""
         if not self.rows and not self.lost:
-            return f"no logged request could be replayed ({self.skipped} skipped)"
+            return f"{self.instead or 'nothing was replayed'}, and no golden row could be ({self.skipped} skipped)"
         lost = f", {self.lost:,} requests are refused" if self.lost else ""
         changed = self.moved if self.numbers else f"{self.disagree:,} get another label ({self.share:.1%})"
         far = f"; furthest {self.largest[0].before:.3f} to {self.largest[0].after:.3f}" if self.largest else ""
         return (
-            f"{self.rows:,} rows of {self.requests:,} logged requests: {changed}{lost}{'' if self.numbers else far}; "
+            f"{self.what}: {changed}{lost}{'' if self.numbers else far}; "
             f"{self.before_ms:.1f} ms before, {self.after_ms:.1f} ms after"
         )
 
@@ -99,13 +109,22 @@ Predict = Callable[[LoggedRequest], Prediction]
 
 @dataclass(frozen=True)
 class RequestPair:
-    """One logged request and both predictions, None where one was refused: numbers a row, and milliseconds."""
+    """One logged request and both predictions, None where one was refused: numbers a row, and milliseconds.
+
+    ``rows`` are the rows as the client sent them; the same row has the same text in every request.
+    """
 
     request: str
+    rows: Sequence[str] = field(repr=False)
     before: Sequence[Sequence[float]] | None
     after: Sequence[Sequence[float]] | None
     before_ms: float
     after_ms: float
+
+    @property
+    def different(self) -> frozenset[str]:
+        """Its different rows."""
+        return frozenset(self.rows)
 
 
 def body(schema: Schema, request: LoggedRequest, earliest: datetime | None = None) -> bytes:
@@ -149,38 +168,95 @@ def _not_before(earliest: datetime | None, logged: Any, at: datetime) -> Any:
     return at.isoformat() if logged is None else logged
 
 
-def replay(schema: Schema, requests: Iterable[LoggedRequest], before: Predict, after: Predict) -> Replayed:
-    """Return what changes where requests go to another model; each is sent to one right after the other."""
-    pairs = []
-    for request in requests:
-        (old, old_ms), (new, new_ms) = before(request), after(request)
-        pairs.append(RequestPair(request.id, old, new, old_ms, new_ms))
-    return summarised(schema, pairs)
+def as_requests(model: str, golden: Sequence[Mapping[str, Any]]) -> list[LoggedRequest]:
+    """Return golden rows as requests of one row each; those by keys name their time."""
+    rows = [(row["form"], {name: [value] for name, value in row["inputs"].items()}) for row in golden]
+    return [
+        LoggedRequest(f"golden row {number}", model, _EPOCH, form, columns)
+        for number, (form, columns) in enumerate(rows)
+    ]
+
+
+def together(requests: Sequence[LoggedRequest]) -> LoggedRequest:
+    """Return requests of one form, which have the same columns, as one."""
+    first = requests[0]
+    columns = {name: [value for request in requests for value in request.columns[name]] for name in first.columns}
+    return replace(first, columns=columns)
+
+
+def replay(
+    schema: Schema, requests: Iterable[LoggedRequest], before: Predict, after: Predict, golden: Sequence[LoggedRequest]
+) -> Replayed:
+    """Return what changes where requests go to another model; each is sent to one right after the other.
+
+    Where the log has too little evidence, ``golden`` rows are replayed in its place.
+    """
+    logged = summarised(schema, [_pair(request, before, after) for request in requests])
+    if logged.evidence >= ENOUGH:
+        return logged
+    count = f"{logged.rows:,} different row{'' if logged.rows == 1 else 's'} of {logged.requests:,} logged requests"
+    decisive = summarised(schema, [_pair(request, before, after) for request in golden])
+    return replace(decisive, instead=f"{count} are too little evidence")
+
+
+def _pair(request: LoggedRequest, before: Predict, after: Predict) -> RequestPair:
+    (old, old_ms), (new, new_ms) = before(request), after(request)
+    return RequestPair(request.id, _rows(request), old, new, old_ms, new_ms)
+
+
+def _rows(request: LoggedRequest) -> list[str]:
+    """Return the rows of a request as texts."""
+    columns, count = sorted(request.columns.items()), max(map(len, request.columns.values()), default=0)
+    return [
+        json.dumps([request.form, [(name, values[row]) for name, values in columns if row < len(values)]])
+        for row in range(count)
+    ]
 
 
 def summarised(schema: Schema, pairs: Sequence[RequestPair]) -> Replayed:
-    """Return what the pairs show together."""
+    """Return what the pairs show together; the same row counts once, however often it was requested."""
     both = [pair for pair in pairs if pair.before is not None and pair.after is not None]
-    flips: list[tuple[float, Flip]] = []
-    disagree = rows = 0
+    lost = {pair.different for pair in pairs if pair.before is not None and pair.after is None}
+    changed: dict[str, list[bool]] = {}
     for pair in both:
-        for row, (before, after) in enumerate(zip(pair.before or (), pair.after or (), strict=False)):
-            rows += 1
-            disagree += _label(schema, before) != _label(schema, after)
-            apart, old, new = max((abs(a - b), a, b) for a, b in zip(before, after, strict=False))
-            flips.append((apart, Flip(pair.request, row, old, new)))
-    flips.sort(key=lambda flip: (-flip[0], flip[1].request, flip[1].row))
+        for key, before, after in _predicted(pair):
+            changed.setdefault(key, []).append(_label(schema, before) != _label(schema, after))
+    weight = weights([pair.different & changed.keys() for pair in both])
+    evidence = fsum(weight.values()) + len(lost)
+    change = fsum(weight[key] * sum(labels) / len(labels) for key, labels in changed.items()) + len(lost)
     return Replayed(
         requests=len(both),
-        rows=rows,
-        disagree=disagree,
-        lost=sum(pair.before is not None and pair.after is None for pair in pairs),
+        rows=len(changed),
+        disagree=sum(map(any, changed.values())),
+        lost=len(lost),
         skipped=sum(pair.before is None for pair in pairs),
-        largest=tuple(flip for apart, flip in flips[:_SHOWN] if apart > 0),
+        largest=_largest(both),
         before_ms=_median([pair.before_ms for pair in both]),
         after_ms=_median([pair.after_ms for pair in both]),
         numbers=schema.label.kind == "regression",
+        share=change / evidence if evidence else 0.0,
+        evidence=evidence,
     )
+
+
+def _predicted(pair: RequestPair) -> Iterator[tuple[str, Sequence[float], Sequence[float]]]:
+    """Yield the rows of a request with both predictions."""
+    return zip(pair.rows, pair.before or (), pair.after or (), strict=False)
+
+
+def _largest(pairs: Sequence[RequestPair]) -> tuple[Flip, ...]:
+    """Return the different rows whose predictions are furthest apart."""
+    flips = []
+    for pair in pairs:
+        for row, (key, before, after) in enumerate(_predicted(pair)):
+            apart, old, new = max((abs(a - b), a, b) for a, b in zip(before, after, strict=False))
+            flips.append((-apart, pair.request, row, key, Flip(pair.request, row, old, new)))
+    flips.sort(key=lambda flip: flip[:3])
+    furthest: dict[str, Flip] = {}
+    for apart, _, _, key, flip in flips:
+        if apart < 0:
+            furthest.setdefault(key, flip)
+    return tuple(furthest.values())[:_SHOWN]
 
 
 def _label(schema: Schema, numbers: Sequence[float]) -> object:

@@ -18,7 +18,15 @@ from leverframe.domain.release.ports import Metrics, ReleaseStore, Server
 from leverframe.domain.release.refusals import damaged, incompatible
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed, answers_from, body, replay
+from leverframe.domain.release.replay import (
+    LoggedRequest,
+    Prediction,
+    Replayed,
+    answers_from,
+    as_requests,
+    body,
+    replay,
+)
 from leverframe.domain.release.server_plan import (
     CANDIDATE,
     Forget,
@@ -171,7 +179,8 @@ class ServerExecutor:
         model = self._desired.model
         earliest = answers_from(self._golden)
         before, after = (partial(self._predict, name, earliest) for name in (model, f"{model}{CANDIDATE}"))
-        self.replayed = replay(self._schema, self._log(model, action.requests), before, after)
+        golden = as_requests(model, self._golden)
+        self.replayed = replay(self._schema, self._log(model, action.requests), before, after, golden)
         allowed = self._context.policy.maximum_disagreement
         if self.replayed.share <= allowed:
             return None

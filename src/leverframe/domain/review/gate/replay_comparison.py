@@ -47,7 +47,7 @@ class ReplayComparison:
         if self.because or self.replayed is None:
             return f"nothing of `{self.log}` was replayed: {self.because}"
         figures, lost = self.replayed, self.replayed.lost
-        text = f"{figures.rows:,} rows of {figures.requests:,} logged requests were replayed on both models; "
+        text = f"{figures.what} were replayed on both models; "
         numbers = self.kind == "regression"
         text += figures.moved if numbers else f"{figures.disagree:,} would get another label"
         if lost:
@@ -61,6 +61,10 @@ class ReplayModel(Protocol):
     @property
     def schema(self) -> Schema:
         """What a request may hold."""
+
+    @property
+    def golden(self) -> Sequence[LoggedRequest]:
+        """The golden rows of the bundle, each a request."""
 
     def predict(self, request: LoggedRequest) -> Prediction:
         """Return the prediction that its server would return."""
@@ -166,7 +170,8 @@ def _opened(
     if not replayable:
         return replace(empty, because=left_out)
     tell(f"replaying {len(replayable):,} logged requests on both models")
-    replayed = replay_requests(candidate.schema, replayable, champion.predict, candidate.predict)
+    golden = [request for request in candidate.golden if request.form not in refused]
+    replayed = replay_requests(candidate.schema, replayable, champion.predict, candidate.predict, golden)
     days = [request.at.date().isoformat() for request in replayable]
     return shown(replace(empty, left_out=left_out), candidate.schema, replayed, days)
 

@@ -45,12 +45,13 @@ def _flips(largest: tuple[Flip, ...]) -> list[str]:
 
 def _about(comparison: ReplayComparison) -> str:
     skipped = comparison.replayed.skipped if comparison.replayed else 0
+    weighed = " A row counts once, and one request as at most 5 % of the rows."
     when = (
         f"{comparison.first}"
         if comparison.days == 1
         else f"{comparison.days:,} days from {comparison.first} to {comparison.last}"
     )
-    text = sentence(f"The newest requests of `{comparison.log}`, {when}") + "."
+    text = sentence(f"The newest requests of `{comparison.log}`, {when}") + "." + weighed
     if skipped:
         text += f" Skipped, as the champion could not predict them again: {skipped:,}."
     if comparison.left_out:
