@@ -13,7 +13,7 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import Schema, from_json
 
-Fault = Literal["load", "wrong", "accepts", "breaks", "flip", "flips", "publish", "fails", "slow"]
+Fault = Literal["load", "wrong", "accepts", "breaks", "flip", "flips", "publish", "fails", "alike", "slow"]
 
 
 @dataclass
@@ -22,7 +22,8 @@ class ModelServer:
 
     `load` and `publish`: it cannot be loaded, or only not for traffic. `wrong`: golden rows are predicted
     otherwise. `accepts`: it refuses nothing. `breaks`: it fails instead. `flip`, `flips`: the five or six smallest
-    of the other rows get another label. `fails` and `slow`: so its metrics say.
+    of the other rows get another label. `fails` and `slow`: so its metrics say; `alike`: they
+    say that the release before fails for the same requests.
     """
 
     folder: Path
@@ -89,7 +90,8 @@ class ModelServer:
             fault = self.faults.get(bundle)
             told["leverframe_predict_seconds_count", str(number)] = 100.0
             told["leverframe_predict_seconds_sum", str(number)] = 100.0 if fault == "slow" else 0.1
-            told["leverframe_requests", "failed", str(number)] = 3.0 if fault == "fails" else 0.0
+            told["leverframe_requests", "failed", str(number)] = 3.0 if fault in ("fails", "alike") else 0.0
+            told["leverframe_failed_before", str(number)] = 3.0 if fault == "alike" else 0.0
         return told
 
 

@@ -58,8 +58,9 @@ def ask(port: int, body: bytes) -> tuple[int, dict[str, Any]]:
     return answer.status, content
 
 
-def traffic(shop: Shop, clients: int, name: str = "local") -> Traffic:
-    """Return clients that ask a server its example without a pause."""
+def traffic(shop: Shop, clients: int, name: str = "local", rows: int = 1, pause: float = 0.03) -> Traffic:
+    """Return clients that ask a server its example, so many times over in each request, ``pause`` seconds apart."""
     told = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)
-    body = json.dumps(told["example"]).encode()
-    return Traffic(told["running"]["port"], f"/v2/models/{MODEL}/infer", body, clients=clients)
+    inputs = [{**each, "shape": [rows], "data": each["data"] * rows} for each in told["example"]["inputs"]]
+    body = json.dumps({"inputs": inputs}).encode()
+    return Traffic(told["running"]["port"], f"/v2/models/{MODEL}/infer", body, clients=clients, pause=pause)

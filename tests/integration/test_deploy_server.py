@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from leverframe.domain.model.bundle.schema import from_json
 from leverframe.domain.release.serve import request
 from leverframe.local.bundles import Files, sealed, slow
 from leverframe.local.traffic import Traffic
-from tests.fakes.bundles import raising, wrong
+from tests.fakes.bundles import failing, raising, wrong
 from tests.integration.served import MODEL, ask, deploy, served, traffic, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
 from tests.warm import PATIENCE
@@ -165,6 +169,8 @@ BAD: dict[str, Callable[[Files], Files]] = {
     "runtime raises": raising,
     "unsafe type": unsafe,
     "other code": other_code,
+    "fails": failing,
+    "fails again": partial(failing, rows=201),
     "slow under traffic": slow,
 }
 
@@ -221,6 +227,24 @@ def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
     assert {each.version for each in load.responses} == {"1", "2"}
     assert load.responses[-1].version == "1"
     assert served(shop)["version"] == "1"
+
+
+def test_an_error_that_the_release_before_has_too_is_not_held_against_the_new_one(shop: Shop) -> None:
+    """Clients send what neither release can answer: the server tries it on both, and says so in its metrics."""
+    good = bundle_of(shop)
+    for change in ("fails", "fails again"):
+        corrupted(shop, change, good)
+        load = traffic(shop, clients=2, rows=300) if change == "fails again" else None
+        with load.running() if load else nullcontext():
+            assert deploy(shop, "bad")["verdict"] == "passed"
+    assert load is not None
+    assert {each.status for each in load.responses} == {500}
+    running = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)["running"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{running['metrics_port']}/metrics") as metrics:
+        counts = dict(
+            re.findall(r'^leverframe_(\w+)_total\{.*version="2"\} (\S+)$', metrics.read().decode(), re.MULTILINE)
+        )
+    assert float(counts["failed_before"]) > 0
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,14 @@ def test_each_step_that_fails_is_undone(machine: Machine, fault: Fault, reason: 
     machine.is_whole()
 
 
+def test_a_request_that_fails_on_both_releases_is_not_held_against_the_new_one(machine: Machine) -> None:
+    """It fails as before, so nobody is worse off."""
+    machine.deploy(ONE, "a")
+    machine.server.faults[sha256(TWO[MANIFEST])] = "alike"
+    assert machine.deploy(TWO, "b").violations == ()
+    machine.is_whole()
+
+
 def test_a_replay_at_the_limit_passes(machine: Machine) -> None:
     """Five of 25 rows get another label, which is what the policy allows."""
     machine.deploy(ONE, "a")

@@ -20,6 +20,9 @@ SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
 REQUESTS = Counter("leverframe_requests", "requests by outcome", ["model", "version", "outcome"])
+FAILED_BEFORE = Counter(
+    "leverframe_failed_before", "failed requests that fail on the release before, too", ["model", "version"]
+)
 ROWS = Counter("leverframe_rows", "rows predicted", ["model", "version"])
 MISSES = Counter("leverframe_feature_misses", "rows whose key a table of the snapshot did not have", ["model", "table"])
 DROPPED = Counter("leverframe_inference_log_dropped", "records that were not logged, because the queue was full")

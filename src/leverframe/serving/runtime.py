@@ -20,7 +20,7 @@ from mlserver.utils import generate_uuid, get_model_uri
 
 from leverframe.domain.model.bundle.input_check import Checked, Tensor, checked
 from leverframe.errors import LeverframeError, RequestError
-from leverframe.serving import cache, metrics, process
+from leverframe.serving import cache, earlier, metrics, process
 from leverframe.serving.asked import Asked
 from leverframe.serving.bundle import OpenBundle, Predicted
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
@@ -55,6 +55,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         self._answered = metrics.REQUESTS.labels(*self._labels, "answered")
         self._rows, self._seconds = metrics.ROWS.labels(*self._labels), metrics.SECONDS.labels(*self._labels)
         self._release = (*self._labels, found.digest[:16], self._told["commit"])
+        earlier.loaded(*self._labels, found)
         metrics.RELEASE.labels(*self._release).inc()  # one that is loaded anew is unloaded after
         metrics.ages(self._labels, lambda: _seconds_of(found))
         return True
@@ -63,6 +64,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         """Forget the release; the bundle stays open for a rollback."""
         release = getattr(self, "_release", None)  # a load that failed is unloaded, too
         if release is not None:
+            earlier.unloaded(*self._labels, self._bundle)
             metrics.RELEASE.labels(*release).dec()
             metrics.no_ages(self._labels)
         return True
@@ -113,6 +115,8 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             self._not_answered("refused", asked, name, now)
             raise MLServerError(f"{error.what}: {error.why}; {error.next}", 400) from error
         except Exception:
+            if await asyncio.to_thread(earlier.fails_too, *self._labels, asked, now):
+                metrics.FAILED_BEFORE.labels(*self._labels).inc()  # first: who compares both must not see one alone
             self._not_answered("failed", asked, name, now)
             raise
         took = time.perf_counter() - began

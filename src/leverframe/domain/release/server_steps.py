@@ -222,10 +222,11 @@ class ServerExecutor:
 
     def _worse(self, action: Verify) -> str:
         """Return how the release does worse under traffic than the one before it, empty where it does not."""
-        now, serving = self._server.metrics(self._desired.model), self._state.serving
-        failed = now.get(("leverframe_requests", "failed", str(action.number)), 0.0)
-        if failed:
-            return f"{failed:.0f} requests failed with an error of the server"
+        now, serving, number = self._server.metrics(self._desired.model), self._state.serving, str(action.number)
+        failed = now.get(("leverframe_requests", "failed", number), 0.0)
+        own = failed - now.get(("leverframe_failed_before", number), 0.0)
+        if own > 0:
+            return f"{own:.0f} requests failed with an error of the server"
         if serving is None:
             return ""
         after = _seconds(now, action.number, _FEWER)
