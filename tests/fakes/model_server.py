@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,13 @@ class ModelServer:
 
     `load` and `publish`: it cannot be loaded, or only not for traffic. `wrong`: golden rows are predicted
     otherwise. `accepts`: it refuses nothing. `breaks`: it fails instead. `flip`, `flips`: the five or six smallest
-    of the other rows get another label. `fails` and `slow`: so its metrics say; `alike`: they
-    say that the release before fails for the same requests.
+    of the other rows get another label. `fails`: so its metrics say; `alike`: they say that the release before fails
+    for the same requests. `slow`: a response takes a second, by ``wait``.
     """
 
     folder: Path
     faults: dict[str, Fault] = field(default_factory=dict)
+    wait: Callable[[float], None] = lambda _: None
     _loaded: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def serving(self, model: str) -> tuple[int, str] | None:
@@ -68,6 +69,8 @@ class ModelServer:
         number, bundle = serving
         files = self.folder / "bundles" / bundle
         schema, fault = from_json(json.loads((files / names.SCHEMA).read_bytes())), self.faults.get(bundle)
+        if fault == "slow":
+            self.wait(1.0)
         rows = _rows(schema, body)
         if rows is None and fault != "accepts":
             return 500 if fault == "breaks" else 400, {"error": "it is no request"}
@@ -84,12 +87,10 @@ class ModelServer:
         return 200, {"model_version": str(number), "parameters": {"bundle": bundle}, "outputs": outputs}
 
     def metrics(self, model: str) -> Mapping[tuple[str, ...], float]:
-        """Return what every release was asked so far: a hundred requests of a millisecond, unless it is at fault."""
+        """Return how many requests to every release failed, and how many of them fail on the release before, too."""
         told: dict[tuple[str, ...], float] = {}
         for number, bundle in self._loaded.get(model, {}).items():
             fault = self.faults.get(bundle)
-            told["leverframe_predict_seconds_count", str(number)] = 100.0
-            told["leverframe_predict_seconds_sum", str(number)] = 100.0 if fault == "slow" else 0.1
             told["leverframe_requests", "failed", str(number)] = 3.0 if fault in ("fails", "alike") else 0.0
             told["leverframe_failed_before", str(number)] = 3.0 if fault == "alike" else 0.0
         return told

@@ -14,7 +14,6 @@ MODEL = "shop"
 ENVIRONMENTS = """
 deploy:
   verify_seconds: 0.5
-  maximum_slowdown: 1000  # a busy machine is no slow release
   environments:
     local: {port: 0, grpc_port: 0, metrics_port: 0}
     production: {after: local, port: 0, grpc_port: 0, metrics_port: 0}

@@ -39,7 +39,6 @@ loop:
       deploy:
         verify_seconds: 3
         replay: 0
-        maximum_slowdown: 8
         environments: {demo: {port: 0, grpc_port: 0, metrics_port: 0}}
       serve:
         log: {seconds: 0.5}

@@ -23,7 +23,9 @@ from leverframe.domain.release.steps import Adopt, Compare
 from leverframe.domain.release.target import RolloutPolicy
 from leverframe.errors import PromotionError
 
-POLICY = RolloutPolicy(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)
+POLICY = RolloutPolicy(
+    verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=2, slowdown_floor_ms=5, keep=3
+)
 
 
 def manifest(bundle: str = "b", commit: str = "c", **parts: str) -> ReleaseManifest:
@@ -75,7 +77,8 @@ def test_what_can_be_undone_says_how() -> None:
     undo = [each.undo for each in steps if each.undo]
     assert undo == [Forget("shop"), Withdraw(8)]
     names = [type(each.action).__name__ for each in steps]
-    assert names == ["Fetch", "Compare", "Try", "Smoke", "Replay", "Publish", "Verify", "Record", "Prune"]
+    tests = ["Fetch", "Compare", "Try", "Smoke", "CompareLatency", "Replay"]
+    assert names == [*tests, "Publish", "Verify", "Record", "Prune"]
     assert all(str(each) for each in (*steps, *undo))
 
 

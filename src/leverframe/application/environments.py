@@ -60,6 +60,7 @@ class Environment:
             deploy.replay,
             deploy.maximum_disagreement,
             deploy.maximum_slowdown,
+            deploy.slowdown_floor_ms,
             deploy.keep,
         )
 

@@ -150,7 +150,7 @@ class _Director:
             step.said = f"a person pushes to main: {title}"
 
     def _slowed(self, key: str, size: int) -> None:
-        """Push a slow model to main, whose release is rolled back, and merge the pull request that reverts it."""
+        """Push a slow model to main, which is refused, and merge the pull request that reverts it."""
         known = set(self._scene.forge.pulls)
         with self._line.step(key, "push") as step:
             push_slow(self._scene, size)

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SCHEMA_INCOMPATIBLE = "schema-incompatible"
     LOAD_FAILED = "load-failed"
     SMOKE_FAILED = "smoke-failed"
+    TOO_SLOW = "too-slow"
     REPLAY_DIFFERS = "replay-differs"
     VERIFY_FAILED = "verify-failed"
     REFUSED_BEFORE = "refused-before"

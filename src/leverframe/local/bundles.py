@@ -21,7 +21,7 @@ def sealed(files: Files) -> dict[str, bytes]:
 def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
     """Return a bundle that predicts correctly but slowly: every request multiplies a matrix of ``size`` by itself.
 
-    Nothing but the time of a prediction tells it from the good one, so it is found under traffic alone.
+    Nothing but the time of a prediction tells it from the good one.
     """
     model = load_model_from_string(files[ONNX])
     graph, output = model.graph, model.graph.output[-1]

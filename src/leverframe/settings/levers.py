@@ -291,7 +291,11 @@ class DeploySettings(Document):
         default=0.2, description="share of replayed rows that may get another label"
     )
     maximum_slowdown: Annotated[float, Field(ge=1)] = Field(
-        default=5.0, description="allowed factor between the new and the old response time"
+        default=2.0,
+        description="allowed factor between the response times of the new release and of the one that serves",
+    )
+    slowdown_floor_ms: Annotated[float, Field(ge=0)] = Field(
+        default=5.0, description="milliseconds that a response may take longer, whatever the factor"
     )
     keep: Annotated[int, Field(ge=2, le=3)] = Field(default=3, description="releases that stay loaded for a rollback")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from leverframe.domain.plan_engine import ActionT, Execution, Plan, Step, StepResult, execute
+from leverframe.domain.release.latency import Paced
 from leverframe.domain.release.ledger import Ledger, Recorded
 from leverframe.domain.release.refusals import nothing_to_restore, refused_before
 from leverframe.domain.release.release_manifest import ReleaseManifest
@@ -32,6 +33,7 @@ class Deployed:
     before: Release | None
     steps: tuple[StepResult, ...] = ()
     violations: tuple[Violation, ...] = ()
+    latency: tuple[Paced, ...] = ()
     replayed: Replayed | None = None
     rolled_back: bool = False
     recorded: Recorded | None = None
@@ -51,6 +53,7 @@ class Deployed:
         if not self.steps and not self.violations:
             return [f"{head}; it did already, so there was nothing to deploy", *recorded, *self.notes]
         steps = [f"  {result.line()}" for result in self.steps]
+        steps += [f"  {paced.line()}" for paced in self.latency]
         steps += [f"  {self.replayed.line()}"] if self.replayed else []
         violations = [
             f"{violation.reason}: {violation.what}\n  next: {violation.next}" for violation in self.violations
@@ -141,6 +144,7 @@ def _result(
         before,
         execution.results,
         (violation,) if violation else (),
+        executor.latency,
         executor.replayed,
         rolled_back=any(isinstance(action, TrafficBack) for action in execution.undone),
     )

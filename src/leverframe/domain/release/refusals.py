@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leverframe.domain.model.bundle.schema import Schema, breaking
+from leverframe.domain.release.latency import Paced, PaceRule
+from leverframe.domain.release.replay import Replayed
 from leverframe.domain.verdict import Reason, Violation
 
 
@@ -18,6 +20,24 @@ def incompatible(served: Schema, asked: Schema) -> Violation | None:
         Reason.SCHEMA_INCOMPATIBLE,
         f"clients of the served release would be refused: {'; '.join(changes[:3])}{more}",
         "deploy it under another `bundle.model`, beside the served one",
+    )
+
+
+def too_slow(paced: Paced, rule: PaceRule) -> Violation:
+    """Return the violation of a candidate that takes longer than the rule allows."""
+    return Violation(
+        Reason.TOO_SLOW,
+        f"{paced.line()}; {rule.words}",
+        "make the model cheaper, or allow more by `deploy.maximum_slowdown` and `deploy.slowdown_floor_ms`",
+    )
+
+
+def replay_differs(replayed: Replayed, allowed: float) -> Violation:
+    """Return the violation of a candidate that predicts too many rows otherwise."""
+    return Violation(
+        Reason.REPLAY_DIFFERS,
+        f"{replayed.line()}; the rule is {allowed:.1%}",
+        "look at the flips with `--json`; `deploy.maximum_disagreement` allows more",
     )
 
 

@@ -41,6 +41,14 @@ class Smoke(Action):
 
 
 @dataclass(frozen=True)
+class CompareLatency(Action):
+    """Send the same requests to both releases in turn, and compare the response times."""
+
+    words = "compare its latency with that of release {number}, which serves"
+    number: int
+
+
+@dataclass(frozen=True)
 class Replay(Action):
     """Send the newest logged requests to both releases, and compare the predictions."""
 
@@ -68,7 +76,7 @@ class Publish(Action):
 class Verify(Action):
     """Watch the release under traffic."""
 
-    words = "watch it for {seconds:g} s: predictions, errors, latency"
+    words = "watch it for {seconds:g} s: predictions, errors"
     number: int
     seconds: float
 
@@ -91,8 +99,8 @@ class Restore(Action):
 
 
 ServerAction = (
-    Fetch | Compare | Try | Smoke | Replay | Publish | Verify | Record | Adopt | Prune | Forget | Withdraw | GoBack
-    | Restore
+    Fetch | Compare | Try | Smoke | CompareLatency | Replay | Publish | Verify | Record | Adopt | Prune | Forget
+    | Withdraw | GoBack | Restore
 )  # fmt: skip
 
 
@@ -110,6 +118,7 @@ def planned(
     actions: list[Step[ServerAction]] = [Step(Fetch(desired.bundle))]
     actions += [Step(Compare(serving.manifest.schema))] if serving else []
     actions += [Step(Try(model, number), undo=Forget(model)), Step(Smoke(model))]
+    actions += [Step(CompareLatency(serving.number))] if serving else []
     actions += [Step(Replay(policy.replay))] if serving and policy.replay else []
     return (
         *actions,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from random import Random
 from typing import Any, assert_never
 
 from leverframe.bounded import json_of
@@ -14,8 +15,10 @@ from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.model.bundle.golden_rows import golden_row
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import from_json
-from leverframe.domain.release.ports import Metrics, ReleaseStore, Server
-from leverframe.domain.release.refusals import damaged, incompatible
+from leverframe.domain.release.latency import Pace, Paced, PaceRule
+from leverframe.domain.release.latency_probes import compared, probes
+from leverframe.domain.release.ports import ReleaseStore, Server
+from leverframe.domain.release.refusals import damaged, incompatible, replay_differs, too_slow
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.domain.release.release_state import Release, State
 from leverframe.domain.release.replay import (
@@ -29,6 +32,7 @@ from leverframe.domain.release.replay import (
 )
 from leverframe.domain.release.server_plan import (
     CANDIDATE,
+    CompareLatency,
     Forget,
     Prune,
     Publish,
@@ -49,7 +53,6 @@ from leverframe.errors import LeverframeError
 
 _READY = 60.0  # seconds in which a release must get ready; opening a bundle takes two
 _POLL = 0.2
-_FEW, _FEWER = 30, 5  # requests, before and after, below which latencies are not compared: a slow release gets few
 _READ_LOG = "read the log of the server"
 
 Log = Callable[[str, int], Sequence[LoggedRequest]]  # the newest requests to a model, oldest first
@@ -64,6 +67,7 @@ class ServerExecutor:
         self._context, self._store, self._server, self._log = context, store, server, log
         self._candidate, self._desired = candidate, candidate.manifest
         self.replayed: Replayed | None = None
+        self.latency: tuple[Paced, ...] = ()
 
     def run(self, action: ServerAction) -> Violation | None:
         """Execute an action.
@@ -92,6 +96,8 @@ class ServerExecutor:
                 violation = self._try(action)
             case Smoke():
                 violation = self._smoke(action)
+            case CompareLatency():
+                violation = self._compare_latency()
             case Replay():
                 violation = self._replay(action)
             case Publish():
@@ -175,6 +181,27 @@ class ServerExecutor:
                 return Violation(Reason.SMOKE_FAILED, f"a request with {what} got status {status} instead of 4xx", fix)
         return None
 
+    def _compare_latency(self) -> Violation | None:
+        """Compare while the one serves, so that its traffic delays both alike; the candidate's would delay it, too."""
+        policy, serving = self._context.policy, self._state.serving
+        files = self._store.bundle(serving.bundle) if serving else None
+        golden = [golden_row(line) for line in files[names.GOLDEN].splitlines()] if files else self._golden
+        rule, draw = PaceRule(policy.maximum_slowdown, policy.slowdown_floor_ms / 1000), Random(self._desired.bundle)  # noqa: S311
+        for probe in probes(self._schema, golden, answers_from(self._golden)):
+            found = compared(probe, self._timed, rule, draw)
+            if found is None:
+                self._context.tell(f"the latency of {probe.what} is not compared: one release does not answer it")
+                continue
+            self.latency += (found,)
+            if found.pace is Pace.SLOWER:
+                return too_slow(found, rule)
+        return None
+
+    def _timed(self, request: bytes, candidate: bool) -> float | None:
+        start = self._context.clock.seconds()
+        status, _ = self._server.infer(f"{self._desired.model}{CANDIDATE if candidate else ''}", request)
+        return self._context.clock.seconds() - start if status == 200 else None
+
     def _replay(self, action: Replay) -> Violation | None:
         model = self._desired.model
         earliest = answers_from(self._golden)
@@ -182,13 +209,7 @@ class ServerExecutor:
         golden = as_requests(model, self._golden)
         self.replayed = replay(self._schema, self._log(model, action.requests), before, after, golden)
         allowed = self._context.policy.maximum_disagreement
-        if self.replayed.share <= allowed:
-            return None
-        return Violation(
-            Reason.REPLAY_DIFFERS,
-            f"{self.replayed.line()}; the rule is {allowed:.1%}",
-            "look at the flips with `--json`; `deploy.maximum_disagreement` allows more",
-        )
+        return replay_differs(self.replayed, allowed) if self.replayed.share > allowed else None
 
     def _predict(self, model: str, earliest: datetime | None, logged: LoggedRequest) -> Prediction:
         request, start = body(self._schema, logged, earliest), self._context.clock.seconds()
@@ -198,7 +219,6 @@ class ServerExecutor:
 
     def _publish(self, action: Publish) -> Violation | None:
         model = self._desired.model
-        self._before = self._server.metrics(model)
         self._store.put_release(model, action.number, self._settings(action.number))
         return _loaded(self._server.load(model))
 
@@ -222,18 +242,10 @@ class ServerExecutor:
 
     def _worse(self, action: Verify) -> str:
         """Return how the release does worse under traffic than the one before it, empty where it does not."""
-        now, serving, number = self._server.metrics(self._desired.model), self._state.serving, str(action.number)
+        now, number = self._server.metrics(self._desired.model), str(action.number)
         failed = now.get(("leverframe_requests", "failed", number), 0.0)
         own = failed - now.get(("leverframe_failed_before", number), 0.0)
-        if own > 0:
-            return f"{own:.0f} requests failed with an error of the server"
-        if serving is None:
-            return ""
-        after = _seconds(now, action.number, _FEWER)
-        before = _seconds(self._before, serving.number, _FEW)
-        if after is None or before is None or after <= before * self._context.policy.maximum_slowdown:
-            return ""
-        return f"a prediction takes {after * 1000:.1f} ms instead of {before * 1000:.1f} ms"
+        return f"{own:.0f} requests failed with an error of the server" if own > 0 else ""
 
     def _record(self, action: Record) -> None:
         release = Release(action.number, self._desired, self._context.clock.now())
@@ -327,9 +339,3 @@ def _uri(bundle: str) -> str:
 
 def _loaded(why: str) -> Violation | None:
     return Violation(Reason.LOAD_FAILED, why, _READ_LOG) if why else None
-
-
-def _seconds(metrics: Metrics, number: int, enough: int) -> float | None:
-    """Return how long a prediction of a release took on average; None where there are not ``enough`` of them."""
-    count = metrics.get(("leverframe_predict_seconds_count", str(number)), 0.0)
-    return metrics.get(("leverframe_predict_seconds_sum", str(number)), 0.0) / count if count >= enough else None

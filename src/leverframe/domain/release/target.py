@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leverframe.domain.plan_engine import ActionT, HandledT_contra, Plan, Progress
+from leverframe.domain.release.latency import Paced
 from leverframe.domain.release.ports import Clock
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
@@ -19,14 +20,15 @@ class RolloutPolicy:
     """What a release must show; ``replay`` is how many logged requests are replayed, 0 replays none.
 
     ``verify_seconds`` is how long it is watched after the traffic switch, ``maximum_disagreement`` the share of
-    replayed rows that may get another label, ``maximum_slowdown`` how many times as long a prediction may
-    take, ``keep`` how many releases stay for a rollback.
+    replayed rows that may get another label, ``keep`` how many releases stay for a rollback. A release that takes
+    more than ``maximum_slowdown`` times as long and ``slowdown_floor_ms`` longer than the one that serves is refused.
     """
 
     verify_seconds: float
     replay: int
     maximum_disagreement: float
     maximum_slowdown: float
+    slowdown_floor_ms: float
     keep: int
 
 
@@ -65,6 +67,10 @@ class DeployExecutor(Protocol[HandledT_contra]):
     @property
     def replayed(self) -> Replayed | None:
         """What the replay of logged requests showed; None where none were replayed."""
+
+    @property
+    def latency(self) -> tuple[Paced, ...]:
+        """What the comparison of response times showed, a kind of request each; empty where there was none."""
 
     def run(self, action: HandledT_contra, /) -> Violation | None:
         """Execute an action, as an ``Executor`` does."""

@@ -38,6 +38,7 @@ class ClusterExecutor:
     """Executes the steps of one deployment, and keeps what later steps need of earlier ones."""
 
     replayed = None  # no logged request is replayed on a cluster
+    latency = ()  # pods that run side by side are not asked in turn: they share no machine
 
     def __init__(self, context: DeployContext, releases: ClusterReleases, candidate: Candidate) -> None:
         self._context, self._releases, self._candidate = context, releases, candidate
