@@ -297,7 +297,8 @@ def test_without_a_definition_there_is_nothing_to_tell() -> None:
 @pytest.mark.parametrize("file", ["dvc.yaml", "dvc.lock", "params.yaml"])
 def test_an_unresolved_merge_is_named(file: str) -> None:
     files = {"dvc.yaml": "stages: {s: {cmd: x}}\n", "dvc.lock": "schema: '2.0'\n", "params.yaml": "a: 1\n"}
-    files[file] += "    with pytest.raises(SettingsError, match="unresolved merge in " + file.replace(".", "[.]")):
+    files[file] += "<<<<<<< ours\na: 1\n=======\na: 2\n>>>>>>> theirs\n"
+    with pytest.raises(SettingsError, match="unresolved merge in " + file.replace(".", "[.]")):
         status_of(files)
 
 
@@ -425,15 +426,6 @@ def test_metrics_and_plots_are_found_wherever_a_definition_names_them() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "value", ["9" * 5000, "0x" + "f" * 5000, "0x_", "2020-13-45", "2020-01-01T25:00:00Z", "0000-00-00"]
-)
-def test_a_value_that_cannot_be_is_an_error_of_its_line(value: str) -> None:
-    with pytest.raises(SettingsError) as found:
-        parse(f"a: 1\nb: {value}\n", name="x.yaml", what="settings")
-    assert "line 2" in found.value.what
-
-
 def test_addresses_and_absolute_paths_are_said_and_the_rest_is_compared() -> None:
     """Nobody can tell without a network whether they changed, and nobody guesses."""
     text = "stages: {s: {cmd: x, deps: [a, 's3://bucket/a', /data/a], outs: [b, {'gs://b/c': {cache: false}}]}}"
@@ -483,3 +475,12 @@ def test_an_entry_of_dvc_2_names_no_hash() -> None:
     found = entries(text, "dvc.lock")["s"].dependencies
     assert found == {"a": Recorded("b", legacy=True), "c": Recorded("b")}
     assert found["a"] != found["c"]
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "0x" + "f" * 5000, "0x_", "2020-13-45", "2020-01-01T25:00:00Z", "0000-00-00"]
+)
+def test_a_value_that_cannot_be_is_an_error_of_its_line(value: str) -> None:
+    with pytest.raises(SettingsError) as found:
+        parse(f"a: 1\nb: {value}\n", name="x.yaml", what="settings")
+    assert "line 2" in found.value.what
