@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        sweep(path.parent, path.name)
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
@@ -51,10 +51,13 @@ def replaced(temporary: Path) -> Path:
     return temporary.with_name(temporary.name.removesuffix(".part").rpartition(".")[0].removeprefix("."))
 
 
-def _sweep(path: Path) -> None:
-    """Remove what runs that were killed left beside ``path``; those of living processes stay."""
-    for leftover in path.parent.glob(f".{path.name}.*.part"):
-        pid = leftover.name.removesuffix(".part").rpartition(".")[2]
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove what runs that were killed left in ``folder`` beside files of that name; that of living processes stays.
+
+    Of a file those are unfinished siblings, of a folder also the one that was replaced.
+    """
+    for leftover in [*folder.glob(f".{name}.*.part"), *folder.glob(f".{name}.*.old")]:
+        pid = leftover.stem.rpartition(".")[2]
         try:
             os.kill(int(pid), 0)
         except (ProcessLookupError, ValueError):
@@ -106,7 +109,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], verify: Callable[[Path]
     fresh, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        sweep(path.parent, path.name)
         fresh.mkdir()
         for name, data in files.items():
             with (fresh / name).open("wb") as handle:

@@ -119,7 +119,13 @@ class Machine:
 
     def deploy(self, bundle: Mapping[str, bytes], commit: str = "c", *, again: bool = False) -> Deployed:
         """Deploy a bundle."""
-        return deploy(self.target, candidate(bundle, commit), self.ledger, again=again)
+        with Releases(self.folder).lock():
+            return deploy(self.target, candidate(bundle, commit), self.ledger, again=again)
+
+    def rollback(self) -> Deployed:
+        """Go back to the release before."""
+        with Releases(self.folder).lock():
+            return rollback(self.target, None, "late labels", self.ledger)
 
     @property
     def ledger(self) -> Ledger:

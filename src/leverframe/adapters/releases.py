@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle.bundle_manifest import SETTINGS
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
-from leverframe.files import replacing, write_folder, write_json
+from leverframe.files import replacing, sweep, write_folder, write_json
 from leverframe.locks import held
 from leverframe.private_files import for_us_alone, plain_file
 
@@ -23,11 +23,15 @@ class Releases:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._models, self.bundles = folder, folder / "models", folder / "bundles"
-        self._parts = folder / "fetching"
+        self._parts, self._staged = folder / "fetching", folder / "staged"
         self._removed = folder / "removed"  # releases that the server may have loaded still
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the server for one deployment; the lock ends with the process. Raises ``ServerBusyError``."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the server for one deployment; the lock ends with the process. Raises ``ServerBusyError``.
+
+        What an earlier one left half written, as it was killed, is removed first.
+        """
         path = self._folder / "lock"
         with for_us_alone():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +41,14 @@ class Releases:
             why=f"it holds {path}",
             next="wait until it has ended, then run the same command again",
         )
-        return held(path, busy)
+        with held(path, busy):
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        shutil.rmtree(self._staged, ignore_errors=True)
+        for folder in (self.bundles, self._parts, self._record("").parent, self._models, *self._files(self._models)):
+            sweep(folder)
 
     def state(self, model: str) -> State:
         """Return what is recorded; raises ``ServerError`` for a record that cannot be read."""
@@ -104,11 +115,11 @@ class Releases:
         """Write the settings of a release to where the server reads them."""
         data = (json.dumps(settings, indent=1) + "\n").encode()
         # The server looks into every folder below its own, so what is half written stays outside of it.
-        staged = self._folder / "staged" / f"{model}-{number}"
+        staged = self._staged / f"{model}-{number}"
         write_folder(staged, {SETTINGS: data})
         release = self._models / model / str(number)
         release.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(release, ignore_errors=True)
+        self._remove(release)
         staged.rename(release)
 
     @for_us_alone()
@@ -139,7 +150,7 @@ class Releases:
         """Remove a folder at once, as others see it."""
         if not folder.exists():
             return
-        gone = self._folder / "staged" / f"gone-{folder.name}"
+        gone = self._staged / f"gone-{folder.name}"
         gone.parent.mkdir(exist_ok=True)
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
