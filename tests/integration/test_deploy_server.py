@@ -89,6 +89,10 @@ def test_promotion_takes_the_same_bundle_or_nothing(shop: Shop) -> None:
     assert shop.run("deploy", "--environment", "production", "--commit", "one").code == 32
     deploy(shop, "one")
     assert shop.run("deploy", "--environment", "production", "--commit", "two").code == 32
+    os.kill(json.loads((shop.root / ".leverframe/servers/local/server.json").read_bytes())["pid"], signal.SIGKILL)
+    ended = shop.run("deploy", "--environment", "production", "--commit", "one")
+    assert (ended.code, "`local` does not serve what is recorded of it" in ended.stderr) == (32, True)
+    deploy(shop, "one")
     deploy(shop, "one", environment="production")
     assert served(shop, "production")["bundle"] == served(shop)["bundle"]
     assert shop.run("deploy", "--environment", "nowhere").code == 10

@@ -21,7 +21,7 @@ from leverframe.domain.release.kubernetes.cluster_plan import Apply
 from leverframe.domain.release.ledger import Assigned, assigned, refuse_unassigned
 from leverframe.domain.release.release_manifest import ReleaseManifest, refuse_other
 from leverframe.domain.release.target import Candidate
-from leverframe.errors import BundleError
+from leverframe.errors import BundleError, PromotionError
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import Params, params_of
@@ -76,17 +76,20 @@ def plan(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Sequence[objec
 
 
 def _check_promotion(workspace: Workspace, environment: Environment, desired: ReleaseManifest) -> None:
-    """Refuse what the environment before does not serve, as its server here or, on another machine, the tags say."""
+    """Refuse what the environment before does not serve, as its target answers or, on another machine, the tags say."""
     before = environment.before
     if before is None:
         return
     artifact = artifact_in(workspace, desired.model)
     tags = tags_of(workspace, artifact)
     refuse_unassigned(tags, artifact, before.name, desired)
-    serving = target_of(workspace, before, lambda _: None).state.serving
+    target = target_of(workspace, before, lambda _: None)
+    serving = target.state.serving
     recorded = Assigned(serving.manifest) if serving else assigned(tags, artifact, before.name)
     step = f"`leverframe deploy --environment {before.name}` first"
     refuse_other(desired, recorded.manifest, f"`{before.name}` serves", next=step, absent=recorded.why)
+    if why := target.difference():
+        raise PromotionError(f"`{before.name}` does not serve what is recorded of it", why=why, next=step)
 
 
 def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environment, Candidate]:

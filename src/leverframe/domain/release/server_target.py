@@ -49,9 +49,15 @@ class ServerTarget:
 
     def repair(self, desired: ReleaseManifest) -> Plan[ServerAction]:
         """Return the steps to what is recorded, none where the server answers with it, or does not run."""
-        serving, server = self.state.serving, self.running()
-        why = difference(self.store, server, serving) if serving is not None and server is not None else ""
+        serving, why = self.state.serving, self.difference() if self.running() is not None else ""
         return repair(serving, desired, why) if serving is not None and why else ()
+
+    def difference(self) -> str:
+        """Return how what answers differs from what is recorded, empty where it does not, or nothing is recorded."""
+        serving, server = self.state.serving, self.running()
+        if serving is None:
+            return ""
+        return difference(self.store, server, serving) if server is not None else "its server does not run"
 
     def plan(self, candidate: Candidate) -> Plan[ServerAction]:
         """Return the steps to the candidate; none where it serves already."""

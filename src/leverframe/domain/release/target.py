@@ -99,6 +99,9 @@ class Target(Protocol[ActionT]):
     def repair(self, desired: ReleaseManifest) -> Plan[ActionT]:
         """Return the steps to what is recorded, none where it is what answers; of ``desired`` the files are at hand."""
 
+    def difference(self) -> str:
+        """Return how what answers differs from what is recorded, empty where it does not, or nothing is recorded."""
+
     def plan(self, candidate: Candidate) -> Plan[ActionT]:
         """Return the steps to the candidate; none where it serves already."""
 

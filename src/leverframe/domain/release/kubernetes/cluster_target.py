@@ -45,6 +45,14 @@ class ClusterTarget:
         """Return no steps: the plan compares the pods themselves, and the cluster keeps them as they are declared."""
         return ()
 
+    def difference(self) -> str:
+        """Return how the workload of the cluster differs from what is recorded, empty where it has that bundle."""
+        serving, now = self.state.serving, self._live()
+        if serving is None or (now is not None and now.bundle == serving.bundle):
+            return ""
+        has = f"bundle {now.bundle[:12]}" if now is not None else "no release"
+        return f"the cluster has {has} instead of release {serving.number}"
+
     def plan(self, candidate: Candidate) -> Plan[ClusterAction]:
         """Return the steps to the candidate; none where the cluster has its manifests already."""
         rendered, now = self._rendered(candidate), self._live()
