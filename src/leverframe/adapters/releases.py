@@ -61,8 +61,8 @@ class Releases:
             raise ServerError(
                 f"the record {path} cannot be read",
                 why=f"{type(error).__name__}: {error}",
-                next="restore it from a backup; what is served goes on. Without it the next deployment would "
-                f"unload all that {self._models} has",
+                next="restore it from a backup; what is served goes on. Without one, move it away and deploy the "
+                "commit that should serve: what the server has loaded serves until then",
             ) from error
 
     @for_us_alone()

@@ -89,7 +89,8 @@ def other_wanted(name: str, *, deployed: bool) -> str:
     named = "" if name == NAME else f" --name {shlex.quote(name)}"
     return (
         "it runs since before, and dvc.lock here names another bundle; "
-        f"`leverframe serve --stop{named}`, then `leverframe serve{named}` serves that"
+        f"`leverframe serve --stop{named}`, then `leverframe serve{named}` serves that; "
+        "no request is answered in between"
     )
 
 
