@@ -421,6 +421,35 @@ def test_a_server_that_stays_different_is_an_error_and_gets_no_tag(machine: Mach
     assert len(machine.book.tags("shop")) == tags
 
 
+def test_a_damaged_older_release_is_not_held_against_a_new_one(machine: Machine) -> None:
+    """The server could not load it beside the new one: it is set aside and named, and a rollback to it is refused."""
+    for name, files in (("a", ONE), ("b", TWO)):
+        machine.deploy(files, name)
+    digest = sha256(ONE[MANIFEST])
+    (machine.folder / "bundles" / digest / ONNX).write_bytes(b"x")
+    machine.server.faults[digest] = "load"
+    refused = machine.rollback()
+    assert [each.reason for each in refused.violations] == ["bundle-damaged"]
+    assert machine.serves() == sha256(TWO[MANIFEST])
+    assert machine.deploy(bundle("three"), "c").violations == ()
+    assert any(f"release 1, bundle {digest[:12]}, is damaged" in line for line in machine.told)
+    machine.is_whole()
+
+
+def test_moving_away_a_record_that_cannot_be_read_is_no_outage(machine: Machine) -> None:
+    """What its error advises: the release serves until the commit that should serve is deployed again."""
+    machine.deploy(ONE, "a")
+    record = machine.folder / "releases/shop.json"
+    record.write_text("{")
+    with pytest.raises(ServerError) as caught:
+        machine.deploy(ONE, "a")
+    assert "move it away and deploy" in caught.value.next
+    record.rename(machine.folder / "record")
+    machine.before_call = lambda _: None if machine.serves() else pytest.fail("nothing serves")
+    assert machine.deploy(ONE, "a").violations == ()
+    machine.is_whole()
+
+
 def test_a_lost_record_is_no_outage(machine: Machine) -> None:
     """What is in the folder serves until a release that is recorded takes its place."""
     machine.deploy(ONE, "a")

@@ -19,15 +19,26 @@ def difference(store: ReleaseStore, server: Server, release: Release) -> str:
 
     Its files count, too: a server that has them open predicts well until it is started again.
     """
-    files = store.bundle(release.bundle)
-    if files is None:
-        return f"the files of release {release.number} are gone"
-    fault = unlike(files, release.bundle, release.manifest.model)
-    if fault:
-        return f"the files of release {release.number} are damaged: {fault}"
+    files, fault = store.bundle(release.bundle), damage(store, release)
+    if files is None or fault:
+        return f"release {release.number} is damaged: {fault}"
     if release.number not in store.numbers(release.manifest.model):
         return f"release {release.number} is gone from the server's folder"
     return _answered_otherwise(server, release, files)
+
+
+def damage(store: ReleaseStore, release: Release) -> str:
+    """Return what is wrong with the files of a recorded release, empty where they are whole."""
+    files = store.bundle(release.bundle)
+    return "its files are gone" if files is None else unlike(files, release.bundle, release.manifest.model)
+
+
+def set_aside(release: Release, fault: str) -> str:
+    """Return in words that a release that does not serve is not loaded, and how it would again."""
+    return (
+        f"release {release.number}, bundle {release.bundle[:12]}, is damaged, so the server does not load it: {fault}; "
+        f"`leverframe deploy --commit {release.manifest.commit[:12]}` fetches its files, should it serve once more"
+    )
 
 
 def _answered_otherwise(server: Server, release: Release, files: Mapping[str, bytes]) -> str:

@@ -44,7 +44,7 @@ from leverframe.domain.release.server_plan import (
     Verify,
     Withdraw,
 )
-from leverframe.domain.release.server_reality import difference, still_different
+from leverframe.domain.release.server_reality import damage, difference, set_aside, still_different
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests, numbers
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
 from leverframe.domain.release.target import Candidate, DeployContext
@@ -220,7 +220,7 @@ class ServerExecutor:
     def _publish(self, action: Publish) -> Violation | None:
         model = self._desired.model
         self._store.put_release(model, action.number, self._settings(action.number))
-        return _loaded(self._server.load(model))
+        return _loaded(self._load())
 
     def _verify(self, action: Verify) -> Violation | None:
         clock = self._context.clock
@@ -265,7 +265,7 @@ class ServerExecutor:
         serving = self._state.serving
         if serving is not None:
             self._put_back(serving)
-            why = self._server.load(self._desired.model) or difference(self._store, self._server, serving)
+            why = self._load() or difference(self._store, self._server, serving)
             if why:
                 raise still_different(serving, why)
         return None
@@ -276,7 +276,7 @@ class ServerExecutor:
         Only the settings of the desired commit are at hand: of another one its own types are not trusted.
         """
         files, model = self._store.bundle(release.bundle), release.manifest.model
-        fault = "its files are gone" if files is None else unlike(files, release.bundle, model)
+        fault = damage(self._store, release)
         if files is None or fault:
             return fault
         manifest, uri = read_manifest(files[names.MANIFEST], release.bundle[:12]), _uri(release.bundle)
@@ -308,10 +308,26 @@ class ServerExecutor:
         if self._state.serving is None:
             self._server.unload(model)
         else:
-            why = self._server.load(model)
+            why = self._load()
         for number in numbers if not why else ():
             self._store.discard_release(model, number)
         return why
+
+    def _load(self) -> str:
+        """Let the server load what is in its folder; return why it cannot.
+
+        A recorded release whose files are damaged is set aside first: it would keep all others from it, and they
+        would be blamed. What serves stays as long as the server has it loaded.
+        """
+        model, serving = self._desired.model, self._state.serving
+        for release in self._state.releases:
+            number, fault = release.number, damage(self._store, release)
+            loaded = release == serving and self._server.ready(model, number)
+            if fault and not loaded and number in self._store.numbers(model):
+                self._store.remove_release(model, number)
+                self._store.discard_release(model, number)
+                self._context.tell(set_aside(release, fault))
+        return self._server.load(model)
 
     def _forget(self, model: str) -> None:
         candidate = f"{model}{CANDIDATE}"
