@@ -436,6 +436,19 @@ def test_a_damaged_older_release_is_not_held_against_a_new_one(machine: Machine)
     machine.is_whole()
 
 
+def test_a_release_of_another_commit_comes_back_with_its_own_types(machine: Machine) -> None:
+    """A deployment fails, and the folder of what serves is gone: the settings of its own commit say what it holds."""
+    machine.deploy(ONE, "a")
+    shutil.rmtree(machine.folder / "models/shop")
+    machine.server.faults[sha256(TWO[MANIFEST])] = "wrong"
+    wanted = replace(candidate(TWO, "b"), trusted=lambda commit: [f"shop.{commit[0]}.Clip"])
+    failed = deploy(machine.target, wanted, machine.ledger)
+    assert [each.reason for each in failed.violations] == ["smoke-failed"]
+    settings = json.loads((machine.folder / "models/shop/1" / SETTINGS).read_bytes())
+    assert settings["parameters"]["extra"]["trusted"] == ["shop.a.Clip"]
+    machine.is_whole()
+
+
 def test_moving_away_a_record_that_cannot_be_read_is_no_outage(machine: Machine) -> None:
     """What its error advises: the release serves until the commit that should serve is deployed again."""
     machine.deploy(ONE, "a")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from leverframe.application.bundles import bundle_of, recorded_bundle
+from leverframe.application.bundles import bundle_of, recorded_bundle, trusted_types
 from leverframe.application.environments import Environment
 from leverframe.application.record import artifact_in, ledger, tags_of
 from leverframe.application.results import forget, kept
@@ -110,7 +111,7 @@ def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environm
     parts, lock = read_manifest(manifest, f"of {commit[:12]}"), git.show(commit, "dvc.lock") or b""
     desired = ReleaseManifest.of(model, commit, lock, manifest, parts)
     return environment, Candidate(
-        desired, recorded_bundle(git, commit).md5, lambda: files, tuple(params.train.trusted_types)
+        desired, recorded_bundle(git, commit).md5, lambda: files, partial(trusted_types, workspace)
     )
 
 

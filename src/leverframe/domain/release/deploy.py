@@ -187,7 +187,7 @@ def rollback(
         violation = nothing_to_restore(context.environment, goal, known)
         return Deployed(context.model, context.environment, before, before, violations=(violation,))
     release = next(release for release in state.releases if release.number == goal)
-    candidate = Candidate(release.manifest, trusted=tuple(trusted(release.manifest.commit)))
+    candidate = Candidate(release.manifest, trusted=trusted)
     executor = target.executor(candidate)
     plan = (*target.recovery(candidate.manifest, refused=False), Step(GoBack(release.number, why)))
     execution = _executed(target, plan, executor, candidate.manifest)

@@ -273,7 +273,7 @@ class ServerExecutor:
     def _put_back(self, release: Release) -> str:
         """Write the settings of a recorded release again; return why its files do not allow that, empty if they do.
 
-        Only the settings of the desired commit are at hand: of another one its own types are not trusted.
+        Its own types are those that the settings of its own commit trust.
         """
         files, model = self._store.bundle(release.bundle), release.manifest.model
         fault = damage(self._store, release)
@@ -282,7 +282,7 @@ class ServerExecutor:
         manifest, uri = read_manifest(files[names.MANIFEST], release.bundle[:12]), _uri(release.bundle)
         ours = release.bundle == self._desired.bundle
         if ours or release.number not in self._store.numbers(model):
-            trusted = self._candidate.trusted if ours else ()
+            trusted = self._candidate.trusted(release.manifest.commit)
             content = json_of(files[names.SETTINGS])
             settings = released(content, manifest, release.number, uri, release.manifest.commit, trusted)
             self._store.put_release(model, release.number, settings)
@@ -337,7 +337,8 @@ class ServerExecutor:
 
     def _settings(self, number: int) -> dict[str, Any]:
         settings, uri = self._described, _uri(self._desired.bundle)
-        return released(settings, self._manifest, number, uri, self._desired.commit, self._candidate.trusted)
+        trusted = self._candidate.trusted(self._desired.commit)
+        return released(settings, self._manifest, number, uri, self._desired.commit, trusted)
 
     def _comes_up(self, model: str, number: int) -> bool:
         clock = self._context.clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,13 +52,13 @@ class DeployContext:
 class Candidate:
     """The release that should serve, the MD5 by which DVC knows its folder, and how its files are read.
 
-    ``trusted`` are own types that its model may hold, by the settings of its commit.
+    ``trusted`` returns the own types that the model of a commit may hold, by the settings of that commit.
     """
 
     manifest: ReleaseManifest
     content: str = ""
     fetch: Callable[[], Mapping[str, bytes]] = dict
-    trusted: tuple[str, ...] = ()
+    trusted: Callable[[str], Sequence[str]] = lambda _: ()
 
 
 class DeployExecutor(Protocol[HandledT_contra]):
