@@ -57,13 +57,14 @@ PATIENCE = 240.0  # seconds that a test waits for anything at most
 LONGEST = 1 << 17  # bytes of a request: arguments and environment
 WORKER = "PYTEST_XDIST_WORKER"  # the variable that a worker of pytest-xdist has
 SOCKET = "WARM_SOCKET"  # the variable of the environment that tells where the server listens
-KILLED_AT = "WARM_KILLED_AT"  # the variable that says at which call of these a command is killed
+KILLED_AT = "WARM_KILLED_AT"  # the variable that says at which call of these a command is killed, or who else is
 CALLS: Mapping[str, Sequence[str]] = {
     "leverframe.adapters.releases.Releases": (
         "record", "put_bundle", "put_release", "remove_release", "discard_release", "remove_model", "keep_bundles",
     ),
     "leverframe.adapters.mlserver.V2": ("load", "unload"),
     "leverframe.adapters.git.Git": ("tag",),
+    "pathlib.Path": ("rename", "replace"),  # between what is written beside a file and its place
     "http.client.HTTPConnection": ("getresponse",),
 }  # fmt: skip
 CLIENT = f"""\
@@ -252,24 +253,36 @@ def _become(request: Mapping[str, object], files: Sequence[int]) -> Callable[[],
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     main: Callable[[], object] = importlib.import_module(f"{program}.cli").main
     if KILLED_AT in os.environ:
-        _kill_at(int(os.environ[KILLED_AT]))
+        _kill_at(*os.environ[KILLED_AT].split(maxsplit=1))
     return main
 
 
-def _kill_at(number: int) -> None:
-    """Kill this process before its ``number``-th call that changes or asks something, or once a request is sent."""
+def _kill_at(number: str, server: str = "") -> None:
+    """Kill this process before its ``number``-th call that changes or asks something, or once a request is sent.
+
+    Where ``server`` is a file that names a process, that one is killed instead, if it runs.
+    """
     calls = itertools.count()
+
+    def kill() -> None:
+        if not server:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(json.loads(Path(server).read_bytes())["pid"], signal.SIGKILL)
+
     for place, names in CALLS.items():
         module, _, kind = place.rpartition(".")
         owner = getattr(importlib.import_module(module), kind)
         for name in names:
-            setattr(owner, name, _counted(getattr(owner, name), calls, number))
+            setattr(owner, name, _counted(getattr(owner, name), calls, int(number), kill))
 
 
-def _counted(method: Callable[..., object], calls: Iterator[int], number: int) -> Callable[..., object]:
+def _counted(
+    method: Callable[..., object], calls: Iterator[int], number: int, kill: Callable[[], None]
+) -> Callable[..., object]:
     def call(*arguments: object, **named: object) -> object:
         if next(calls) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill()
         return method(*arguments, **named)
 
     return call

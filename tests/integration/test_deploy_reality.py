@@ -8,9 +8,11 @@ import random
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from leverframe.domain.model.bundle.bundle_manifest import ONNX
@@ -24,6 +26,7 @@ COMMANDS = (
     ("deploy", "--commit", "one", "--again"),
     ("deploy", "--commit", "two", "--again"),
     ("rollback",),
+    ("deploy", "--environment", "production"),  # promoted: the commit that the other one serves
     ("reconcile", "--branch", "main"),
     ("deploy", "--commit", "two", "--again"),
 )
@@ -38,28 +41,43 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         found.run("serve", "--stop", "--name", name)
 
 
-def folder(shop: Shop) -> Path:
-    """Return the folder of the server."""
-    return shop.root / ".leverframe/servers/local"
+def folder(shop: Shop, name: str = "local") -> Path:
+    """Return the folder of a server."""
+    return shop.root / ".leverframe/servers" / name
 
 
-def recorded(shop: Shop) -> dict[str, Any]:
+def recorded(shop: Shop, name: str = "local") -> dict[str, Any]:
     """Return the release that the record says serves."""
-    serving: dict[str, Any] = json.loads((folder(shop) / f"releases/{MODEL}.json").read_bytes())["releases"][-1]
+    record = json.loads((folder(shop, name) / f"releases/{MODEL}.json").read_bytes())
+    serving: dict[str, Any] = record["releases"][-1]
     return serving
 
 
-def is_one(shop: Shop, context: object = "") -> None:
+def is_one(shop: Shop, context: object = "", name: str = "local") -> None:
     """Raise an error unless server, record and tags name one release, and nothing else is left."""
-    serving, answer = recorded(shop), served(shop)
+    serving, answer = recorded(shop, name), served(shop, name)
     assert (answer["version"], answer["bundle"]) == (str(serving["number"]), serving["manifest"]["bundle"]), context
-    tags = shop.repository.git("tag", "--list", f"{MODEL}#local#*").split()
+    tags = shop.repository.git("tag", "--list", f"{MODEL}#{name}#*").split()
     newest = max(tags, key=lambda tag: int(tag.rpartition("#")[2]))
     assigned = shop.repository.git("rev-parse", f"{newest}^{{commit}}").strip()
     assert assigned == serving["manifest"]["commit"], context
-    models = [path.name for path in (folder(shop) / "models").iterdir() if not path.name.startswith(".")]
+    there = folder(shop, name)
+    models = [path.name for path in (there / "models").iterdir() if not path.name.startswith(".")]
     assert models == [MODEL], context
-    assert "repairs it" not in shop.run("serve", "--status", "--name", "local").stdout, context
+    halves = [path for path in there.rglob("*") if path.suffix in (".part", ".old") and "log" not in path.parts]
+    assert [*halves, *(there / "staged").glob("*"), *(there / "removed").glob("*")] == [], context
+    assert "repairs it" not in shop.run("serve", "--status", "--name", name).stdout, context
+    assert len(servers_in(there)) == 1, context
+
+
+def servers_in(place: Path) -> list[int]:
+    """Return the processes that work in a folder of a server, but those that one of them started."""
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()) == place and process.status() != psutil.STATUS_ZOMBIE:
+                found[process.pid] = process.ppid()
+    return [pid for pid, parent in found.items() if parent not in found]
 
 
 def kill_server(shop: Shop) -> None:
@@ -67,14 +85,19 @@ def kill_server(shop: Shop) -> None:
     os.kill(json.loads((folder(shop) / "server.json").read_bytes())["pid"], signal.SIGKILL)
 
 
-def test_damage_that_the_record_does_not_show_is_repaired(shop: Shop) -> None:
-    """A flipped byte, a model folder that is gone, a lost record: the next deployment serves what it says."""
-    deploy(shop, "one")
-    deploy(shop, "two")
+def flip_a_byte(shop: Shop) -> None:
+    """Damage the model of the release that serves."""
     model = folder(shop) / "bundles" / recorded(shop)["manifest"]["bundle"] / ONNX
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
+
+
+def test_damage_that_the_record_does_not_show_is_repaired(shop: Shop) -> None:
+    """A flipped byte, a model folder that is gone, a lost record: the next deployment serves what it says."""
+    deploy(shop, "one")
+    deploy(shop, "two")
+    flip_a_byte(shop)
     assert "repairs it" in shop.run("serve", "--status", "--name", "local").stdout
     kill_server(shop)
     assert any("again" in step["step"] for step in deploy(shop, "two")["steps"])
@@ -87,23 +110,48 @@ def test_damage_that_the_record_does_not_show_is_repaired(shop: Shop) -> None:
     (folder(shop) / f"releases/{MODEL}.json").unlink()
     assert not any(step["step"].startswith("undo") for step in deploy(shop, "two")["steps"])
     is_one(shop)
+    flip_a_byte(shop)  # the server has it loaded: a good one takes its place all the same
+    assert deploy(shop, "one")["verdict"] == "passed"
+    kill_server(shop)  # one that starts cannot load what is older
+    assert deploy(shop, "one")["verdict"] == "passed"
+    is_one(shop)
+
+
+def kill_in(shop: Shop, command: tuple[str, ...], where: str) -> int:
+    """Run a command in which somebody is killed ``where`` the hook says; return how it ended."""
+    environment = {**shop.repository.environment, KILLED_AT: where}
+    return warm().run("leverframe", command, shop.root, environment).returncode
 
 
 def test_whatever_is_killed_one_more_run_makes_it_one_again(shop: Shop) -> None:
-    """Commands killed at random calls, also with a request under way; then server, record and tags are one."""
+    """Commands killed at random calls, inside a write too, or their server; then server, record and tags are one.
+
+    Sometimes the run is killed that resumes what was killed.
+    """
     shop.repository.git("checkout", "-q", "-B", "main", "one")
     deploy(shop, "one")
     deploy(shop, "two")
-    chance = random.Random(None if deep() else 20)  # noqa: S311 - no secret
-    killed = 0
+    deploy(shop, "two", environment="production")
+    seed = random.SystemRandom().randrange(1 << 30) if deep() else 20
+    chance, killed = random.Random(seed), 0  # noqa: S311 - no secret
     for number in range(ROUNDS):
-        command, call = COMMANDS[number % len(COMMANDS)], chance.randrange(40 if number % 5 != 2 else 12)
-        environment = {**shop.repository.environment, KILLED_AT: str(call)}
-        ended = warm().run("leverframe", command, shop.root, environment)
-        killed += ended.returncode == -signal.SIGKILL
-        context = (number, command, call, ended.returncode, ended.stderr[-600:])
-        served(shop)  # something does, whatever was killed
-        again = shop.run("deploy", "--commit", "one" if "one" in command or "main" in command else "two")
+        command = COMMANDS[number % len(COMMANDS)]
+        name = "production" if "production" in command else "local"
+        if name == "production":
+            command = (*command, "--commit", recorded(shop)["manifest"]["commit"])
+        call, of_server = chance.randrange(16 if "rollback" in command else 48), chance.random() < 0.2
+        where = f"{call} {folder(shop, name) / 'server.json'}" if of_server else str(call)
+        codes = [kill_in(shop, command, where)]
+        if chance.random() < 0.3:
+            codes.append(kill_in(shop, command, str(chance.randrange(12))))
+        killed += of_server or -signal.SIGKILL in codes
+        context = (seed, number, command, where, codes)
+        if not of_server:
+            served(shop, name)  # something does, whatever was killed
+        wanted = command[-1] if name == "production" else "one" if {"one", "main"} & {*command} else "two"
+        again = shop.run("deploy", "--environment", name, "--commit", wanted)
         assert again.code in (0, 30), (context, again.stderr, again.stdout)  # refused, after a rollback
-        is_one(shop, (context, again.stdout, again.stderr))
+        is_one(shop, (context, again.stdout, again.stderr), name)
     assert killed >= ROUNDS // 3
+    is_one(shop, seed)
+    is_one(shop, seed, "production")
