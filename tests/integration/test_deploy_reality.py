@@ -112,7 +112,10 @@ def test_damage_that_the_record_does_not_show_is_repaired(shop: Shop) -> None:
     is_one(shop)
     flip_a_byte(shop)  # the server has it loaded: a good one takes its place all the same
     assert deploy(shop, "one")["verdict"] == "passed"
-    kill_server(shop)  # one that starts cannot load what is older
+    kill_server(shop)  # one that starts cannot load what is older, and leaves it out
+    again = shop.run("serve", "--name", "local")
+    assert (again.code, "is damaged, so the server does not load it" in again.stderr) == (0, True), again
+    kill_server(shop)
     assert deploy(shop, "one")["verdict"] == "passed"
     is_one(shop)
 

@@ -24,7 +24,7 @@ from leverframe.domain.model.bundle.bundle_manifest import unusable
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.release.serve import AS_IS, Running, Served, example, other_wanted
-from leverframe.domain.release.server_reality import difference
+from leverframe.domain.release.server_reality import damage, difference, set_aside
 from leverframe.errors import BundleError, LeverframeError, ServerError
 from leverframe.files import write_folder
 from leverframe.package import check_extras
@@ -86,8 +86,25 @@ def _served(
                 f"`leverframe serve --stop --name {server.folder.name}` ends it",
             )
         _put_alone(server, {} if how.bare else _wanted(workspace, path, server, how, tell))
+    if not running:
+        _set_damaged_aside(server, tell)
     with _stopped_on_failure(server, running=running):
         _loaded(server, _started(workspace, server, how, code_of(workspace, path)))
+
+
+def _set_damaged_aside(server: ServerFolder, tell: Callable[[str], None]) -> None:
+    """Leave out recorded releases whose files are damaged, where another of the model can serve: it would not load."""
+    store = Releases(server.folder)
+    for record in sorted((server.folder / "releases").glob("*.json")):
+        known = {release.number: release for release in store.state(record.stem).releases}
+        faults = {number: damage(store, known[number]) for number in store.numbers(record.stem) if number in known}
+        if all(faults.values()):
+            continue  # what starts says what is wrong with all of them
+        for number, fault in faults.items():
+            if fault:
+                store.remove_release(record.stem, number)
+                store.discard_release(record.stem, number)
+                tell(set_aside(known[number], fault))
 
 
 def _wanted(
