@@ -12,6 +12,7 @@ import pytest
 
 from leverframe.domain.pipeline.status.parameters import parsed
 from tests.integration.real_shapes import SHAPES, RealShape, shared
+from tests.warm import WarmRepository
 
 QUICK = ("several_definitions",)  # the rest runs nightly
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.deep) for name in SHAPES]
@@ -123,3 +124,29 @@ def test_predictions_that_no_stage_wrote_are_a_mismatch(shape: RealShape) -> Non
     assert (
         "`evaluation/dvc.lock` does not match what the stages write: `evaluation/predictions.csv`" in violation["what"]
     )
+
+
+@pytest.mark.deep
+def test_what_is_frozen_or_always_runs_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    """Also where two runs of it differ: nothing that git keeps is made of it."""
+    repository = WarmRepository.create(tmp_path)
+    assert isinstance(repository, WarmRepository)
+    draw = "import uuid\n\nopen('drawn.txt', 'w').write(str(uuid.uuid4()))\n"
+    text = (
+        "stages:\n  drawn: {cmd: python draw.py, always_changed: true, outs: [drawn.txt]}\n"
+        "  kept: {cmd: cat in.txt > kept.txt, deps: [in.txt], frozen: true, outs: [kept.txt]}\n"
+        "  score: {cmd: 'cp kept.txt m.yaml', deps: [kept.txt], metrics: [m.yaml: {cache: false}]}\n"
+    )
+    for path, content in {".gitignore": "/.leverframe/\n", "in.txt": "a: 1\n", "draw.py": draw}.items():
+        repository.write(path, content)
+    repository.write("dvc.yaml", text.replace("frozen: true, ", ""))
+    repository.dvc("repro", "--quiet")
+    repository.write("dvc.yaml", text)
+    commit = repository.commit("Base")
+    repository.git("checkout", "--quiet", "-b", "change")
+    repository.write("notes.md", "here\n")
+    shape = RealShape(repository, commit, ("m.yaml",), "a", True, ("", "", ""), ("", "", ""))
+    assert any(note.startswith("drawn: runs always") for note in _asked(shape, "check", 0)["notes"])
+    notes = "\n".join(_asked(shape, "reproduce", 0)["notes"])
+    assert "two runs of `drawn` from the same inputs give different outputs; the metrics are the same" in notes
+    assert "frozen or imported, so not run: `kept`" in notes

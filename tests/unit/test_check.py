@@ -11,6 +11,7 @@ from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
 from leverframe.domain.review.check import (
     Checked,
     all_suspects,
+    always_notes,
     data_violations,
     kept_elsewhere,
     lock_violations,
@@ -290,3 +291,15 @@ def test_large_files_in_git_are_noted() -> None:
     (note,) = heavy_notes({"a.csv": 11_000_000, "b.parquet": 52_000_000})
     assert "`b.parquet` (52 MB), `a.csv` (11 MB)" in note
     assert "dvc add" in note
+
+
+def test_a_stage_that_always_runs_is_a_note() -> None:
+    """No commit can make it fresh, so it is no violation; what else is against it is."""
+    stage = Stage("clock", "dvc.yaml", "date", outputs=(MODEL,), always_changed=True)
+    always, edited = Finding(StaleReason.ALWAYS_RUNS, "clock"), Finding(StaleReason.COMMAND_CHANGED, "cmd", "a", "b")
+    state = PipelineStatus((StageStatus(stage, State.CHANGED, (always,)),))
+    assert lock_violations(state) == []
+    assert always_notes(state)[0].startswith("clock: runs always")
+    assert always_notes(status(State.FRESH)) == []
+    (stale,) = lock_violations(PipelineStatus((StageStatus(stage, State.CHANGED, (always, edited)),)))
+    assert stale.reason is Reason.LOCK_STALE

@@ -24,7 +24,8 @@ from leverframe.yaml_files import parse
 
 LOCK = "dvc.lock"
 _NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/", "../")  # folders that hold no data to ingest
-_NO_CAUSE = ABSENCE | {StaleReason.UPSTREAM_STALE}  # data that are elsewhere make no stage stale
+# Data that are elsewhere make no stage stale, and no commit makes one fresh that always runs.
+_NO_CAUSE = ABSENCE | {StaleReason.UPSTREAM_STALE, StaleReason.ALWAYS_RUNS}
 _NAMED = 5  # stages or files that are named, the rest is counted
 
 
@@ -120,7 +121,7 @@ def run(change: Change) -> Checked:
                 notes.append(f"whether data were pushed was not looked at: {answer}")
             else:
                 violations += data_violations(answer[1], answer[0])
-            notes += change.heavy()
+            notes += [*change.heavy(), *always_notes(status)]
             odd = all_suspects(change, status)
     except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
         violations.append(refused(error))
@@ -213,6 +214,13 @@ def lock_violations(status: PipelineStatus, nowhere: Sequence[str] = ()) -> list
         names = list(dict.fromkeys(name for name, _ in stale))
         violations.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_remedy(status)}`"))
     return violations
+
+
+def always_notes(status: PipelineStatus) -> list[str]:
+    """Return a note on stages of which no lock can be fresh."""
+    names = [each.stage.name for each in status.stages if each.stage.always_runs]
+    tell = f"{_named(names)}: runs always, so a lock says of one run only; `leverframe reproduce` runs it"
+    return [tell] if names else []
 
 
 def _remedy(status: PipelineStatus) -> str:

@@ -19,7 +19,7 @@ def refuse_unknown_metrics(gate: GateSettings, kind: LabelKind | None, figures: 
     kinds = METRICS.values() if kind is None else [METRICS[kind]]
     known = {metric.name for metrics in kinds for metric in metrics} | set(figures)
     lacking = f"a {kind} label has not" if kind else "no label has"
-    lacking += ", and no file of metrics" if figures else ""
+    lacking += ", nor a file of metrics" if figures else ""
     for key, name in _named(gate):
         if name not in known:
             raise SettingsError(
