@@ -32,9 +32,9 @@ class Trained:
     predictions: NDArray[np.float64]
 
 
-def rows() -> pd.DataFrame:
+def rows(seed: int = 0) -> pd.DataFrame:
     """Return 300 rows: numbers with gaps, whole numbers, a boolean, texts, and a label of each kind."""
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(seed)
     found = pd.DataFrame(
         {
             "amount": draw.normal(size=ROWS).round(3),
@@ -71,7 +71,7 @@ def _lightgbm(file: Path, inputs: pd.DataFrame, label: Any, kind: str) -> Any:
 def _catboost(file: Path, inputs: pd.DataFrame, label: Any, kind: str) -> Any:
     of = catboost.CatBoostRegressor if kind == "regression" else catboost.CatBoostClassifier
     model = of(iterations=TREES, depth=3, thread_count=1, verbose=0, allow_writing_files=False, random_seed=0)
-    model.fit(inputs, label, cat_features=["plan"])
+    model.fit(inputs, label, cat_features=[name for name in ["plan"] if name in inputs])
     model.save_model(str(file))
     return _predicted(model, inputs, kind)
 
@@ -95,7 +95,7 @@ def _estimator(inputs: pd.DataFrame, label: Any, kind: str) -> Any:
 
 
 def _categories(inputs: pd.DataFrame) -> pd.DataFrame:
-    return inputs.assign(plan=inputs["plan"].astype("category"))
+    return inputs.assign(plan=inputs["plan"].astype("category")) if "plan" in inputs else inputs
 
 
 def _predicted(model: Any, inputs: pd.DataFrame, kind: str) -> Any:
@@ -112,12 +112,17 @@ _FORMATS: Mapping[str, tuple[str, Callable[[Path, pd.DataFrame, Any, str], Any]]
 FORMATS = tuple(_FORMATS)
 
 
-def trained(format: str, kind: str, folder: Path) -> Trained:
-    """Return a model of a format for a kind of label, saved into a folder as its library saves it."""
-    table = rows()
+def trained(format: str, kind: str, folder: Path, seed: int = 0, *, categories: bool = True) -> Trained:
+    """Return a model of a format for a kind of label, saved into a folder as its library saves it.
+
+    Without ``categories`` it sees numbers and booleans alone.
+    """
+    table = rows(seed)
     if format in ("skops", "onnx"):  # of which the estimators here take numbers alone
         table["amount"] = table["amount"].fillna(0.0)
         table = table.drop(columns=["plan", "active"])
+    if not categories:
+        table = table.drop(columns=["plan"])
     name, train = _FORMATS[format]
     inputs = table.drop(columns=list(LABELS))
     found = np.asarray(train(folder / name, inputs, table[kind], kind), np.float64)

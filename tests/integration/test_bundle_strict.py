@@ -26,7 +26,8 @@ from leverframe.domain.model.bundle.input_check import Tensor, checked
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, derived
 from leverframe.errors import BundleError, RequestError
-from leverframe.serving.bundle import OpenBundle, Predicted
+from leverframe.serving.bundle import OpenBundle
+from leverframe.serving.served import Predicted
 from tests.integration import own_case
 from tests.integration import served_kinds as kinds
 from tests.integration.test_serve_kinds import by_keys as keys_of

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import catboost
@@ -39,6 +41,13 @@ class CatBoostModel:
         except (catboost.CatBoostError, ValueError, TypeError) as error:
             raise unpredicted("CatBoost", first_line(error)) from ValueError(str(error))
         return np.asarray(found, np.float64)
+
+    def to_onnx(self) -> bytes:
+        """Return the model in ONNX, as CatBoost writes it; raises its error for one that has no such form."""
+        with TemporaryDirectory(prefix="leverframe-") as folder:
+            file = Path(folder, "model.onnx")
+            self._model.save_model(str(file), format="onnx")
+            return file.read_bytes()
 
     def _rows(self, values: list[NDArray[Any]]) -> Any:
         """Return the rows as the library takes them: a category is a text or a whole number."""

@@ -36,6 +36,11 @@ class LightGBMModel:
             tuple(self._booster.feature_name()), self._booster.num_feature(), kind, tuple(map(str, range(classes)))
         )
 
+    @property
+    def booster(self) -> Any:
+        """The model as LightGBM has it."""
+        return self._booster
+
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return (n,) probabilities of class 1 or numbers, or (n, classes) probabilities."""
         try:

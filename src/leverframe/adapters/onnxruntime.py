@@ -62,6 +62,20 @@ class OwnOnnxModel:
         return np.asarray([list(row.values()) for row in found] if isinstance(found, list) else found, np.float64)
 
 
+def thresholds(data: bytes) -> Iterator[tuple[int, float]]:
+    """Yield the feature, by its place, and the value of each split of the trees in a model, the same ones once."""
+    seen: set[tuple[int, float]] = set()
+    for node in onnx.load_model_from_string(data).graph.node:
+        told = {attribute.name: attribute for attribute in node.attribute}
+        if "nodes_featureids" not in told or "nodes_values" not in told:
+            continue
+        splits = zip(told["nodes_featureids"].ints, told["nodes_values"].floats, strict=True)
+        for split, mode in zip(splits, told["nodes_modes"].strings, strict=True):
+            if mode != b"LEAF" and split not in seen:
+                seen.add(split)
+                yield split
+
+
 def _tensor(tensor: Any, column: NDArray[Any]) -> NDArray[Any]:
     kind = _TYPES[tensor.type]
     if kind is object:

@@ -50,6 +50,11 @@ class XGBoostModel:
             () if kind == "regression" else tuple(map(str, range(classes))),
         )
 
+    @property
+    def booster(self) -> Any:
+        """The model as XGBoost has it, with the trees that it predicts with and no others."""
+        return self._booster[: self._rounds[1]] if self._rounds[1] else self._booster
+
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return (n,) probabilities of class 1 or numbers, or (n, classes) probabilities; each a float of 32 bits."""
         texts = [name for number, (name, values) in enumerate(columns.items())

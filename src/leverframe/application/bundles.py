@@ -22,7 +22,8 @@ from leverframe.domain.release.serve import AS_IS, UNCOMMITTED
 from leverframe.errors import BundleError
 from leverframe.serving.bundle_folder import files_in
 from leverframe.settings import PARAMS
-from leverframe.settings.params import params_of
+from leverframe.settings.levers import Levers
+from leverframe.settings.params import BundleSettings, Params, params_of
 from leverframe.yaml_files import parse
 
 
@@ -54,10 +55,32 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
 def trusted_types(workspace: Workspace, commit: str = "") -> Sequence[str]:
     """Return the own types that the settings of a commit trust, without one those here, which need not be any."""
     if commit and commit not in (UNCOMMITTED, AS_IS):
-        text = (workspace.git.show(commit, str(PARAMS)) or b"").decode(errors="replace")
-        name = f"{PARAMS} of {commit[:12]}"
-        return params_of(parse(text, name=name, what="settings file"), name=name).train.trusted_types
-    return workspace.params.train.trusted_types if (workspace.root / PARAMS).is_file() else ()
+        params = params_at(workspace, commit)
+    else:
+        params = workspace.params if workspace.has_case else None
+    return params.train.trusted_types if params else ()
+
+
+def params_at(workspace: Workspace, commit: str) -> Params | None:
+    """Return what stages read as a commit has it; None where it has no case, and its ``params.yaml`` is its own."""
+    text = (workspace.git.show(commit, str(PARAMS)) or b"").decode(errors="replace")
+    name = f"{PARAMS} of {commit[:12]}"
+    content = parse(text, name=name, what="settings file") if text.strip() else {}
+    data = content.get("data")
+    return params_of(content, name=name) if isinstance(data, dict) and "case" in data else None
+
+
+def model_name(workspace: Workspace) -> str:
+    """Return the name under which the model of a workspace is served."""
+    return named_in(workspace.params if workspace.has_case else None, workspace.levers)
+
+
+def named_in(params: Params | None, levers: Levers) -> str:
+    """Return the name of the model in settings: `bundle.model`, without a case `pipeline.predictions.model`."""
+    if params is not None:
+        return params.bundle.model
+    predictions = levers.pipeline.predictions
+    return predictions.model if predictions else BundleSettings().model
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from leverframe.application.bundles import bundle_of, recorded_bundle, trusted_types
+from leverframe.application.bundles import bundle_of, named_in, params_at, recorded_bundle, trusted_types
 from leverframe.application.environments import Environment
 from leverframe.application.record import artifact_in, ledger, tags_of
 from leverframe.application.results import forget, kept
@@ -15,7 +15,7 @@ from leverframe.application.silence import silence_of_monitor
 from leverframe.application.targets import releases_of, target_of
 from leverframe.application.workspace import Workspace
 from leverframe.domain.model.bundle import bundle_manifest as names
-from leverframe.domain.model.bundle.bundle_manifest import read_manifest
+from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest
 from leverframe.domain.release import deploy as deployment
 from leverframe.domain.release.deploy import Deployed
 from leverframe.domain.release.kubernetes.cluster_plan import Apply
@@ -25,8 +25,7 @@ from leverframe.domain.release.target import Candidate
 from leverframe.errors import BundleError, PromotionError
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
-from leverframe.settings.params import Params, params_of
-from leverframe.yaml_files import parse
+from leverframe.settings.params import Params
 
 Tell = Callable[[str], None]
 
@@ -98,7 +97,7 @@ def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environm
     git = workspace.git
     commit = git.named(asked.commit)
     params, levers = _settings_of(workspace, commit, tell)
-    model = params.bundle.model
+    model = named_in(params, levers)
     environment = Environment.of(levers, asked.environment, model)
     files = bundle_of(workspace, commit, tell)
     if names.MANIFEST not in files:
@@ -109,20 +108,30 @@ def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environm
         )
     manifest = files[names.MANIFEST]
     parts, lock = read_manifest(manifest, f"of {commit[:12]}"), git.show(commit, "dvc.lock") or b""
+    if environment.in_cluster(asked.target):
+        _refuse_unservable(parts)
     desired = ReleaseManifest.of(model, commit, lock, manifest, parts)
     return environment, Candidate(
         desired, recorded_bundle(git, commit).md5, lambda: files, partial(trusted_types, workspace)
     )
 
 
-def _settings_of(workspace: Workspace, commit: str, tell: Tell) -> tuple[Params, Levers]:
+def _refuse_unservable(manifest: Manifest) -> None:
+    """Raise ``BundleError`` for a model whose library the image of a cluster lacks."""
+    if manifest.engine not in ("onnx", "skops"):
+        raise BundleError(
+            f"no cluster can serve `{manifest.model}` with {manifest.engine}",
+            why=f"the image has ONNX Runtime and scikit-learn, and not {manifest.engine}",
+            next="deploy it to a server; or train without categories, so that it converts to ONNX",
+        )
+
+
+def _settings_of(workspace: Workspace, commit: str, tell: Tell) -> tuple[Params | None, Levers]:
     """Return the settings as they are in a commit: what is deployed, and how, is what was merged."""
-    texts = []
-    for file in (PARAMS, LEVERS):
-        content = workspace.git.show(commit, str(file)) or b""
+    params = params_at(workspace, commit)
+    for file in (PARAMS, LEVERS) if params else (LEVERS,):
         here = workspace.root / file
-        if here.is_file() and here.read_bytes() != content:
+        if here.is_file() and here.read_bytes() != (workspace.git.show(commit, str(file)) or b""):
             tell(f"{file} here is not the one of {commit[:12]}, whose settings hold")
-        texts.append(content.decode(errors="replace"))
-    params, levers = (f"{file} of {commit[:12]}" for file in (PARAMS, LEVERS))
-    return params_of(parse(texts[0], name=params, what="settings file"), name=params), levers_of(texts[1], name=levers)
+    text = (workspace.git.show(commit, str(LEVERS)) or b"").decode(errors="replace")
+    return params, levers_of(text, name=f"{LEVERS} of {commit[:12]}")

@@ -25,8 +25,9 @@ from leverframe.domain.release.replay import LoggedRequest, Prediction, RequestL
 from leverframe.domain.release.smoke import numbers
 from leverframe.domain.review.gate.replay_comparison import Open
 from leverframe.files import write_folder
-from leverframe.serving.bundle import OpenBundle
 from leverframe.serving.logged import newest
+from leverframe.serving.opening import open_bundle
+from leverframe.serving.served import ServedBundle
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class WorkspaceReplay:
             lines = golden.read_text(encoding="utf-8").splitlines() if golden.is_file() else []
             rows = [json.loads(line) for line in lines]
             yield (
-                lambda: _Model(OpenBundle(champion, trusted=trusted_types(self.workspace, self.fork)), rows),
-                lambda: _Model(OpenBundle(candidate, trusted=trusted_types(self.workspace)), rows),
+                lambda: _Model(open_bundle(champion, trusted=trusted_types(self.workspace, self.fork)), rows),
+                lambda: _Model(open_bundle(candidate, trusted=trusted_types(self.workspace)), rows),
             )
 
     def _written(self, commit: str, folder: Path) -> Path:
@@ -86,7 +87,7 @@ class WorkspaceReplay:
 class _Model:
     """A bundle that is open, and the golden rows of the candidate."""
 
-    bundle: OpenBundle
+    bundle: ServedBundle
     rows: Sequence[Mapping[str, Any]]
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from leverframe.application.bundles import trusted_types
+from leverframe.application.bundles import model_name, trusted_types
 from leverframe.application.environments import Environment
 from leverframe.application.record import ledger
 from leverframe.application.results import forget, kept
@@ -22,7 +22,7 @@ def rollback(workspace: Workspace, name: str, number: int | None, why: str, tell
     written, and the pull request opened that reverts the commit.
     """
     forget(workspace.root, "deploy")
-    environment = Environment.of(workspace.levers, name, workspace.params.bundle.model)
+    environment = Environment.of(workspace.levers, name, model_name(workspace))
     book = ledger(workspace, environment)
     with releases_of(workspace, environment).lock():
         target = target_of(workspace, environment, tell)

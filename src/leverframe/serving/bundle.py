@@ -1,21 +1,21 @@
-"""A bundle that is open for requests: verified file by file, and proven on its golden rows before the first one."""
+"""A bundle of a case that is open for requests: it looks features up, and is proven before the first one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.bounded import bounded_yaml, json_of
-from leverframe.documents import parse, parsed, validated
+from leverframe.documents import parse, validated
 from leverframe.domain.features.online import EPOCH, microseconds_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.request import Requests, timestamp
@@ -24,44 +24,21 @@ from leverframe.domain.features.star import Star
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.vector import as_inputs, vectors
 from leverframe.domain.model.bundle import bundle_manifest as names
-from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256, unusable
-from leverframe.domain.model.bundle.conversion import limits
-from leverframe.domain.model.bundle.golden_rows import golden_row, tensors
-from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, checked, strict_features, unaccepted
-from leverframe.domain.model.bundle.metadata import probability_classes
-from leverframe.domain.model.bundle.schema import AS_OF, Schema
-from leverframe.errors import EstimatorError, LeverframeError, RequestError, nearest
-from leverframe.serving.bundle_folder import file_in, manifest_in
+from leverframe.domain.model.bundle.bundle_manifest import Manifest, unusable
+from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, strict_features, unaccepted
+from leverframe.domain.model.bundle.schema import AS_OF
+from leverframe.errors import RequestError
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.row import RowByRow
+from leverframe.serving.served import Predicted, ServedBundle, ServedModel, invalid, verified
 
-Predictions = NDArray[np.float64]
 _RFC_3339 = re.compile(
     r"([0-9]{4})-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _WRITE = "write it as 2014-01-01T13:00Z"
 
 
-class ServedModel(Protocol):
-    """A model that predicts rows of its features."""
-
-    def predict(self, columns: Any) -> Predictions:
-        """Return (n, classes) probabilities, or (n,) numbers of a regression."""
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What the model says to each row; of a request by keys also the inputs that were looked up for it.
-
-    ``missed`` names the rows whose key a table of the snapshot did not have, by table.
-    """
-
-    predictions: Predictions
-    features: Mapping[str, Any] = field(default_factory=dict)
-    missed: Mapping[str, list[int]] = field(default_factory=dict)
-
-
-class OpenBundle:
+class OpenBundle(ServedBundle):
     """The bundle in ``folder``; with ``digest``, only the one of that name. ``trusted`` are own types of its model.
 
     Raises ``BundleError`` for a file that is missing, damaged or of another bundle, for a
@@ -70,18 +47,14 @@ class OpenBundle:
     """
 
     def __init__(self, folder: Path, digest: str | None = None, trusted: Collection[str] = ()) -> None:
-        self.manifest = _manifest(folder, digest)
-        files = {name: _verified(folder, name, sha) for name, sha in self.manifest.files.items()}
+        manifest, files = verified(folder, digest)
+        super().__init__(folder, manifest, files)
         try:
-            self.schema: Schema = parsed(Schema, files[names.SCHEMA])
             description = json_of(files[names.DESCRIPTION])
             self.features = tuple(Feature(**each) for each in description["features"])
-            golden = [golden_row(line) for line in files[names.GOLDEN].splitlines()]
             text = bounded_yaml(files[names.STAR].decode())
         except (ValueError, KeyError, TypeError) as error:
-            raise unusable(str(folder), f"a file in it is invalid: {error!r}"[:300]) from error
-        self.digest = self.manifest.digest
-        self.schema_digest = self.manifest.files[names.SCHEMA]
+            raise invalid(folder, error) from error
         star = validated(Star, parse(text, name=names.STAR, what="star schema"), name=names.STAR)
         self.plan = compile_star(star)
         if self.plan.spec != self.manifest.spec:
@@ -91,9 +64,10 @@ class OpenBundle:
         self.spec = self.plan.spec
         self.source = FeatureSource(store, RowByRow(self.plan, store))
         self._model = _model(self.manifest, files, trusted)
-        self._classes = probability_classes(self.schema)
         self._strict = strict_features(self.schema)  # features of which the model does not take every value
-        self._prove(str(folder), golden)
+        self._prove("columns")
+        rows = self._prove("keys")  # in both ways of looking features up, whatever their number
+        self._prove_rows("keys", rows[:FEW] if len(rows) > FEW else rows * (FEW // len(rows) + 1))
 
     def predict(self, request: Checked, now: datetime, source: FeatureSource | None = None) -> Predicted:
         """Return what the model says to each row; a request by keys without a timestamp asks for ``now``.
@@ -124,20 +98,6 @@ class OpenBundle:
         for _, error in unaccepted(self._strict, columns):
             raise error
 
-    def _predicted(self, columns: Mapping[str, Any], rows: int) -> Predictions:
-        """Return the predictions; raises ``RequestError`` for a row that the model does not take."""
-        try:
-            return self._model.predict(columns)
-        except EstimatorError as error:
-            if not isinstance(error.__cause__, ValueError):  # how scikit-learn says that a value is none for it
-                raise
-            row = _first_failing(self._model, columns, rows)
-            raise RequestError(
-                f"row {row} cannot be predicted",
-                why=f"the model does not take it: {error.why}",
-                next="send values as training had them; the metadata of the model name what it takes",
-            ) from error
-
     def timestamps(self, request: Checked, now: datetime) -> NDArray[np.int64]:
         """Return the timestamp of each row of a request by keys; raises ``RequestError``."""
         return _timestamps(request.columns.get(AS_OF), request.rows, now)
@@ -164,92 +124,10 @@ class OpenBundle:
             feature.name: _input(feature, [vector[feature.name] for vector in found]) for feature in self.features
         }, missed
 
-    def outputs(self, predictions: Predictions, wanted: Set[str] = frozenset()) -> list[dict[str, Any]]:
-        """Return predictions as tensors, values row by row; of ``wanted`` names only, where there are any.
-
-        Raises ``RequestError`` for a name that no output has.
-        """
-        found = self._outputs(predictions)
-        unknown = wanted - {each["name"] for each in found}
-        if unknown:
-            name = min(unknown)[:60]
-            raise RequestError(
-                f"`{name}` is not an output of this model",
-                why="the request asks for it",
-                next=nearest(name, [each["name"] for each in found]),
-            )
-        return [each for each in found if not wanted or each["name"] in wanted]
-
-    def _outputs(self, predictions: Predictions) -> list[dict[str, Any]]:
-        rows, label = len(predictions), self.schema.label
-        if label.kind == "regression":
-            return [_tensor("prediction", "FP64", [rows, 1], predictions.tolist())]
-        best = predictions.argmax(axis=1).tolist()
-        classes = self.schema.classes
-        if label.kind == "binary":
-            whole = [int(class_) for class_ in classes]
-            chosen = _tensor("label", "INT64", [rows, 1], [whole[each] for each in best])
-            shown = _tensor("probability", "FP64", [rows, 1], predictions[:, classes.index("1")].tolist())
-        else:
-            chosen = _tensor("label", "BYTES", [rows, 1], [classes[each] for each in best])
-            shown = _tensor("probability", "FP64", [rows, len(classes)], predictions.ravel().tolist())
-        return [chosen, {**shown, "parameters": {"classes": self._classes}}]
-
-    def _prove(self, folder: str, golden: Sequence[dict[str, Any]]) -> None:
-        """Raise ``BundleError`` unless golden rows of both forms are predicted as in training.
-
-        Those by keys are asked in both ways of looking features up, whatever their number.
-        """
-        for form in ("columns", "keys"):
-            rows = [each for each in golden if each["form"] == form]
-            if not rows:
-                raise unusable(folder, f"it has no golden rows by {form}")
-            self._prove_rows(folder, form, rows)
-            if form == "keys":
-                self._prove_rows(folder, form, rows[:FEW] if len(rows) > FEW else rows * (FEW // len(rows) + 1))
-
-    def _prove_rows(self, folder: str, form: str, rows: Sequence[dict[str, Any]]) -> None:
-        try:
-            asked = checked(self.schema, tensors(self.schema, rows))
-            found = self.predict(asked, datetime.now().astimezone()).predictions
-        except LeverframeError as error:
-            raise unusable(folder, f"a golden row by {form} is refused: {error.what}") from error
-        except Exception as error:  # what a model raises of itself has no common class
-            why = (str(error).splitlines() or [""])[0][:200]
-            raise unusable(folder, f"the model fails with the golden rows by {form}: {why}") from error
-        expected = np.array([each["prediction"] for each in rows], np.float64)
-        if found.shape != expected.shape:
-            raise unusable(folder, f"predictions for golden rows by {form} have another shape")
-        apart = np.abs(found - expected).reshape(len(rows), -1).max(axis=1)
-        within = apart <= limits(expected, self.manifest.tolerance, self.manifest.scale)
-        if not bool(within.all()):
-            row = int(np.argmax(~within))
-            raise unusable(
-                folder, f"the prediction for golden row {row} by {form} is {found[row].tolist()} instead of "
-                f"{expected[row].tolist()}"
-            )  # fmt: skip
-
-
-def _first_failing(model: ServedModel, columns: Mapping[str, Any], rows: int) -> int:
-    """Return the first of the rows that together make the model fail, by halves."""
-    low, high = 0, rows
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            model.predict({name: values[low:middle] for name, values in columns.items()})
-            low = middle
-        except EstimatorError:
-            high = middle
-    return low
-
 
 def _input(feature: Feature, values: list[Any]) -> NDArray[Any]:
     """Return the values of a feature as a model takes them: texts with None, or doubles with NaN."""
     return np.array(values, object if feature.kind == "categorical" else np.float64)
-
-
-def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
 class _Watching:
@@ -271,20 +149,6 @@ class _Watching:
 
     def close(self) -> None:
         self._store.close()
-
-
-def _manifest(folder: Path, digest: str | None) -> Manifest:
-    manifest = manifest_in(folder)
-    if digest is not None and manifest.digest != digest:
-        raise unusable(str(folder), f"it is {manifest.digest[:16]}, not the expected {digest[:16]}")
-    return manifest
-
-
-def _verified(folder: Path, name: str, digest: str) -> bytes:
-    data = file_in(folder, name)
-    if sha256(data) != digest:
-        raise unusable(str(folder), f"{name} is not the file that {names.MANIFEST} names: it has another SHA-256")
-    return data
 
 
 def _model(manifest: Manifest, files: dict[str, bytes], trusted: Collection[str]) -> ServedModel:

@@ -7,16 +7,17 @@ from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
 
-from leverframe.serving.bundle import OpenBundle
+from leverframe.serving.opening import open_bundle
+from leverframe.serving.served import ServedBundle
 
 KEPT = 4  # the one that serves, its candidate, and what a rollback goes back to
 
-_open: OrderedDict[str, OpenBundle] = OrderedDict()
+_open: OrderedDict[str, ServedBundle] = OrderedDict()
 _lock = threading.Lock()
 _opening = threading.Lock()  # one at a time: who asks for a bundle that is being opened waits for it
 
 
-def cached(digest: str) -> OpenBundle | None:
+def cached(digest: str) -> ServedBundle | None:
     """Return the open bundle of that digest, None if there is none; never waits for one that is being opened."""
     with _lock:
         found = _open.get(digest)
@@ -25,7 +26,7 @@ def cached(digest: str) -> OpenBundle | None:
         return found
 
 
-def opened(folder: Path, digest: str | None, trusted: Collection[str] = ()) -> OpenBundle:
+def opened(folder: Path, digest: str | None, trusted: Collection[str] = ()) -> ServedBundle:
     """Open the bundle in ``folder``, unless it is open already; raises ``BundleError``.
 
     It takes seconds and belongs into a thread. The bundle used longest ago is let go when there
@@ -34,7 +35,7 @@ def opened(folder: Path, digest: str | None, trusted: Collection[str] = ()) -> O
     with _opening:
         found = cached(digest) if digest else None
         if found is None:
-            found = OpenBundle(folder, digest, trusted)
+            found = open_bundle(folder, digest, trusted)
             with _lock:
                 _open[found.digest] = found
                 while len(_open) > KEPT:

@@ -16,8 +16,9 @@ from leverframe.domain.model.bundle.input_check import Checked
 from leverframe.domain.model.bundle.schema import AS_OF
 from leverframe.errors import SnapshotError, StoreUnreachableError
 from leverframe.serving import metrics, process
-from leverframe.serving.bundle import OpenBundle, Predicted, wrong_timestamp
+from leverframe.serving.bundle import OpenBundle, wrong_timestamp
 from leverframe.serving.feature_source import FeatureSource
+from leverframe.serving.served import Predicted, ServedBundle
 
 WAITS = 2.0  # seconds that a request waits for a store on another machine
 _HOUR = 3_600_000_000  # microseconds
@@ -88,7 +89,7 @@ def newest(bundle: OpenBundle) -> FeatureSource:
     return online if online is not None and online.as_of >= bundle.source.as_of else bundle.source
 
 
-async def looked_up(bundle: OpenBundle, request: Checked, now: datetime, source: FeatureSource) -> Predicted:
+async def looked_up(bundle: ServedBundle, request: Checked, now: datetime, source: FeatureSource) -> Predicted:
     """Return the prediction with features of another machine; raises ``RefusedError`` where that does not answer.
 
     A key is never taken for unknown because its store is gone.

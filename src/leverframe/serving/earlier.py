@@ -7,17 +7,17 @@ from datetime import datetime
 from leverframe.domain.model.bundle.input_check import checked
 from leverframe.errors import RequestError
 from leverframe.serving.asked import Asked
-from leverframe.serving.bundle import OpenBundle
+from leverframe.serving.served import ServedBundle
 
-_loaded: dict[str, list[tuple[int, OpenBundle]]] = {}  # one that is loaded anew is unloaded after: it is there twice
+_loaded: dict[str, list[tuple[int, ServedBundle]]] = {}  # one that is loaded anew is unloaded after: it is there twice
 
 
-def loaded(model: str, version: str, bundle: OpenBundle) -> None:
+def loaded(model: str, version: str, bundle: ServedBundle) -> None:
     """Take note of a release."""
     _loaded.setdefault(model, []).append((int(version), bundle))
 
 
-def unloaded(model: str, version: str, bundle: OpenBundle) -> None:
+def unloaded(model: str, version: str, bundle: ServedBundle) -> None:
     """Forget a release that was loaded."""
     _loaded[model].remove((int(version), bundle))
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from leverframe.documents import parsed, plain
+from leverframe.domain.model.bundle.acceptance import accepted
 from leverframe.domain.own_model.opened import About, as_inputs, first_line, matched, outcome, unpredicted
+from leverframe.domain.own_model.own_packing import features_of
 from leverframe.errors import EstimatorError, LeverframeError
 from leverframe.imports import load
-from leverframe.serving.model_process import ABOUT, FAILURE, MODEL, ORDER, PREDICTIONS, ROWS, Order
+from leverframe.serving.model_process import ABOUT, CONVERSION, FAILURE, MODEL, ONNX, ORDER, PREDICTIONS, ROWS, Order
 
 
 def main(folder: Path) -> None:
@@ -35,14 +38,30 @@ def main(folder: Path) -> None:
 def _by_file(folder: Path, order: Order) -> About:
     from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - within the limit of memory, as all that is heavy
     from leverframe.serving.formats import opened  # noqa: PLC0415 - as above
+    from leverframe.serving.own_conversion import to_onnx  # noqa: PLC0415 - as above
 
     assert order.format is not None  # noqa: S101 - an order names a format or a function
     model = opened(order.format, (folder / MODEL).read_bytes(), order.trusted)
     if order.columns is not None:
         table = PolarsTables(folder).read(ROWS)
-        found = model.predict(as_inputs(table, matched(model.about, order.columns)))
-        np.save(folder / PREDICTIONS, outcome(found, table.height, model.about.kind), allow_pickle=False)
+        names = matched(model.about, order.columns)
+        inputs = as_inputs(table, names)
+        np.save(
+            folder / PREDICTIONS, outcome(model.predict(inputs), table.height, model.about.kind), allow_pickle=False
+        )
+        if order.asks or order.tolerance is not None:
+            features = features_of(table, names)
+            about = replace(model.about, accepts=accepted(model.predict, inputs, features, lambda: inputs))
+            if order.tolerance is not None:
+                _convert(folder, to_onnx(order.format, model, about, (features, inputs), order.tolerance))
+            return about
     return model.about
+
+
+def _convert(folder: Path, found: tuple[bytes | None, str]) -> None:
+    (folder / CONVERSION).write_text(json.dumps(found[1]), encoding="utf-8")
+    if found[0] is not None:
+        (folder / ONNX).write_bytes(found[0])
 
 
 def _by_function(folder: Path, order: Order) -> About:

@@ -23,12 +23,13 @@ from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.process import TIMED_OUT, run_group
 from leverframe.documents import parsed, plain
 from leverframe.domain.model.table import Table
-from leverframe.domain.own_model.opened import About, NativeFormat, unpredicted
+from leverframe.domain.own_model.opened import About, NativeFormat, itself
 from leverframe.errors import EstimatorError, PipelineError
 from leverframe.redaction import for_server
 
-ORDER, MODEL, ROWS, ABOUT, PREDICTIONS, FAILURE = (
-    "order.json", "model", Path("rows.parquet"), "about.json", "predictions.npy", "failure.json",
+ORDER, MODEL, ROWS = "order.json", "model", Path("rows.parquet")  # what a process is given
+ABOUT, PREDICTIONS, FAILURE, CONVERSION, ONNX = (
+    "about.json", "predictions.npy", "failure.json", "conversion.json", "model.onnx",
 )  # fmt: skip
 SECONDS, MEGABYTES = 600.0, 8192
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -38,7 +39,8 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 class Order:
     """What a process is to do: open a model of ``format``, or import ``function`` below ``root``, and predict rows.
 
-    ``columns`` are those that the model may see, None where nothing is to be predicted.
+    ``columns`` are those that the model may see, None where nothing is to be predicted; ``asks`` lets it find out what
+    the model takes in them, and ``tolerance`` convert it to ONNX, which may predict otherwise by no more.
     """
 
     root: str
@@ -47,6 +49,8 @@ class Order:
     columns: tuple[str, ...] | None = None
     trusted: tuple[str, ...] = ()
     megabytes: int = MEGABYTES
+    asks: bool = False
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,10 @@ class OpenedModel:
     @cached_property
     def about(self) -> About:
         """What the file says; nothing of a function."""
-        return About() if self.order.function else self._done(None)[0]
+        if self.order.function:
+            return About()
+        with TemporaryDirectory(prefix="leverframe-") as place:
+            return self._done(Path(place), self.order)
 
     def predict(self, table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
         """Return what the model says to each row of a table, of which it may see ``columns``.
@@ -71,31 +78,44 @@ class OpenedModel:
         Shape (rows,) of probabilities of class 1, or of numbers; (rows, classes) of a multiclass label. Raises
         ``EstimatorError`` for a column that the model needs and does not get, and for rows that it does not take.
         """
-        found = self._done(table, tuple(columns))[1]
-        if found is None or len(found) != table.height:
-            raise unpredicted("the model", f"it gave no prediction for each of {table.height:,} rows")
-        return found
+        return self._predicted(table, replace(self.order, columns=tuple(columns)))[1]
 
-    def _done(self, table: Table | None, columns: tuple[str, ...] = ()) -> tuple[About, NDArray[np.float64] | None]:
+    def asked(self, table: Table, columns: Sequence[str]) -> tuple[About, NDArray[np.float64]]:
+        """Return what the file says, with what the model takes in the columns, and what it says to each row."""
+        return self._predicted(table, replace(self.order, columns=tuple(columns), asks=True))
+
+    def converted(self, table: Table, columns: Sequence[str], tolerance: float) -> tuple[bytes | None, str]:
+        """Return the model in ONNX, None where that does not predict alike, and in words why, or how close it is."""
         with TemporaryDirectory(prefix="leverframe-") as place:
             folder = Path(place)
-            (folder / MODEL).write_bytes(self.data)
-            order = self.order
-            if table is not None:
-                order = replace(order, columns=columns)
-                PolarsTables(folder).write(ROWS, {name: table.get_column(name) for name in columns})
-            (folder / ORDER).write_text(json.dumps(plain(order)), encoding="utf-8")
-            ended = self._run(folder)
-            if (folder / FAILURE).is_file():
-                raise EstimatorError(**json.loads((folder / FAILURE).read_bytes()))
-            if not (folder / ABOUT).is_file():
-                raise EstimatorError(
-                    "the process that opens the model ended without a result",
-                    why=ended,
-                    next="see that the file is whole, and that the model needs no more memory or time than it has",
-                )
-            about = parsed(About, (folder / ABOUT).read_bytes())
-            return about, None if table is None else np.load(folder / PREDICTIONS, allow_pickle=False)
+            try:
+                self._done(folder, replace(self.order, columns=tuple(columns), tolerance=tolerance), table)
+            except EstimatorError as error:  # the converter ran out of time or memory, or ended the process
+                return None, itself(self.order.format or "onnx", f"the conversion to ONNX failed: {error.why}")
+            why: str = json.loads((folder / CONVERSION).read_bytes())
+            return (folder / ONNX).read_bytes() if (folder / ONNX).is_file() else None, why
+
+    def _predicted(self, table: Table, order: Order) -> tuple[About, NDArray[np.float64]]:
+        with TemporaryDirectory(prefix="leverframe-") as place:
+            about = self._done(Path(place), order, table)
+            return about, np.load(Path(place, PREDICTIONS), allow_pickle=False)
+
+    def _done(self, folder: Path, order: Order, table: Table | None = None) -> About:
+        """Let a process do what is ordered, in a folder that holds its results then."""
+        (folder / MODEL).write_bytes(self.data)
+        if table is not None:
+            PolarsTables(folder).write(ROWS, {name: table.get_column(name) for name in order.columns or ()})
+        (folder / ORDER).write_text(json.dumps(plain(order)), encoding="utf-8")
+        ended = self._run(folder)
+        if (folder / FAILURE).is_file():
+            raise EstimatorError(**json.loads((folder / FAILURE).read_bytes()))
+        if not (folder / ABOUT).is_file():
+            raise EstimatorError(
+                "the process that opens the model ended without a result",
+                why=ended,
+                next="see that the file is whole, and that the model needs no more memory or time than it has",
+            )
+        return parsed(About, (folder / ABOUT).read_bytes())
 
     def _run(self, folder: Path) -> str:
         """Let a process do what its folder says; return in words how it ended."""

@@ -22,12 +22,13 @@ from leverframe.domain.model.bundle.input_check import Checked, Tensor, checked
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, earlier, metrics, process
 from leverframe.serving.asked import Asked
-from leverframe.serving.bundle import OpenBundle, Predicted
+from leverframe.serving.bundle import OpenBundle
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
 from leverframe.serving.content_types import Parameters as Given
 from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.inference_log import Outcome
+from leverframe.serving.served import Predicted, ServedBundle
 
 _IN_THREAD = 256  # rows from which a prediction would keep other requests waiting
 
@@ -45,10 +46,10 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
                 found = await asyncio.to_thread(cache.opened, folder, extra.get("bundle"), extra.get("trusted", ()))
             except LeverframeError as error:
                 raise MLServerError(f"{error.what}: {error.why}", 422) from error
-        freshness = process.freshness()
-        if freshness is not None and not freshness.watches(found.spec):  # a bundle that is swapped in waits for nothing
-            await asyncio.to_thread(freshness.watch, found.plan)
-        self._bundle: OpenBundle = found
+        freshness, of_case = process.freshness(), found if isinstance(found, OpenBundle) else None
+        if freshness is not None and of_case and not freshness.watches(of_case.spec):
+            await asyncio.to_thread(freshness.watch, of_case.plan)  # a bundle that is swapped in waits for nothing
+        self._bundle: ServedBundle = found
         self._version = str(self.version or "1")
         self._labels = (self.name, self._version)
         self._told = {"bundle": found.digest, "schema": found.schema_digest, "commit": str(extra.get("commit", ""))}
@@ -57,7 +58,8 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         self._release = (*self._labels, found.digest[:16], self._told["commit"])
         earlier.loaded(*self._labels, found)
         metrics.RELEASE.labels(*self._release).inc()  # one that is loaded anew is unloaded after
-        metrics.ages(self._labels, lambda: _seconds_of(found))
+        if of_case:
+            metrics.ages(self._labels, lambda: _seconds_of(of_case))
         return True
 
     async def unload(self) -> bool:
@@ -122,7 +124,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         took = time.perf_counter() - began
         self._count(request, predicted, took)
         if process.is_traffic(self.name, asked.internal):
-            self._log(name, request, predicted, now, took, source or bundle.source)
+            self._log(name, request, predicted, now, took, source)
         if choice and choice.stale:
             metrics.STALE.labels(*self._labels).inc()
         return {
@@ -138,11 +140,12 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
 
         What a deployment sends proves the bundle, so it is answered from the bundle's own snapshot.
         """
-        if request.form == "columns":
+        bundle = self._bundle
+        if request.form == "columns" or not isinstance(bundle, OpenBundle):
             return None
         if not process.is_traffic(self.name, internal):
-            return Choice(self._bundle.source)
-        return chosen(self._bundle, request, now)
+            return Choice(bundle.source)
+        return chosen(bundle, request, now)
 
     def _count(self, request: Checked, predicted: Predicted, took: float) -> None:
         self._answered.inc()
@@ -160,8 +163,9 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             log.count(Outcome(self.name, self._version, self._told["bundle"], logged), now)
 
     def _log(
-        self, id: str, request: Checked, predicted: Predicted, now: datetime, took: float, source: FeatureSource
-    ) -> None:
+        self, id: str, request: Checked, predicted: Predicted, now: datetime, took: float,
+        source: FeatureSource | None,
+    ) -> None:  # fmt: skip
         log = process.log()
         if log is None or not log.wants(id):
             return
@@ -178,7 +182,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             "predictions": predicted.predictions[:kept],
             "milliseconds": round(took * 1000, 3),
         }
-        if request.form == "keys":
+        if source is not None:
             record["features"] = {name: each[:kept] for name, each in predicted.features.items() if name not in deny}
             record["missed"] = {table: rows[: bisect_left(rows, kept)] for table, rows in predicted.missed.items()}
             record["snapshot"] = source.written

@@ -7,13 +7,14 @@ probability of class 1 or a number, shape (rows,); of a multiclass label a proba
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.bundle.schema import Accepted
 from leverframe.domain.model.table import Table
 from leverframe.errors import EstimatorError, guide_page, nearest
 
@@ -21,7 +22,7 @@ NativeFormat = Literal["onnx", "skops", "xgboost", "lightgbm", "catboost"]
 
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle")
 _HEAD = 4096  # bytes that tell a format
-_TEXTS = ("String", "Categorical", "Enum")  # types of polars whose values are texts
+TEXTS = ("String", "Categorical", "Enum")  # types of polars whose values are texts
 GUIDE = "own-model.md"
 
 Columns = Mapping[str, NDArray[Any]]
@@ -33,13 +34,15 @@ class About:
 
     ``names`` are its inputs in the order of the model and ``width`` is their number, None where it knows none;
     ``kind`` is that of its label, None where the file does not tell, and ``classes`` are in the order of
-    probabilities, empty where it has none or does not name them.
+    probabilities, empty where it has none or does not name them. ``accepts`` is what the model takes in inputs where
+    that is not everything, which no file says: it is asked with rows.
     """
 
     names: tuple[str, ...] | None = None
     width: int | None = None
     kind: LabelKind | None = None
     classes: tuple[str, ...] = ()
+    accepts: Mapping[str, Accepted] = field(default_factory=dict)
 
 
 class NativeModel(Protocol):
@@ -124,7 +127,7 @@ def as_inputs(table: Table, names: Sequence[str]) -> dict[str, NDArray[Any]]:
 
 def _input(name: str, column: Any) -> NDArray[Any]:
     kind = str(column.dtype).partition("(")[0]
-    if kind in _TEXTS:
+    if kind in TEXTS:
         texts: NDArray[Any] = np.array([*column.cast(str).to_list(), None], object)[:-1]
         return texts
     if column.dtype.is_numeric() or kind in ("Boolean", "Null"):
@@ -171,6 +174,11 @@ def unpredicted(library: str, why: str) -> EstimatorError:
         why=why,
         next="give it the columns, and values of the kinds, that the model was trained with",
     )
+
+
+def itself(format: NativeFormat, why: str = "") -> str:
+    """Return in words that the library of a model serves it, and why not ONNX."""
+    return f"served by {format} itself" + (f": {why}" if why else "")
 
 
 def first_line(error: BaseException) -> str:

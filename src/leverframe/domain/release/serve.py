@@ -106,9 +106,10 @@ def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 
 def example(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return a small request by entity keys, from a golden row; None where there is none."""
-    row = next((golden_row["inputs"] for golden_row in golden if golden_row["form"] == "keys"), None)
-    return request(schema, [row]) if row and AS_OF in row else None
+    """Return a small request of a golden row: by entity keys where the model knows them; None where there is none."""
+    form = "keys" if schema.keys else "columns"
+    row = next((golden_row["inputs"] for golden_row in golden if golden_row["form"] == form), None)
+    return request(schema, [row]) if row and (AS_OF in row or not schema.keys) else None
 
 
 def curl(url: str, model: str, body: Mapping[str, Any]) -> str:

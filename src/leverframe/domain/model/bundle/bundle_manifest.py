@@ -26,20 +26,25 @@ PROFILE = "profile.json"
 CARD = "model-card.md"
 SETTINGS = "model-settings.json"
 FILES = (SCHEMA, SKOPS, DESCRIPTION, STAR, SNAPSHOT, GOLDEN, PROFILE, CARD, SETTINGS)  # and the model in ONNX
+OWN_FILES = (SCHEMA, DESCRIPTION, GOLDEN, SETTINGS)  # of a model that was trained elsewhere, and the model
 
 CANDIDATE = "-candidate"  # ends the name under which a server tests a release before it gets traffic
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as of `bundle.model`; it names a folder and a path
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 1e-2  # tolerance, as of `bundle.tolerance`: a larger one would prove nothing
 
-Engine = Literal["onnx", "skops"]
+Engine = Literal["onnx", "skops", "xgboost", "lightgbm", "catboost"]
+_MODELS: Mapping[Engine, str] = {
+    "onnx": ONNX, "skops": SKOPS, "xgboost": "model.xgboost", "lightgbm": "model.txt", "catboost": "model.cbm",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Manifest:
     """The content of ``MANIFEST.json``.
 
-    ``spec`` is the hash of star.yaml and compiler that the features come from, ``files`` the
+    ``spec`` is the hash of star.yaml and compiler that the features come from, empty for a model that was trained
+    elsewhere and gets them with each request, ``files`` the
     SHA-256 of every other file by name, ``versions`` the libraries that made the model. Golden rows
     are predicted within ``tolerance``, of a regression in units of ``scale``, which is how far its labels lie apart.
     """
@@ -57,7 +62,12 @@ class Manifest:
     @property
     def model_file(self) -> str:
         """The file of the served model."""
-        return ONNX if self.engine == "onnx" else SKOPS
+        return _MODELS[self.engine]
+
+    @property
+    def own(self) -> bool:
+        """Whether the model was trained elsewhere, and looks no feature up."""
+        return not self.spec
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the file, the same for the same bundle."""
@@ -99,7 +109,9 @@ def unusable(where: str, why: str) -> BundleError:
 
 def _wrong(manifest: Manifest) -> str:
     """Return what of a manifest no bundle of ours has, empty where it is sound."""
-    if manifest.format != FORMAT or not {*FILES, manifest.model_file} <= set(manifest.files) <= {*FILES, ONNX}:
+    needed = {*(OWN_FILES if manifest.own else FILES), manifest.model_file}
+    allowed = needed if manifest.own else {*FILES, ONNX}
+    if manifest.format != FORMAT or not needed <= set(manifest.files) <= allowed:
         return "is of another format, or lists files that no bundle has"
     if not all(map(_DIGEST.fullmatch, manifest.files.values())):
         return "has a SHA-256 that is none"

@@ -119,20 +119,22 @@ def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field
         raise _wrong(f"`{_cut(unknown[0])}` is not a column of this model", "its schema has no such name",
                      nearest(_cut(unknown[0]), known))  # fmt: skip
     lacking = [name for name in keys if name not in given and name != AS_OF]
-    if not lacking:  # features that came along go before what would be looked up
+    if keys and not lacking:  # features that came along go before what would be looked up
         return "keys", [known[name] for name in given]
     wanted = [name for name in columns if name not in given]
     if not wanted:
         beside = next(name for name in given if name not in columns)
         raise _wrong(f"the request has `{beside}` beside all feature columns", "such a request looks nothing up",
                      f"leave it out, or send the keys {', '.join(f'`{name}`' for name in keys)}")  # fmt: skip
-    missing, form = (wanted, "raw columns") if len(wanted) < len(lacking) else (lacking, "entity keys")
+    by_columns = not keys or len(wanted) < len(lacking)
+    missing, form = (wanted, "raw columns") if by_columns else (lacking, "entity keys")
     more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     told = ", ".join(f"`{name}`" for name in missing[:8])
     raise _wrong(
         f"the request lacks `{missing[0]}`",
         f"as a request by {form} it lacks {told}{more}",
-        f"send all {len(columns)} feature columns, or the keys {', '.join(f'`{name}`' for name in keys)}",
+        f"send all {len(columns)} feature columns"
+        + (f", or the keys {', '.join(f'`{name}`' for name in keys)}" if keys else ""),
     )
 
 

@@ -86,9 +86,9 @@ def derived(
     """
     (label, classes), accepted = learnt, accepted or {}
     columns = tuple(
-        _narrowed(_column(feature, constraints.get(feature.name)), accepted.get(feature.name)) for feature in features
+        narrowed(_column(feature, constraints.get(feature.name)), accepted.get(feature.name)) for feature in features
     )
-    fields = tuple(_narrowed(_key(key, constraints.get(key.name)), accepted.get(key.name)) for key in keys)
+    fields = tuple(narrowed(_key(key, constraints.get(key.name)), accepted.get(key.name)) for key in keys)
     return Schema(model, label, tuple(classes), columns, (*fields, Field(AS_OF, "text", longest=40)))
 
 
@@ -130,7 +130,7 @@ def _key(field: Field, constraints: Field | None) -> Field:
     return replace(constraints, datatype=field.datatype, longest=constraints.longest or field.longest)
 
 
-def _narrowed(field: Field, accepted: Accepted | None) -> Field:
+def narrowed(field: Field, accepted: Accepted | None) -> Field:
     """Return a field that allows no more than the model takes."""
     if accepted is None:
         return field

@@ -1,0 +1,73 @@
+"""A bundle of a model that was trained elsewhere: it predicts the columns of a request with the model's own library."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.adapters.polars import PolarsTables
+from leverframe.documents import parsed
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.bundle import bundle_manifest as names
+from leverframe.domain.model.bundle.bundle_manifest import unusable
+from leverframe.domain.own_model.opened import NativeModel, outcome
+from leverframe.domain.own_model.own_packing import OwnDescription, by_class
+from leverframe.errors import EstimatorError
+from leverframe.serving.formats import opened
+from leverframe.serving.model_process import OpenedModel, Order
+from leverframe.serving.served import ServedBundle, invalid, verified
+
+_SECONDS = 120.0  # in which a process opens a model and predicts the golden rows
+
+
+class OwnBundle(ServedBundle):
+    """The bundle in ``folder``; with ``digest``, only the one of that name. ``trusted`` are own types of its model.
+
+    Unless it was ``tried``, a process of its own opens the model and predicts the golden rows first: a file that makes
+    its library crash ends that one, and not the server. Raises ``BundleError`` as every bundle does, and for a model
+    that cannot be opened.
+    """
+
+    def __init__(
+        self, folder: Path, digest: str | None = None, trusted: Collection[str] = (), *, tried: bool = False
+    ) -> None:
+        manifest, files = verified(folder, digest)
+        super().__init__(folder, manifest, files)
+        if not manifest.own:
+            raise unusable(str(folder), "it is one of a case")
+        try:
+            self.features = parsed(OwnDescription, files[names.DESCRIPTION]).features
+        except ValueError as error:
+            raise invalid(folder, error) from error
+        data = files[manifest.model_file]
+        try:
+            if not tried:
+                self._try_alone(Order("", manifest.engine, trusted=tuple(trusted)), data)
+            model = opened(manifest.engine, data, trusted)
+        except EstimatorError as error:
+            raise unusable(str(folder), f"{error.what}: {error.why}") from error
+        self._model = _Model(model, tuple(feature.name for feature in self.features), self.schema.label.kind)
+        self._prove("columns")
+
+    def _try_alone(self, order: Order, data: bytes) -> None:
+        kinds = {feature.name: object if feature.kind == "categorical" else float for feature in self.features}
+        rows = {name: np.array([row["inputs"].get(name) for row in self.golden] or [None], kind)
+                for name, kind in kinds.items()}  # fmt: skip
+        OpenedModel(order, data, _SECONDS).predict(PolarsTables(Path()).frame(rows), list(kinds))
+
+
+class _Model:
+    """The model as servers ask it: columns in the order of the model, and probabilities of each class."""
+
+    def __init__(self, model: NativeModel, features: tuple[str, ...], kind: LabelKind) -> None:
+        self._model, self._features, self._kind = model, features, kind
+
+    def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return (n, classes) probabilities, or (n,) numbers of a regression."""
+        inputs = {name: columns[name] for name in self._features}
+        found = self._model.predict(inputs)
+        return by_class(outcome(found, len(found), self._kind), self._kind)
