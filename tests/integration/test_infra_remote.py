@@ -17,7 +17,7 @@ import pytest
 from moto.moto_api import recorder
 from moto.server import ThreadedMotoServer
 
-from leverframe.adapters.dvc import RemoteContents
+from leverframe.adapters.dvc.remotes import RemoteContents
 from leverframe.local.repository import TemporaryRepository
 from tests.terraform.iam import allows, entries
 from tests.terraform.programs import PROGRAMS, ROOT, stubs

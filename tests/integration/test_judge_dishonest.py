@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -280,6 +281,23 @@ def test_code_is_not_run_and_its_model_is_scored(court: Court) -> None:
     claimed = json.loads(court.repository.git("show", "code:reports/metrics.json"))
     (auc,) = (metric["candidate"] for metric in card["gated"]["metrics"] if metric["metric"] == "auc")
     assert str(round(auc, 5)) in json.dumps(claimed)
+
+
+def test_what_was_pushed_is_that_of_the_change_and_not_of_the_judges_run(court: Court, tmp_path: Path) -> None:
+    """A model that the judge trains by the code of the base is in no remote; the one of the change has to be."""
+    court.branch("stored")
+    court.repository.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
+    court.repository.commit("A remote")
+    court.repository.git("checkout", "--quiet", "-b", "pushed")
+    court.replace("pipelines/shop/model.py", "max_iter=iterations", "max_iter=iterations + 4")
+    court.repository.dvc("repro")
+    court.repository.dvc("push")
+    found = court.judge("pushed", checked_out="stored")
+    assert found["reasons"] == ["needs-owner"], shown(found)
+    lock = court.repository.git("show", "pushed:dvc.lock")
+    (md5,) = set(re.findall(r"path: models/model.skops\n\s*hash: md5\n\s*md5: (\w+)", lock))
+    (tmp_path / "store/files/md5" / md5[:2] / md5[2:]).unlink()
+    assert set(court.judged("pushed")["reasons"]) == {"needs-owner", "data-missing"}
 
 
 def test_the_rules_are_those_of_the_tip(court: Court) -> None:

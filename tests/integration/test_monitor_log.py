@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from leverframe.adapters.duckdb.labels import Labels
 from leverframe.adapters.duckdb.log_lines import CHUNK
 from leverframe.adapters.duckdb.requests import Requests
-from leverframe.adapters.dvc import RemoteFiles, without_secrets
+from leverframe.adapters.dvc.failures import without_secrets
+from leverframe.adapters.dvc.remotes import RemoteFiles
 from leverframe.application.log_files import log_files
 from leverframe.domain.monitoring.batch import NO_TIME, Levels, Numbers
 from leverframe.domain.monitoring.log_query import LogFile, LogQuery

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
-from leverframe.adapters.dvc import RemoteContents
+from leverframe.adapters.dvc.remotes import RemoteContents
 from leverframe.commands.fetch import fetch
 from leverframe.documents import validated
 from leverframe.settings.levers import ServeSettings

@@ -13,13 +13,13 @@ from leverframe.domain.review.check import (
     all_suspects,
     always_notes,
     data_violations,
-    kept_elsewhere,
     lock_violations,
     refused,
     run,
     suspects,
 )
 from leverframe.domain.review.dvc_settings import edited
+from leverframe.domain.review.pushed import Kept, Pushed
 from leverframe.domain.review.tracked_data import heavy_notes
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
@@ -68,10 +68,7 @@ def test_a_report_that_is_not_what_the_lock_says_is_a_mismatch() -> None:
 
 
 def test_data_that_nobody_pushed() -> None:
-    """Each cached output must be elsewhere; what git holds need not."""
-    assert kept_elsewhere(status(State.FRESH), {MODEL.path: Recorded("abc", 5), REPORT.path: Recorded("d", 1)}) == {
-        MODEL.path: Recorded("abc", 5)
-    }
+    """They are counted, and few are named."""
     assert data_violations([], "store") == []
     (found,) = data_violations([f"data/{n}" for n in range(9)], "store")
     assert found.reason is Reason.DATA_MISSING
@@ -114,7 +111,7 @@ class Tree:
 
     files: dict[str, tuple[str, str]] = field(default_factory=dict)  # by path: before, now
     faults: dict[str, LeverframeError] = field(default_factory=dict)
-    pushed: tuple[str, list[str]] | str = "no remote is shared"
+    answer: Pushed = field(default_factory=Pushed)
     looked: list[str] = field(default_factory=list)
     revealing: list[str] = field(default_factory=list)
 
@@ -161,10 +158,10 @@ class Tree:
     def heavy(self) -> list[str]:
         return []
 
-    def not_pushed(self, outputs: object) -> tuple[str, list[str]] | str:
+    def pushed(self, outputs: object) -> Pushed:
         self._look("remote")
-        assert outputs == {MODEL.path: Recorded("abc", 5)}
-        return self.pushed
+        assert outputs == [Kept(MODEL.path, Recorded("abc", 5))]
+        return self.answer
 
     def _look(self, what: str) -> None:
         self.looked.append(what)
@@ -211,11 +208,13 @@ def test_a_lock_that_cannot_be_read_is_the_fault_of_the_change() -> None:
 
 def test_data_are_looked_for_in_the_remote_and_a_note_says_where_that_was_impossible() -> None:
     """Passed with a note, or failed with what is missing."""
-    unseen = run(Tree(pushed="`store` is not a folder"))
+    unseen = run(Tree(answer=Pushed(notes=["`store` does not answer"])))
     assert unseen.verdict == Passed()
-    assert unseen.notes == ("whether data were pushed was not looked at: `store` is not a folder",)
-    assert run(Tree(pushed=("store", [MODEL.path]))).verdict == Failed((Reason.DATA_MISSING,))
-    assert run(Tree(pushed=("store", []))).notes == ()
+    assert unseen.notes == ("`store` does not answer",)
+    lacking = run(Tree(answer=Pushed({"store": [MODEL.path], "other": ["x"]})))
+    assert lacking.verdict == Failed((Reason.DATA_MISSING,))
+    assert ["`store`" in each.what for each in lacking.violations] == [True, False]
+    assert run(Tree()).notes == ()
 
 
 def test_columns_that_nobody_declared_are_noted_where_declarations_changed() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from leverframe.adapters.dvc import RemoteContents
+from leverframe.adapters.dvc.remotes import RemoteContents
 from leverframe.adapters.releases import Releases
 from leverframe.domain.model.bundle.bundle_manifest import FILES, MANIFEST, ONNX, SETTINGS, Manifest, sha256
 from leverframe.domain.release.fetch import Wanted, run

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.labels import Labels
 from leverframe.adapters.duckdb.requests import Requests
-from leverframe.adapters.dvc import RemoteFiles
+from leverframe.adapters.dvc.remotes import RemoteFiles
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.champion import champion

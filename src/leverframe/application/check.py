@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from leverframe.adapters.git.base import Base
+from leverframe.adapters.working_tree.folder_store import FolderStore
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.results import forget, kept
 from leverframe.application.status import tree_around
@@ -23,22 +24,31 @@ from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.check import Checked, run
 from leverframe.domain.review.dvc_settings import CONFIG
+from leverframe.domain.review.pushed import Kept, Pushed, Store
+from leverframe.domain.review.pushed import run as pushed_of
 from leverframe.domain.review.tracked_data import HEAVY, heavy_notes
-from leverframe.errors import LeverframeError
+from leverframe.errors import LeverframeError, RemoteUnreachableError
 from leverframe.files import private_folder, write_text
 from leverframe.settings import LEVERS, PARAMS
 
 _PACKAGE = Path(__file__).parents[1]
+_VERIFIED = layout.PRIVATE / "pushed.json"  # what remotes were found to hold
 
 
-def check(workspace: Workspace, base: str | None) -> Checked:
-    """Compare settings, definitions and lock of this change with what git has, and keep the result."""
+def check(
+    workspace: Workspace, base: str | None, tell: Callable[[str], None], claimed: Mapping[str, Recorded] | None = None
+) -> Checked:
+    """Compare settings, definitions and lock of this change with what git has, and keep the result.
+
+    Where the lock here is that of a run, which nobody pushed, ``claimed`` are the records of outputs by path that the
+    lock of the change has.
+    """
     forget(workspace.root, "check")
     since = workspace.git.base(base)
     unaffected = untouched(workspace, since)
     if unaffected:
         return kept(workspace.root, "check", Checked(workspace.git.named("HEAD"), notes=(*since.notes, unaffected)))
-    result = run(_Change(workspace, since))
+    result = run(_Change(workspace, since, tell, claimed or {}))
     return kept(workspace.root, "check", replace(result, notes=(*since.notes, *result.notes)))
 
 
@@ -50,8 +60,10 @@ def deciding() -> list[Path]:
 class _Change:
     """The port of ``domain/review/check.py``, over git, the working tree and the remote."""
 
-    def __init__(self, workspace: Workspace, base: Base) -> None:
-        self._workspace, self._git = workspace, workspace.git
+    def __init__(
+        self, workspace: Workspace, base: Base, tell: Callable[[str], None], claimed: Mapping[str, Recorded]
+    ) -> None:
+        self._workspace, self._git, self._tell, self._claimed = workspace, workspace.git, tell, claimed
         self._base, self._partial = base.commit, base.partial
         self._tree = tree_around(workspace.root)
 
@@ -141,13 +153,21 @@ class _Change:
     def _status(self) -> PipelineStatus:
         return staleness.run(self._git, self._tree)
 
-    def not_pushed(self, outputs: Mapping[str, Recorded]) -> tuple[str, Sequence[str]] | str:
-        remote = Remote.of(self._tree.root)
+    def pushed(self, outputs: Sequence[Kept]) -> Pushed:
+        claimed = [replace(each, recorded=self._claimed.get(each.path, each.recorded)) for each in outputs]
+        return pushed_of(claimed, self._store, self._tree.content)
+
+    def _store(self, name: str) -> Store:
+        remote = Remote.of(self._tree.root, name)
         if remote is None:
-            return "no remote is shared"
-        if remote.folder is None:
-            return f"`{remote.name}` is not a folder"
-        return remote.name, [path for path, recorded in outputs.items() if remote.lacks(recorded)]
+            raise _no_remote(name)
+        if remote.folder is not None:
+            return FolderStore(remote.name, remote.folder)
+        from leverframe.adapters.dvc.objects import RemoteObjects  # noqa: PLC0415 - for remotes that are no folder
+
+        # What a change brings along proves nothing.
+        kept = None if _VERIFIED.as_posix() in self._tracked else self._workspace.root / _VERIFIED
+        return RemoteObjects.of(self._tree.home, (remote.name, remote.place), kept, self._tell)
 
     def tracked(self) -> Collection[str]:
         return self._tracked
@@ -168,3 +188,14 @@ class _Change:
             content = file.read_bytes() if file.is_file() else b""
             digest.update(len(content).to_bytes(8, "big") + content)
         return digest.hexdigest()
+
+
+def _no_remote(name: str) -> RemoteUnreachableError:
+    if name:
+        why = "an output names it in `remote:`, and no configuration of DVC that is here has its address"
+        return RemoteUnreachableError(f"there is no remote `{name}`", why=why, next=f"`dvc remote add {name} ADDRESS`")
+    return RemoteUnreachableError(
+        "no remote is shared",
+        why="DVC has no default remote, or one inside of this working copy",
+        next="`dvc remote add --default NAME ADDRESS`, then `dvc push`",
+    )

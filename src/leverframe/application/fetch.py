@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from leverframe.adapters.dvc import RemoteContents
+from leverframe.adapters.dvc.remotes import RemoteContents
 from leverframe.adapters.releases import Releases
 from leverframe.application.servers import log_in, online_of
 from leverframe.documents import Document, validated

@@ -317,7 +317,8 @@ def _of_levers(
     """
     place, head = work.workspace, change.head
     runs, claimed = made
-    check(place, change.tip)
+    lock = claimed_state(place, change.merged.tree, []).lock
+    check(place, change.tip, tell, {path: known for entry in lock.values() for path, known in entry.outputs.items()})
     kept(work.root, "reproduce", Reproduced(place.git.named("HEAD"), tuple(runs)))
     tell("comparing the model with that of the base")
     try:

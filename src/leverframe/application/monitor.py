@@ -14,7 +14,7 @@ from leverframe.adapters.alibi_detect import AlibiDetectEngine
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.labels import Labels
 from leverframe.adapters.duckdb.requests import Requests
-from leverframe.adapters.dvc import RemoteFiles
+from leverframe.adapters.dvc.remotes import RemoteFiles
 from leverframe.adapters.git import Git
 from leverframe.application.alerts import alert
 from leverframe.application.environments import as_of, watched

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from leverframe.adapters.dvc import Repro, RunGroup, StageFailed, StageFinished, StageSkipped
+from leverframe.adapters.dvc.plugins import check_plugin
 from leverframe.adapters.git import Git
 from leverframe.adapters.process import run_group
 from leverframe.adapters.working_tree.remote import Remote
@@ -18,7 +19,7 @@ from leverframe.domain.pipeline.status import staleness
 from leverframe.domain.pipeline.status.lock import locked_here
 from leverframe.domain.pipeline.status.resolved import Locked, Stage
 from leverframe.domain.review.reproduce import StageRun
-from leverframe.package import check_extras, code_folders
+from leverframe.package import code_folders
 
 _TEXTS = {".csv", ".html", ".json", ".jsonl", ".md", ".svg", ".toml", ".tsv", ".txt", ".yaml", ".yml"}
 
@@ -104,8 +105,8 @@ class PipelineRun:
     def _check_remote(self, arguments: Sequence[str]) -> None:
         """Raise ``InstallationError`` where data are to be pulled and what the remote needs is not installed."""
         remote = Remote.of(self.root.resolve()) if {"pull", "--pull"} & set(arguments) else None
-        if remote and remote.url.startswith("s3://"):
-            check_extras(("s3",), f"the remote `{remote.name}` of DVC")
+        if remote:
+            check_plugin(remote.name, remote.url)
 
     def text(self, path: str) -> str:
         """Return the content of a file; empty where there is none."""

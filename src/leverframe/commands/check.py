@@ -20,6 +20,6 @@ def check(context: click.Context, base: str | None, as_json: bool) -> None:
     """
     from leverframe.application.check import check as run  # loads what only this command needs
 
-    result = run(wiring.workspace(), base)
+    result = run(wiring.workspace(), base, output.progress)
     output.verdict(result, as_json=as_json, report=str(layout.lever("check")))
     context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

@@ -1,7 +1,8 @@
 """The working tree as DVC sees it: what exists, whether it is as recorded, and what the local cache holds.
 
 The hash rules are those of DVC 3: the MD5 of a file's bytes, and for a directory the MD5 of
-the JSON list of its files. An integration test holds them against the installed DVC.
+the JSON list of its files; for what DVC 2 recorded, those of DVC 2. An integration test holds
+them against the installed DVC.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
-from leverframe.adapters.working_tree.digests import Digests, unix_lines, unreadable
-from leverframe.adapters.working_tree.dvc_config import DvcConfig, home_of
+from leverframe.adapters.working_tree.digests import Digests, legacy_md5, unreadable
+from leverframe.adapters.working_tree.dvc_config import DvcConfig, home_of, lent
 from leverframe.adapters.working_tree.ignore import Ignore
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.domain.pipeline.status.compare import Look, Presence
@@ -82,14 +84,13 @@ class WorkingTree:
 
     def cached(self, recorded: Recorded) -> bool:
         """Tell whether the local cache holds the content, every file of it for a directory."""
-        path = self._in_cache(recorded.md5, legacy=recorded.legacy)
-        if not self._sound(path, recorded.md5, legacy=recorded.legacy):
+        if not self._sound(recorded):
             return False
         if not recorded.md5.endswith(".dir"):
             return True
         try:
-            files = [Recorded(str(entry["md5"]), legacy=recorded.legacy) for entry in json.loads(path.read_bytes())]
-            return all(self.cached(file) for file in files)
+            entries = json.loads(self._in_cache(recorded).read_bytes())
+            return all(self._sound(Recorded(entry["md5"], legacy=recorded.legacy)) for entry in entries)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -107,7 +108,7 @@ class WorkingTree:
             return False
         if not stat.S_ISDIR(found.st_mode):
             return self.cached(Recorded(self._digests.of(path, found)))
-        return self.cached(Recorded(self._list_of(path)[0]))
+        return self.cached(Recorded(self._listing(path)[0]))
 
     def content(self, recorded: Recorded) -> bytes | None:
         """Return the content of a file from the local cache, of a folder its listing as DVC writes it.
@@ -115,30 +116,33 @@ class WorkingTree:
         None where the cache lacks it or holds another.
         """
         try:
-            data = self._in_cache(recorded.md5, legacy=recorded.legacy).read_bytes()
+            data = self._in_cache(recorded).read_bytes()
         except OSError:
             return None
-        digest = _md5_of(unix_lines(data) if recorded.legacy else data)
+        listing = recorded.md5.endswith(".dir")
+        digest = _md5_of(data, legacy=recorded.legacy and not listing)
         return data if digest == recorded.md5.removesuffix(".dir") else None
 
     def place_of(self, md5: str) -> Path:
         """Return where the local cache keeps what has that digest."""
-        return self._in_cache(md5)
+        return self._in_cache(Recorded(md5))
 
     def lend(self, folder: Path, *, remote: bool = True) -> None:
-        """Let another checkout of the repository in ``folder`` use this one's cache and, unless told not to, remote.
+        """Let another checkout of the repository in ``folder`` use this one's cache and, unless told not to, remotes.
 
-        A remote inside this working copy is nobody else's, so it is not lent.
+        What opens them here, such as keys in `.dvc/config.local`, opens them there. A remote inside this working copy
+        is nobody else's, so it is not lent.
         """
-        lines = ["[cache]", f"    dir = {self._config.cache.resolve()}"]
         found = Remote.of(self.root)
+        changes = {"cache": {"dir": str(self._config.cache.resolve())}}
         if found and not remote:  # one that is inside that checkout is nobody's
-            lines += [f"['remote \"{found.name}\"']", "    url = ../.leverframe/storage"]
+            changes[f'remote "{found.name}"'] = {"url": "../.leverframe/storage"}
         elif found and found.folder:  # a relative address starts from the folder of its configuration
-            lines += [f"['remote \"{found.name}\"']", f"    url = {found.folder.resolve()}"]
-            lines += ["[core]", f"    remote = {found.name}"]  # the commit there may be older than the remote
+            changes[f'remote "{found.name}"'] = {"url": str(found.folder.resolve())}
         home = folder / os.path.relpath(self.home, os.path.normpath(self.root.absolute()))
-        (home / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        file = home / ".dvc" / "config.local"
+        file.touch(mode=0o600)
+        file.write_text(lent(self.home, home, changes, remotes=remote), encoding="utf-8")
 
     def keep(self) -> None:
         """Store what was computed for the next time."""
@@ -156,44 +160,36 @@ class WorkingTree:
         if stat.S_ISDIR(found.st_mode):
             return self._look_inside(path, recorded)
         size = len(self._stored[path]) if path in self._stored else found.st_size
-        if recorded.size not in (None, size) and not recorded.legacy:
+        if not recorded.legacy and recorded.size not in (None, size):
             return Look(Presence.DIFFERENT, size)
-        same = recorded.md5 == self._md5(path, found, legacy=recorded.legacy)
+        same = self._md5(path, found, legacy=recorded.legacy) == recorded.md5
         return Look(Presence.SAME if same else Presence.DIFFERENT, size)
 
-    def _md5(self, path: str, found: os.stat_result, *, legacy: bool = False) -> str:
-        if legacy:
-            return _md5_of(unix_lines(self._stored[path] if path in self._stored else self._bytes(path)))
+    def _md5(self, path: str, found: os.stat_result, *, legacy: bool) -> str:
         if path in self._stored:
-            return _md5_of(self._stored[path])
-        return self._digests.of(path, found)
-
-    def _bytes(self, path: str) -> bytes:
-        try:
-            return (self.root / path).read_bytes()
-        except OSError as error:
-            raise unreadable(path, error) from error
+            return _md5_of(self._stored[path], legacy=legacy)
+        return self._digests.of(path, found, legacy=legacy)
 
     def _look_inside(self, path: str, recorded: Recorded) -> Look:
-        md5, size, files = self._list_of(path, legacy=recorded.legacy)
+        md5, size, files = self._listing(path, legacy=recorded.legacy)
         if recorded.files not in (None, files):
             return Look(Presence.DIFFERENT, size)
         return Look(Presence.SAME if md5 == recorded.md5 else Presence.DIFFERENT, size)
 
-    def _list_of(self, folder: str, *, legacy: bool = False) -> tuple[str, int, int]:
+    def _listing(self, folder: str, *, legacy: bool = False) -> tuple[str, int, int]:
+        """Return the digest, the bytes and the number of files of a directory, computed once."""
         if (folder, legacy) not in self._lists:
             self._lists[folder, legacy] = self._listed(folder, legacy=legacy)
         return self._lists[folder, legacy]
 
     def _listed(self, folder: str, *, legacy: bool) -> tuple[str, int, int]:
-        """Return the digest, the bytes and the number of files of a directory."""
         entries, size = [], 0
         for path, found in self._files_in(folder):
             entries.append({"md5": self._md5(path, found, legacy=legacy), "relpath": path[len(folder) + 1 :]})
             size += len(self._stored[path]) if path in self._stored else found.st_size
         entries.sort(key=lambda entry: entry["relpath"])
         listing = json.dumps(entries, sort_keys=True).encode()
-        return _md5_of(listing) + ".dir", size, len(entries)
+        return f"{_md5_of(listing)}.dir", size, len(entries)
 
     def _files_in(self, folder: str) -> list[tuple[str, os.stat_result]]:
         found: list[tuple[str, os.stat_result]] = []
@@ -226,22 +222,24 @@ class WorkingTree:
         except OSError as error:
             raise unreadable(folder, error) from error
 
-    def _in_cache(self, md5: str, *, legacy: bool = False) -> Path:
-        top = self._config.cache if legacy else self._config.cache / "files" / "md5"
-        return top / md5[:2] / md5[2:]
+    def _in_cache(self, recorded: Recorded) -> Path:
+        place = self._config.cache if recorded.legacy else self._config.cache / "files" / "md5"
+        return place / recorded.md5[:2] / recorded.md5[2:]
 
-    def _sound(self, path: Path, md5: str, *, legacy: bool = False) -> bool:
+    def _sound(self, recorded: Recorded) -> bool:
+        path, listing = self._in_cache(recorded), recorded.md5.endswith(".dir")
         try:
             found = path.stat()
         except OSError:
             return False
         if stat.S_IMODE(found.st_mode) == _PROTECTED:
             return True
-        return self._md5(os.path.relpath(path, self.root), found, legacy=legacy) == md5.removesuffix(".dir")
+        digest = self._digests.of(os.path.relpath(path, self.root), found, legacy=recorded.legacy and not listing)
+        return digest == recorded.md5.removesuffix(".dir")
 
 
-def _md5_of(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def _md5_of(content: bytes, *, legacy: bool = False) -> str:
+    return legacy_md5(BytesIO(content)) if legacy else hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _checked(entry: os.DirEntry[str], path: str) -> os.stat_result:

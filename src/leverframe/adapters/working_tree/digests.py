@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from leverframe.errors import DiskError, RepositoryError
 from leverframe.files import md5, write_json
@@ -14,8 +16,9 @@ from leverframe.files import md5, write_json
 _log = logging.getLogger(__name__)
 
 _VERSION = 1
-_HEAD = 512  # bytes that tell a text
-_LETTERS = bytes(range(32, 127)) + b"\n\r\t\f\b"
+_LEGACY = "md5-dos2unix"  # what DVC calls it
+_CHUNK, _HEAD = 1 << 20, 512  # bytes that DVC 2 hashed at once, and of those that it took for text or not
+_TEXT = bytes(range(32, 127)) + b"\n\r\t\f\b"
 _SETTLED = 2.0  # seconds: two writes closer than the clock of a file system look like one
 
 
@@ -33,22 +36,23 @@ class Digests:
         self._used: dict[str, list[int | str]] = {}
         self._started = time.time()
 
-    def of(self, path: str, found: os.stat_result) -> str:
-        """Return the MD5 of the file at ``path``, whose state is ``found``.
+    def of(self, path: str, found: os.stat_result, *, legacy: bool = False) -> str:
+        """Return the MD5 of the file at ``path``, whose state is ``found``; a ``legacy`` one is that of DVC 2.
 
         Raises ``RepositoryError`` where the file cannot be read.
         """
+        key = f"{path}\n{_LEGACY}" if legacy else path
         state: list[int | str] = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
-        known = self._known.get(path)
+        known = self._known.get(key)
         if isinstance(known, list) and known[:-1] == state and isinstance(known[-1], str):
-            self._used[path] = known
+            self._used[key] = known
             return known[-1]
         try:
-            digest = md5(self._root / path)
+            digest = _legacy_md5_of(self._root / path) if legacy else md5(self._root / path)
         except OSError as error:
             raise unreadable(path, error) from error
         if max(found.st_mtime, found.st_ctime) < self._started - _SETTLED:
-            self._used[path] = [*state, digest]
+            self._used[key] = [*state, digest]
         return digest
 
     def save(self) -> None:
@@ -61,11 +65,19 @@ class Digests:
             _log.debug("%s is not kept: %s", self._store, error.why)
 
 
-def unix_lines(data: bytes) -> bytes:
-    """Return bytes as DVC 2 hashed them: what looks like a text, with the line ends of Unix."""
-    head = data[:_HEAD]
-    binary = b"\0" in head or len(head.translate(None, _LETTERS)) > 0.3 * len(head)
-    return data if binary else data.replace(b"\r\n", b"\n")
+def legacy_md5(stream: BinaryIO) -> str:
+    """Return the MD5 of DVC 2, which hashed what it took for text with the line ends of Unix, piece by piece."""
+    digest = hashlib.md5(usedforsecurity=False)
+    while piece := stream.read(_CHUNK):
+        head = piece[:_HEAD]
+        text = b"\0" not in head and len(head.translate(None, _TEXT)) <= 0.3 * len(head)
+        digest.update(piece.replace(b"\r\n", b"\n") if text else piece)
+    return digest.hexdigest()
+
+
+def _legacy_md5_of(file: Path) -> str:
+    with file.open("rb") as handle:
+        return legacy_md5(handle)
 
 
 def unreadable(path: str, error: OSError) -> RepositoryError:

@@ -10,6 +10,11 @@ from pathlib import Path
 from leverframe.domain.pipeline.status.template import FlagStyle
 
 Sections = dict[str, dict[str, str]]
+_PLACES = ("url", "endpointurl", "account_name")  # settings of a remote that tell where its objects are
+_PATHS = (  # settings of a remote that DVC reads as paths
+    *("url", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"),
+    *("gdrive_user_credentials_file", "gdrive_service_account_json_file_path"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,61 @@ def home_of(start: Path) -> Path | None:
     return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), None)
 
 
-def configured_remote(root: Path) -> tuple[str, str, Path] | None:
-    """Return name, address and the folder that a relative address starts from, of the default remote."""
-    name, found = "", {}
+def configured_remote(root: Path, name: str = "") -> tuple[str, str, Path, str] | None:
+    """Return name, address and the folder that a relative address starts from, of a remote, by default the default.
+
+    The last part is another one wherever the objects may be elsewhere: of all remotes, as one may stand for another.
+    """
+    default, found, places = "", {}, dict[tuple[str, str], str]()
     for file in _files(root):
         sections = _sections(file)
-        name = sections.get("core", {}).get("remote", name)
+        default = sections.get("core", {}).get("remote", default)
         for title, values in sections.items():
             kind, _, called = title.partition(" ")
-            if kind == "remote" and "url" in values:
+            if kind != "remote":
+                continue
+            if "url" in values:
                 found[called.strip("\"'")] = (values["url"], file.parent)
-    return (name, *found[name]) if name in found else None
+            places |= {(title, key): values[key] for key in _PLACES if key in values}
+    name = (name or default).lower()  # as DVC reads names
+    place = "\n".join([name, *(f"{title} {key} {value}" for (title, key), value in sorted(places.items()))])
+    return (name, *found[name], place) if name in found else None
+
+
+def lent(root: Path, other: Path, changes: Sections, *, remotes: bool) -> str:
+    """Return a `config.local` for another checkout, ``other``: ``changes``, and what this one's says of ``remotes``.
+
+    That is addresses and keys, and what its own `config` lacks, as its commit may be older than the remote: where that
+    knows the remote, what is in ours may be of a change. What is relative starts from this checkout.
+    """
+    folder, known = root / ".dvc", _sections(other / ".dvc" / "config")
+    shared, local = (_sections(folder / name) if remotes else {} for name in ("config", "config.local"))
+    kept: Sections = {title: values for title, values in shared.items() if _lacks(known, title)}
+    ours = {title: values for title, values in local.items() if title == "core" or title.startswith("remote ")}
+    for title, values in (*ours.items(), *changes.items()):
+        kept[title] = kept.get(title, {}) | values
+    lines = list[str]()
+    for title, values in kept.items():
+        lines.append(f"['{title}']" if " " in title else f"[{title}]")
+        lines += [f"    {name} = {_quoted(_absolute(name, value, folder))}" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _lacks(known: Sections, title: str) -> bool:
+    """Tell whether a configuration has no such remote, or no default one."""
+    if title == "core":
+        return "remote" not in known.get("core", {})
+    return title.startswith("remote ") and title not in known
+
+
+def _absolute(name: str, value: str, folder: Path) -> str:
+    if name not in _PATHS or "://" in value or value.startswith("~"):
+        return value
+    return os.path.normpath(folder.resolve() / value)
+
+
+def _quoted(value: str) -> str:
+    return f"'{value}'" if '"' in value else f'"{value}"'
 
 
 def _files(root: Path) -> list[Path]:
@@ -74,8 +123,13 @@ def _sections(file: Path) -> Sections:
     current: dict[str, str] = {}
     for line in map(str.strip, lines):
         if line.startswith("[") and line.endswith("]"):
-            current = sections.setdefault(line[1:-1].strip("'\""), {})
+            current = sections.setdefault(_unquoted(line[1:-1]).lower(), {})
         elif "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
-            current[name.strip()] = value.strip().strip("\"'")
+            current[name.strip().lower()] = _unquoted(value)
     return sections
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    return text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1 else text

@@ -1,7 +1,7 @@
-"""Whether a change is complete: its settings, definitions and lock, from git alone.
+"""Whether a change is complete: its settings, definitions and lock from git, its data by what remotes hold.
 
 A stale lock, missing data and a lock mismatch are three findings with three remedies. Nothing here runs
-a stage or needs a credential, so the pull request of a fork gets the same result.
+a stage or needs a credential: where a remote cannot be asked, as from the pull request of a fork, a note says so.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 from leverframe.domain.pipeline.status.lock import entries, lock_of, lock_text, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
-from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
+from leverframe.domain.pipeline.status.resolved import Locked, Stage
 from leverframe.domain.pipeline.status.status_table import phrase, repro_of
 from leverframe.domain.review.dvc_settings import edited
+from leverframe.domain.review.pushed import Kept, Pushed, kept_elsewhere
 from leverframe.domain.review.tracked_data import Files, kept_nowhere, kept_nowhere_violations, outputs_in_git
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
@@ -93,8 +94,8 @@ class Change(Files, Protocol):
     def heavy(self) -> Sequence[str]:
         """Return notes on large files that the change gives to git."""
 
-    def not_pushed(self, outputs: Mapping[str, Recorded]) -> tuple[str, Sequence[str]] | str:
-        """Return the name of the remote and the outputs that it lacks, or why that cannot be looked at."""
+    def pushed(self, outputs: Sequence[Kept]) -> Pushed:
+        """Return which outputs their remotes lack."""
 
 
 def run(change: Change) -> Checked:
@@ -116,12 +117,9 @@ def run(change: Change) -> Checked:
             violations += [*outputs_in_git(status, change, of_case=change.has_case)]
             violations += kept_nowhere_violations(nowhere, change)
             violations += [*lock_violations(status, nowhere), *deleted(status, change)]
-            answer = change.not_pushed(kept_elsewhere(status, status.recorded))
-            if isinstance(answer, str):
-                notes.append(f"whether data were pushed was not looked at: {answer}")
-            else:
-                violations += data_violations(answer[1], answer[0])
-            notes += [*change.heavy(), *always_notes(status)]
+            pushed = change.pushed(kept_elsewhere(status))
+            violations += [each for remote, paths in pushed.missing.items() for each in data_violations(paths, remote)]
+            notes += [*pushed.notes, *change.heavy(), *always_notes(status)]
             odd = all_suspects(change, status)
     except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
         violations.append(refused(error))
@@ -318,12 +316,6 @@ def _named_here(name: str, sibling: Stage) -> str:
 def other_outputs(before: Locked, after: Locked) -> bool:
     """Tell whether a stage is claimed to give other outputs than before from the same inputs."""
     return before.inputs == after.inputs and before.outputs != after.outputs
-
-
-def kept_elsewhere(status: PipelineStatus, recorded: Mapping[str, Recorded]) -> dict[str, Recorded]:
-    """Return what the remote must hold: each cached output with its record, by path."""
-    wanted = [output.path for status in status.stages for output in status.stage.outputs if output.cached]
-    return {path: recorded[path] for path in wanted if path in recorded}
 
 
 def data_violations(missing: Sequence[str], remote: str) -> list[Violation]:

@@ -123,9 +123,12 @@ def source(content: Mapping[str, Any], file: str) -> tuple[Stage, Locked]:
     listed = [each for each in content.get("outs") or [] if isinstance(each, dict)]
     entries = [each for each in listed if not is_elsewhere(each.get("path"))]
     elsewhere = tuple(str(each["path"]) for each in listed if each not in entries)
+    # The data of another repository stay in its remote.
+    of_another = any(isinstance(each, dict) and "repo" in each for each in content.get("deps") or [])
+    said = [{**entry, "push": False} if of_another else entry for entry in entries]
     outputs = tuple(
-        Artefact(located(entry.get("path"), folder, file), str(entry["path"]), cached=entry.get("cache", True))
-        for entry in entries
+        Artefact(located(each.get("path"), folder, file), str(each["path"]), each.get("cache", True), flags=each)
+        for each in said
     )
     imported = bool(content.get("deps"))
     stage = Stage(file, file, outputs=outputs, frozen=True, folder=folder, imported=imported, elsewhere=elsewhere)

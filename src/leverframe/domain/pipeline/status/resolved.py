@@ -29,6 +29,11 @@ class Artefact:
     kind: Kind = "output"
     flags: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    @property
+    def pushed(self) -> bool:
+        """Tell whether `dvc push` sends the output to a remote."""
+        return self.cached and self.flags.get("push") is not False
+
 
 @dataclass(frozen=True)
 class View:

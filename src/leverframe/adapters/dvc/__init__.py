@@ -1,27 +1,21 @@
-"""`dvc repro` as a child process: what it does, told as events, and why it failed, in our own words.
-
-A remote can also be asked without a repository, by content, through DVC's own file systems.
-"""
+"""`dvc repro` as a child process: what it does, told as events, and why it failed, in our own words."""
 
 from __future__ import annotations
 
 import os
-import queue
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from leverframe.errors import BundleError, PipelineBusyError, PipelineError, RemoteUnreachableError
+from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.files import private_folder
 from leverframe.redaction import redacted, without_forge
 
 LOG = Path(".leverframe/repro.log")
-_PIECE = 1 << 20  # bytes that are read of a remote at once
 _KEPT = 200  # lines of the running stage that an error may be found in
 
 _RUNNING = re.compile(r"Running stage '(.+)':$")
@@ -230,146 +224,3 @@ def _lock_holder(root: Path) -> list[str]:
         return (home / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8").split()[:1]
     except (OSError, UnicodeDecodeError):
         return []
-
-
-class RemoteContents:
-    """A remote of DVC by its address, asked by content; no repository and no configuration of DVC is needed.
-
-    All that is read of it takes ``seconds`` at most, however slowly it sends. What the cloud needs to know of who asks
-    comes from its own environment variables. Raises ``BundleError`` for an address that the installed DVC cannot read.
-    """
-
-    def __init__(self, url: str, seconds: float = 1800.0) -> None:
-        self._url, self._seconds = without_secrets(url), seconds
-        self._until = time.monotonic() + seconds
-        self._fs, self._base = _file_system(url)
-
-    def read(self, md5: str, most: int = 8 << 30) -> bytes | None:
-        """Return what has that MD5, of a folder its listing, None where the remote lacks it.
-
-        Raises ``RemoteUnreachableError``, and ``BundleError`` for more than ``most`` bytes.
-        """
-        path = self._fs.join(self._base, "files", "md5", md5[:2], md5[2:])
-        results: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
-        # Nothing else ends a call into the client of a cloud, which waits for as long as bytes drip in.
-        threading.Thread(target=self._read_into, args=(results, path, most), daemon=True).start()
-        try:
-            found = results.get(timeout=max(0.0, self._until - time.monotonic()))
-        except queue.Empty:
-            late = TimeoutError(f"it took more than {self._seconds:g} seconds; what is here already is not read again")
-            raise _unreachable(self._url, late) from None
-        if isinstance(found, bytes):
-            return found
-        if isinstance(found, BundleError):
-            raise found
-        if _is_missing(found):
-            return None
-        raise _unreachable(self._url, found) from found
-
-    def _read_into(self, results: queue.SimpleQueue[bytes | Exception], path: str, most: int) -> None:
-        try:
-            if self._fs.protocol == "local" and Path(path).exists() and not Path(path).is_file():
-                raise _unfit(self._url, f"{path} is no file")
-            content = bytearray()
-            with self._fs.open(path, "rb") as handle:
-                while part := handle.read(_PIECE):
-                    content += part
-                    if len(content) > most:
-                        raise _unfit(self._url, f"{path} has more than {most:,} bytes")
-        except Exception as error:  # every cloud has its own
-            results.put(error)
-        else:
-            results.put(bytes(content))
-
-
-class RemoteFiles:
-    """The files below an address such as s3://bucket/folder, listed and fetched through DVC's own file systems.
-
-    What the cloud needs to know of who asks comes from its own environment variables. Raises ``BundleError`` for an
-    address that the installed DVC cannot read from, ``RemoteUnreachableError`` where nobody answers.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = without_secrets(url)
-        self._fs, self._base = _file_system(url)
-
-    def sizes(self) -> dict[str, int]:
-        """Return the files by their paths below the address, and their bytes; of a file itself, by its name."""
-        base = self._fs.fs._strip_protocol(self._base)
-        try:
-            found = self._fs.fs.find(base, detail=True)
-        except FileNotFoundError:
-            found = {}
-        except Exception as error:  # every cloud has its own
-            raise _unreachable(self._url, error) from error
-        return {
-            path[len(base) :].strip("/") or path.rpartition("/")[2]: int(about.get("size") or 0)
-            for path, about in found.items()
-        }
-
-    def fetch(self, name: str, target: Path) -> bool:
-        """Write one of the files to ``target``; tell whether it was still there."""
-        base = self._fs.fs._strip_protocol(self._base)
-        path = base if base.rpartition("/")[2] == name else f"{base.rstrip('/')}/{name}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._fs.fs.get_file(path, str(target))
-        except Exception as error:  # every cloud has its own
-            if _is_missing(error):
-                return False
-            raise _unreachable(self._url, error) from error
-        return True
-
-
-def _unfit(url: str, why: str) -> BundleError:
-    return BundleError(
-        f"the remote {url} has something else in the place of a bundle",
-        why=why,
-        next="ask who runs it; `--md5` and `--bundle` come from the same commit",
-    )
-
-
-def without_secrets(url: str) -> str:
-    """Return an address without what stands in it for a password or a token."""
-    return re.sub(r"[?#].*$", "", re.sub(r"(?<=://)[^/@]*@", "", url))
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    """Return DVC's file system for an address, and its path there."""
-    from dvc.fs import get_cloud_fs  # noqa: PLC0415 - a second, for the few commands that need it
-
-    try:
-        kind, config, base = get_cloud_fs({}, url=url)
-        return kind(**config), base
-    except Exception as error:  # a package that is missing, a scheme that is none: each has a class of its own
-        why = (str(error).splitlines() or [type(error).__name__])[0].removeprefix("config file error: ")
-        raise BundleError(
-            f"the remote {without_secrets(url)} cannot be read",
-            why=redacted(why.replace(url, without_secrets(url)))[:300],
-            next="install what DVC needs for it (`pip install 'leverframe[s3]'` for S3), or name another address",
-        ) from error
-
-
-def _unreachable(url: str, error: Exception) -> RemoteUnreachableError:
-    first = _first(error)
-    return RemoteUnreachableError(
-        f"the remote {url} does not answer",
-        why=f"{type(first).__name__}: {redacted(str(first))}"[:300],
-        next="check address, network and who may read it, then run the same command again",
-    )
-
-
-def _is_missing(error: BaseException) -> bool:
-    """Tell whether a file is not there; over HTTP the same error also stands for a server that does not answer."""
-    if not isinstance(error, FileNotFoundError):
-        return False
-    first = _first(error)
-    status = getattr(first, "status", 404)
-    return status in (404, 410) and (isinstance(first, FileNotFoundError) or not isinstance(first, OSError))
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the error that was there before all others."""
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
-    return error
