@@ -75,7 +75,7 @@ def projects_elsewhere() -> list[str]:
     """
     if _has_settings(_root()):
         return []
-    top, home = Git(Path()).top(), home_of(Path())
+    top, home = Git(Path()).top().resolve(), home_of(Path.cwd().resolve())
     names = Git(top).files(*(f"{folder}{name}" for name in (LEVERS, PARAMS, _DVC) for folder in ("", "*/")))
     folders = {
         top / name.removesuffix(str(_DVC)) if name.endswith(str(_DVC)) else (top / name).parent: name.endswith(
