@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -108,11 +109,21 @@ def test_no_pickle_is_opened_and_what_is_no_model_is_named(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("data", [b"tree\nversion=v4\nTree=0\n", b"CBM1", b'{"learner": {}}', b"\x08\x07", b"PK"])
-def test_a_damaged_file_ends_no_process_but_its_own(data: bytes, tmp_path: Path) -> None:
+def test_a_damaged_file_is_no_model(data: bytes, tmp_path: Path) -> None:
     """Of each format: the error says what cannot be opened."""
     (tmp_path / "model").write_bytes(data)
-    with pytest.raises(EstimatorError):
-        _ = open_model(tmp_path, ModelRole(path="model")).about
+    with pytest.raises(EstimatorError, match="cannot be"):
+        opened(*model_in(tmp_path / "model"))
+
+
+def test_what_crashes_ends_no_process_but_its_own(tmp_path: Path) -> None:
+    """Trees that point outside of themselves crash the library, which looks at no bounds."""
+    model = trained("lightgbm", "binary", tmp_path)
+    outside = re.sub(rb"left_child=\d+", b"left_child=90000000", model.file.read_bytes())
+    (tmp_path / "bad.txt").write_bytes(outside)
+    with pytest.raises(EstimatorError, match="ended without a result") as caught:
+        open_model(tmp_path, ModelRole(path="bad.txt")).predict(model.rows, INPUTS)
+    assert "signal" in caught.value.why
 
 
 def test_columns_are_matched_by_name_else_by_place() -> None:

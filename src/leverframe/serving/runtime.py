@@ -68,7 +68,8 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         if release is not None:
             earlier.unloaded(*self._labels, self._bundle)
             metrics.RELEASE.labels(*release).dec()
-            metrics.no_ages(self._labels)
+            if isinstance(self._bundle, OpenBundle):
+                metrics.no_ages(self._labels)
         return True
 
     async def metadata(self) -> MetadataModelResponse:
