@@ -11,8 +11,6 @@ from leverframe.domain.verdict import REFUSED
 from tests.integration.real_shapes import SHAPES, RealShape, shared
 from tests.integration.shop import Shop
 
-TOLD = "`{name}`: {{maximum_drop: 0.01, direction: higher}}"  # of a figure whose name does not tell what is better
-
 
 def begun(shape: RealShape) -> Shop:
     """Return the project on main with what `init` wrote, committed, and a branch for a change.
