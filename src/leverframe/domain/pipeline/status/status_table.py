@@ -130,7 +130,7 @@ def _label(members: Sequence[StageStatus]) -> str:
 
 def _sum(status: PipelineStatus) -> str:
     counts = [f"{status.count(state)} {state.value}" for state in reversed(State) if status.count(state)]
-    return f"{len(status.stages)} stages: {', '.join(counts)}"
+    return f"{len(status.stages)} stage{'s' * (len(status.stages) != 1)}: {', '.join(counts)}"
 
 
 def next_step(status: PipelineStatus) -> str:

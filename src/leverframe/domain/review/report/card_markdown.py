@@ -274,7 +274,7 @@ def _stages(card: Card, _: Shown) -> str:
     verified = sum(node.verified for node in card.nodes)
     seconds = sum(node.seconds for node in card.nodes)
     total = sum(node.members for node in card.nodes)
-    summary = f"{total} stages: {ran} ran, {verified} verified, {seconds:.1f} s"
+    summary = f"{total} stage{'s' * (total != 1)}: {ran} ran, {verified} verified, {seconds:.1f} s"
     return folded("Stages", summary, _graph(card))
 
 
