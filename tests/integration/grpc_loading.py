@@ -15,7 +15,9 @@ from mlserver.grpc import dataplane_pb2 as messages
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 
 from leverframe.serving import process
+from leverframe.serving.arrivals import Arrivals
 from leverframe.serving.remote import Servicer, register
+from leverframe.serving.room import Room
 
 
 class _Empty:
@@ -29,7 +31,7 @@ async def statuses() -> list[Any]:
     """Ask a server that is loading the model `shop`."""
     process.loading().begin([("shop", "1")])
     server = grpc.aio.server()
-    register(Servicer(_Empty(), None), server)
+    register(Servicer(_Empty(), None), server, Arrivals(Room(4_000_000)))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     told: list[Any] = []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as messages
 
@@ -167,3 +170,42 @@ def _given(draw: st.DrawFn, part: Any) -> None:
                 "string_param": TEXTS,
             }
             setattr(part.parameters[name], kind, draw(values[kind]))
+
+
+def fuzz_rest(port: int, model: str, example: Mapping[str, Any], examples: int) -> None:
+    """Hold that so many requests get an answer, or a refusal with words, within 20 s."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @given(bodies(example))
+    def hold(body: Body) -> None:
+        try:
+            connection.request("POST", f"/v2/models/{model}/infer", body.content, dict(body.headers))
+            reply = connection.getresponse()
+            content = reply.read()
+        except BaseException:
+            connection.close()
+            raise
+        assert reply.status == 200 or (400 <= reply.status < 500 and json.loads(content)["error"])
+
+    hold()
+    connection.close()
+
+
+FINE = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+
+
+def fuzz_grpc(
+    port: int, model: str, example: Mapping[str, Any], examples: int, fine: Container[grpc.StatusCode] = FINE
+) -> None:
+    """Hold that so many messages get an answer, or a status that says that it is the client's fault, within 20 s."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+        @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+        @given(calls(example, model), st.lists(st.sampled_from([("x-a-bin", b"\xff"), ("x-b", "c")])))
+        def hold(message: bytes, metadata: list[tuple[str, Any]]) -> None:
+            call = infer.future(message, timeout=20, metadata=metadata)
+            assert call.code() in fine, call.details()
+
+        hold()

@@ -60,6 +60,15 @@ class Server:
         connection.close()
         return answer.status, content
 
+    def status_of(self, path: str) -> int:
+        """Return the status of a page, which may be empty."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.running["port"], timeout=60)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def worked(self) -> float:
         """Return for how many seconds, of a processor, the server has worked: however busy the machine is."""
         times = psutil.Process(self.running["pid"]).cpu_times()

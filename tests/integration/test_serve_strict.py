@@ -18,12 +18,10 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.http as web
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from tests.integration.serve_fuzz import Body, bodies, calls
+from tests.integration.serve_fuzz import fuzz_grpc, fuzz_rest
 from tests.integration.shop import copied, finished, wait_for
 from tests.integration.test_serve_server import MODEL, Server
 
@@ -32,7 +30,6 @@ FIELDS = {"BYTES": "bytes_contents", "FP64": "fp64_contents", "INT64": "int64_co
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 EXAMPLES = 18_000 if DEEP else 150  # deep: some ten minutes for both protocols
-FUZZ = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 
 class Strict(Server):
@@ -332,37 +329,12 @@ def _first(port: int, body: bytes) -> tuple[tuple[int, int, int], str | None]:
 
 def test_nothing_over_rest_is_an_error_of_the_server(server: Strict) -> None:
     """Whatever is changed in a request: an answer, or a refusal with words, and soon."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.running["port"], timeout=20)
-
-    @FUZZ
-    @given(bodies(server.told["example"]))
-    def hold(body: Body) -> None:
-        try:
-            connection.request("POST", f"/v2/models/{MODEL}/infer", body.content, dict(body.headers))
-            reply = connection.getresponse()
-            content = reply.read()
-        except BaseException:
-            connection.close()
-            raise
-        assert reply.status == 200 or (400 <= reply.status < 500 and json.loads(content)["error"])
-
-    hold()
-    connection.close()
+    fuzz_rest(server.running["port"], MODEL, server.told["example"], EXAMPLES)
 
 
 def test_nothing_over_grpc_is_an_error_of_the_server(server: Strict) -> None:
     """Whatever a message holds: an answer, or a status that says that it is the client's fault."""
-    fine = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
-    with grpc.insecure_channel(f"127.0.0.1:{server.running['grpc_port']}") as channel:
-        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
-
-        @FUZZ
-        @given(calls(server.told["example"], MODEL), st.lists(st.sampled_from([("x-a-bin", b"\xff"), ("x-b", "c")])))
-        def hold(message: bytes, metadata: list[tuple[str, Any]]) -> None:
-            call = infer.future(message, timeout=20, metadata=metadata)
-            assert call.code() in fine, call.details()
-
-        hold()
+    fuzz_grpc(server.running["grpc_port"], MODEL, server.told["example"], EXAMPLES)
 
 
 def test_grpc_says_unavailable_while_a_model_is_loaded() -> None:

@@ -24,8 +24,10 @@ from leverframe.domain.model.bundle.input_check import FEW, Checked, Tensor, arr
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.release.serve import Running, Served, curl, example, other_wanted, request
 from leverframe.errors import RequestError
+from leverframe.serving.counted import Limits
 from leverframe.serving.guard import Guard
 from leverframe.serving.inference_log import InferenceLog, LogSettings, Outcome, close_leftovers
+from leverframe.serving.room import Room
 
 SCHEMA = Schema(
     "shop",
@@ -254,7 +256,7 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
 def test_the_guard_limits_bodies(headers: dict[str, str], chunks: list[bytes], status: int) -> None:
     """By what is announced, and by what really comes; JSON needs no header to be JSON."""
     scope = {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
-    found, body = _through(Guard(_echo, 100, "key"), scope, chunks)
+    found, body = _through(Guard(_echo, Room(100), "key"), scope, chunks)
     assert found == status
     assert body == b"application/json body" if status == 200 else "error" in json.loads(body)
 
@@ -264,10 +266,10 @@ def test_the_guard_keeps_the_repository_shut() -> None:
     scope = {"path": "/v2/repository/models/m/unload", "headers": [(b"content-length", b"4")]}
     right = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer key")]}
     empty = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer ")]}
-    assert _through(Guard(_echo, 100, "key"), scope, [b"body"])[0] == 403
-    assert _through(Guard(_echo, 100, "other"), right, [b"body"])[0] == 403
-    assert _through(Guard(_echo, 100, ""), empty, [b"body"])[0] == 403
-    assert _through(Guard(_echo, 100, "key"), right, [b"body"])[0] == 200
+    assert _through(Guard(_echo, Room(100), "key"), scope, [b"body"])[0] == 403
+    assert _through(Guard(_echo, Room(100), "other"), right, [b"body"])[0] == 403
+    assert _through(Guard(_echo, Room(100), ""), empty, [b"body"])[0] == 403
+    assert _through(Guard(_echo, Room(100), "key"), right, [b"body"])[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -287,15 +289,16 @@ def test_the_guard_keeps_the_repository_shut() -> None:
 )
 def test_the_guard_looks_at_the_head(scope: dict[str, Any], status: int) -> None:
     """Paths, methods, names and headers, before anything counts or reads them."""
-    guard = Guard(_echo, 100, "key", lambda model, version: model == "m" and version in (None, "1"))
+    guard = Guard(
+        _echo, Room(100), "key", lambda model, version: Limits() if model == "m" and version in (None, "1") else None
+    )
     assert _through(guard, {"headers": [], **scope}, [b""])[0] == status
 
 
 def test_the_guard_waits_for_a_body_so_long_and_has_so_much_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not end is 408; large ones beyond the room are 429, and small ones are answered meanwhile."""
-    monkeypatch.setattr("leverframe.serving.guard.BODY_SECONDS", 0.2)
-    monkeypatch.setattr("leverframe.serving.guard._ROOM", 1)
-    guard, sent = Guard(_echo, 100_000, "key"), []
+    monkeypatch.setattr("leverframe.serving.arriving.BODY_SECONDS", 0.2)
+    guard, sent = Guard(_echo, Room(100_000, at_once=1), "key"), []
 
     async def ask(size: int, ends: bool) -> int:
         first = [{"type": "http.request", "body": b"x" * size, "more_body": not ends}]

@@ -41,8 +41,12 @@ class Asked:
         """Return the inputs with their values decoded; raises ``RequestError``."""
         return self.parameters.decoded(self.tensors) if self.parameters else self.tensors
 
+    def many(self, rows: int) -> bool:
+        """Tell whether an input has more values than so many rows."""
+        return any(type(tensor.data) is list and len(tensor.data) > rows for tensor in self.tensors)
 
-def read(body: bytes, packed: str | None = None, *, own: bool = False) -> Asked:
+
+def read(body: bytes, packed: str | None = None, own: bool = False) -> Asked:
     """Return the request in a body; raises ``RequestError`` that says where it is none.
 
     ``packed`` is how many of its bytes are JSON, where values may stand behind it. ``own`` says that who sent it

@@ -15,7 +15,6 @@ from leverframe.serving.content_types import Parameters
 from leverframe.serving.envelope import texts_in, unpackable
 
 EXTENSION = "binary_tensor_data"
-HEADER = b"inference-header-content-length"
 SIZE = "binary_data_size"
 _TYPES = {
     "BOOL": "?", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",

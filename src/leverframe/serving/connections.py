@@ -27,6 +27,8 @@ MOST = 4_000  # connections at once; above it those that have waited longest are
 _SWEEP = 1.0  # seconds
 _RESERVED = 384  # descriptors for what is no connection of ours: files, gRPC, and those that are accepted just now
 _LEAST = 64
+ACCEPTED = 32  # connections that are accepted before others are served
+ENDING_SECONDS = 15.0  # from the signal to end: connections that are still there are closed
 _LOOKS = 64  # connections that are looked at to find an idle one
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AGAIN = 60.0  # seconds
@@ -34,6 +36,16 @@ _PIECES, _TINY = 1_000, 64  # so many pieces of a body may be shorter than so ma
 
 
 _log = logging.getLogger("mlserver")
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Asyncio's loop, which accepts a few connections at a time, however many wait; asyncio's own takes them all."""
+
+    def _accept_connection(
+        self, protocol_factory: Any, sock: Any, sslcontext: Any = None, server: Any = None, backlog: int = 100,
+        *timeouts: Any,
+    ) -> None:  # fmt: skip
+        super()._accept_connection(protocol_factory, sock, sslcontext, server, min(backlog, ACCEPTED), *timeouts)  # type: ignore[misc]
 
 
 class Door(H11Protocol):
@@ -86,6 +98,11 @@ def room() -> int:
     return max(_LEAST, min(MOST, descriptors() - _RESERVED))
 
 
+def remote_room() -> int:
+    """Return how many connections of gRPC there may be, within what ``room`` reserves where few are allowed."""
+    return max(_LEAST, min(MOST // 4, descriptors() // 8))
+
+
 def backlog() -> int:
     """Return how many connections the system holds until they are accepted: more than all descriptors are never met."""
     return max(_LEAST, min(2048, descriptors() // 8))
@@ -134,6 +151,13 @@ async def sweep(connections: Callable[[], Iterable[Any]]) -> None:
                 waiting.append((since, id(connection), connection))
         for _, _, each in sorted(waiting, reverse=True)[: max(0, total - room())]:
             _close(each)
+
+
+async def close_all(connections: Callable[[], Iterable[Any]]) -> None:
+    """Close what is left some seconds after the server was told to end: whoever reads no response keeps it for ever."""
+    await asyncio.sleep(ENDING_SECONDS)
+    for connection in list(connections()):
+        _close(connection)
 
 
 def _close(connection: Any) -> None:

@@ -7,7 +7,6 @@ respond with 200 without content. This is plain ASGI, so that a request costs a 
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import re
@@ -18,20 +17,21 @@ from ipaddress import ip_address
 from typing import Any
 
 from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.serving.arriving import BODY_SECONDS, ENDING, Arriving
+from leverframe.serving.counted import Count, Limits
 from leverframe.serving.loading import AFTER, Loading
+from leverframe.serving.room import Room, Share
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Knows = Callable[[str, str | None], bool]
+LimitsOf = Callable[[str, str | None], Limits | None]
 
 CLOSED = "the model repository is closed: deploying is what changes it"
 OWNER = "leverframe.owner"  # in a scope: whether who asks has the key
 HEADERS = 100
-BODY_SECONDS = 30.0  # from the head of a request to the end of its body
-_SMALL = 65_536  # bytes of a body that always finds room
-_ROOM = 64  # bodies of the largest size that are in memory at once
+JSON_BYTES = b"inference-header-content-length"  # how many bytes of a body are JSON, where values stand behind it
 _TYPE = b"content-type"
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _ROUTE = re.compile(
@@ -41,19 +41,19 @@ _ROUTE = re.compile(
 
 
 class Guard:
-    """ASGI middleware: bodies up to ``limit`` bytes, unpacked; the repository only with the ``key``.
+    """ASGI middleware: bodies for which there is ``room``, unpacked; the repository only with the ``key``.
 
-    ``knows`` tells whether there is a model, and a version of it, before MLServer counts its name; ``loading``
-    are those that are not loaded yet.
+    ``limits`` are what a request to a model, or a version of it, may hold, None where there is none: MLServer would
+    count its name. ``loading`` are those that are not loaded yet.
     """
 
     def __init__(
-        self, app: App, limit: int, key: str, knows: Knows = lambda model, version: True,  # noqa: ARG005
-        loading: Loading | None = None,
+        self, app: App, room: Room, key: str, limits: LimitsOf = lambda model, version: Limits(),  # noqa: ARG005
+        loading: Loading | None = None, arriving: Arriving | None = None,
     ) -> None:  # fmt: skip
-        self._app, self._limit, self._key, self._knows = app, limit, key, knows
+        self._app, self._room, self._key, self._limits = app, room, key, limits
         self._loading = Loading() if loading is None else loading
-        self._held = 0  # bytes of large bodies that are in memory
+        self._arriving = Arriving() if arriving is None else arriving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it with the status that tells why."""
@@ -64,26 +64,20 @@ class Guard:
         if refused is not None:
             await _refuse(send, *refused)
             return
-        held = 0
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body, held = await self._whole(receive)
-        except TimeoutError:
-            await _refuse(send, 408, f"the body did not arrive within {BODY_SECONDS:.0f} s")
-            return
-        try:
-            if body is None:  # who asked has gone
-                return
-            if len(body) > self._limit:
-                await _refuse(send, 413, f"a body has at most {self._limit:,} bytes; send the rows in parts")
-            elif self._held > _ROOM * self._limit:
-                await _refuse(send, 429, "too many large bodies at once; try again, or send fewer rows")
-            else:
+        with Share(self._room) as share:
+            try:
+                with self._arriving.deadline() as deadline:
+                    async with deadline:
+                        body, refused = await self._whole(scope, receive, share)
+            except TimeoutError:
+                late = (408, f"the body did not arrive within {BODY_SECONDS:.0f} s")
+                body, refused = None, (503, ENDING) if self._arriving.ending else late
+            if refused is not None:
+                await _refuse(send, *refused)
+            elif body is not None:  # None where who asked has gone
                 authorization = dict(scope["headers"]).get(b"authorization")
                 owner = authorization is not None and self._may(authorization.decode("latin-1"))
                 await self._app({**_as_json(scope), OWNER: owner}, _replayed(body, receive), send)
-        finally:
-            self._held -= held
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         """Return status and reason of a request whose head alone is wrong."""
@@ -107,7 +101,7 @@ class Guard:
         secret = model.endswith(CANDIDATE) and not self._may(_last(scope["headers"], b"authorization"))
         if not secret and self._loading.waits(model, version):
             return 503, f"model {model} is being loaded"
-        if secret or not self._knows(model, version):
+        if secret or self._limits(model, version) is None:
             return 404, f"there is no model `{scope['path'].removeprefix('/v2/models/')[:60]}`"
         return None
 
@@ -118,31 +112,38 @@ class Guard:
             if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
                 return 415, "a body is sent as it is, without content-encoding"
         declared = _last(headers, b"content-length") or "0"
-        if not (declared.isascii() and declared.isdigit()) or int(declared[:20]) > self._limit:
-            return 413, f"a body has at most {self._limit:,} bytes; send the rows in parts"
+        if not (declared.isascii() and declared.isdigit()) or int(declared[:20]) > self._room.limit:
+            return self._too_long()
         return None
 
     def _may(self, authorization: str) -> bool:
         return bool(self._key) and hmac.compare_digest(authorization.encode(), f"Bearer {self._key}".encode())
 
-    async def _whole(self, receive: Receive) -> tuple[bytes | None, int]:
-        """Return a body and how much of the room it takes; it is cut off as soon as it is larger than either."""
-        body, held = bytearray(), 0
-        try:
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    return None, held
-                body += message.get("body", b"")
-                if len(body) > _SMALL:
-                    self._held += len(body) - held
-                    held = len(body)
-                over = len(body) > self._limit or (held and self._held > _ROOM * self._limit)
-                if over or not message.get("more_body", False):
-                    return bytes(body), held
-        except BaseException:  # a body that was too slow, or a server that ends
-            self._held -= held
-            raise
+    async def _whole(self, scope: Scope, receive: Receive, share: Share) -> tuple[bytes | None, tuple[int, str] | None]:
+        """Return a body, or why it is refused: as soon as it is too large or holds too much, before it is parsed."""
+        body, count, end, limits = bytearray(), Count(), _json_bytes(scope["headers"]), self._limits_of(scope)
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None, None
+            piece = message.get("body", b"")
+            count.add(piece if end is None else piece[: max(0, end - len(body))])
+            body += piece
+            if len(body) > self._room.limit:
+                return None, self._too_long()
+            if not share.grow(len(body)):
+                return None, (429, "too many large bodies at once; try again, or send fewer rows")
+            refused = limits.refusal(count)
+            if refused is not None or not message.get("more_body", False):
+                return bytes(body), refused
+
+    def _limits_of(self, scope: Scope) -> Limits:
+        route = _ROUTE.fullmatch(scope["path"]) if scope.get("method") == "POST" else None
+        found = None if route is None or route["model"] is None else self._limits(route["model"], route["version"])
+        return found or Limits()
+
+    def _too_long(self) -> tuple[int, str]:
+        return 413, f"a body has at most {self._room.limit:,} bytes; send the rows in parts"
 
 
 class Hosts:
@@ -191,6 +192,12 @@ def _ambiguous(scope: Scope) -> tuple[int, str] | None:
     if scope.get("method") == "POST" and not _is_json(headers.get(_TYPE, b"")):
         return 415, "a body is JSON in UTF-8: send `content-type: application/json`"
     return None
+
+
+def _json_bytes(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """Return how many bytes of a body are JSON, None for all; what is no number is refused where the body is read."""
+    said = next((value for name, value in headers if name == JSON_BYTES), b"")
+    return int(said) if said.isdigit() and len(said) < 20 else None
 
 
 @lru_cache(maxsize=128)

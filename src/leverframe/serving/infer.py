@@ -17,9 +17,11 @@ from mlserver.errors import MLServerError
 
 from leverframe.errors import RequestError
 from leverframe.serving.asked import read
-from leverframe.serving.binary import HEADER, packed
-from leverframe.serving.guard import OWNER, App, Receive, Scope, Send
+from leverframe.serving.binary import packed
+from leverframe.serving.guard import JSON_BYTES, OWNER, App, Receive, Scope, Send
 from leverframe.serving.loading import AFTER
+from leverframe.serving.off_loop import off_loop
+from leverframe.serving.room import SMALL
 
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _log = logging.getLogger("mlserver")
@@ -49,8 +51,9 @@ class Infer:
             model = await self._registry.get_model(name, version)
             if not model.ready:
                 raise MLServerError(f"model {name} is being loaded", 503)
-            length = next((value for key, value in scope["headers"] if key == HEADER), None)
-            request = read(await _body(receive), length and length.decode("latin-1"), own=scope.get(OWNER, False))
+            length = next((value for key, value in scope["headers"] if key == JSON_BYTES), None)
+            said = (await _body(receive), length and length.decode("latin-1"), scope.get(OWNER, False))
+            request = read(*said) if len(said[0]) <= SMALL else await off_loop(read, *said)
             reply = await model.reply(request)
             if request.parameters:
                 await _send_packed(send, *packed(reply, request.parameters))
@@ -86,7 +89,7 @@ async def _send(send: Send, status: int, content: Any, *more: tuple[bytes, bytes
 async def _send_packed(send: Send, body: bytes, json_bytes: int | None) -> None:
     """Send a response of which only the first bytes are JSON, or all where ``json_bytes`` is None."""
     kind = b"application/json" if json_bytes is None else b"application/octet-stream"
-    length = () if json_bytes is None else ((HEADER, str(json_bytes).encode()),)
+    length = () if json_bytes is None else ((JSON_BYTES, str(json_bytes).encode()),)
     await _send_body(send, 200, body, (b"content-type", kind), *length)
 
 

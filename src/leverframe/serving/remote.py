@@ -22,18 +22,18 @@ from mlserver.utils import extract_headers
 
 from leverframe.domain.release.server_plan import CANDIDATE
 from leverframe.serving import process
+from leverframe.serving.arrivals import Arrivals, RefusedMessageError
 from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.envelope import misplaced_in, too_much_of
 from leverframe.serving.guard import CLOSED
+from leverframe.serving.off_loop import off_loop
+from leverframe.serving.room import SMALL
+from leverframe.serving.wire import FIELDS, too_many_fields
 
 Method = Callable[[Any, Any, Any], Awaitable[Any]]
 
-OPTIONS = {
-    "grpc.server_handshake_timeout_ms": 10_000,
-    "grpc.max_connection_idle_ms": 300_000,  # clients open a new one without being told
-    "grpc.max_concurrent_streams": 128,
-}
 _UNREADABLE = "the request cannot be read: its bytes are no message of this method"
+_EMPTY = ("ServerLive", "ServerReady", "ServerMetadata")  # methods whose request has no field
 _CODES = {**STATUS_CODE_MAPPING, 503: grpc.StatusCode.UNAVAILABLE}
 _VALUE = re.compile("[ -~]*")  # of the metadata of a response
 _log = logging.getLogger("mlserver")
@@ -70,16 +70,8 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         if process.loading().waits(request.model_name, request.model_version):
             raise ModelNotReady(request.model_name)
         await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
-        why = too_much_of(request) or misplaced_in(request)
-        if why:
-            raise MLServerError(why, 400)
-        try:
-            payload = ModelInferRequestConverter.to_types(
-                request
-            )  # without the metadata of the call: nobody reads them
-        except Exception as error:  # whatever unpacking bytes that do not fit raises
-            why = "the request cannot be read: its parts do not fit together"
-            raise MLServerError(why, 400) from error
+        large = request.ByteSize() > SMALL
+        payload = await off_loop(_payload, request) if large else _payload(request)
         result = await self._data_plane.infer(payload=payload, name=request.model_name, version=request.model_version)
         headers = to_metadata(extract_headers(result) or {})
         context.set_trailing_metadata(
@@ -134,12 +126,24 @@ async def _closed(context: Any) -> None:
     await context.abort(grpc.StatusCode.PERMISSION_DENIED, CLOSED)
 
 
-def register(servicer: Any, server: Any) -> None:
-    """Register the inference service; bytes that are no message are refused as an argument, not as an unknown error."""
+def _payload(request: Any) -> Any:
+    """Return a message as MLServer's request; raises ``MLServerError`` 400 for one that holds too much or is wrong."""
+    why = too_much_of(request) or misplaced_in(request)
+    if why:
+        raise MLServerError(why, 400)
+    try:
+        return ModelInferRequestConverter.to_types(request)  # without the metadata of the call: nobody reads them
+    except Exception as error:  # whatever unpacking bytes that do not fit raises
+        raise MLServerError("the request cannot be read: its parts do not fit together", 400) from error
+
+
+def register(servicer: Any, server: Any, arrivals: Arrivals) -> None:
+    """Register the inference service, whose messages are read as ``arrivals`` lets them."""
     found = _Handlers()
     add_GRPCInferenceServiceServicer_to_server(servicer, found)
     handlers = {
-        name: handler if handler.request_streaming else _tolerant(handler) for name, handler in found.handlers.items()
+        name: handler if handler.request_streaming else _reading(handler, arrivals, empty=name in _EMPTY)
+        for name, handler in found.handlers.items()
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(found.service, handlers),))
 
@@ -160,18 +164,31 @@ class _Handlers:
         self.service, self.handlers = service, handlers
 
 
-def _tolerant(handler: Any) -> Any:
-    read, respond = handler.request_deserializer, handler.unary_unary
+def _reading(handler: Any, arrivals: Arrivals, *, empty: bool) -> Any:
+    """Return a method that reads its message itself; bytes that are none are refused as an argument.
 
-    def attempt(data: bytes) -> Any:
+    Of an ``empty`` message nothing is read: a health check waits for nobody's message.
+    """
+    parse, respond = handler.request_deserializer, handler.unary_unary
+
+    async def behaviour(messages: Any, context: Any) -> Any:  # noqa: ARG001 - read from the context
         try:
-            return read(data)
-        except Exception:  # protobuf has several, none of which is its own
-            return None
+            data = b"" if empty else await arrivals.read(context.read)
+            with arrivals.held(data):
+                request = _parsed(parse, data) if len(data) <= SMALL else await off_loop(_parsed, parse, data)
+                return await respond(request, context)
+        except RefusedMessageError as error:
+            await context.abort(error.code, error.why)
 
-    async def behaviour(request: Any, context: Any) -> Any:
-        if request is None:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _UNREADABLE)
-        return await respond(request, context)
+    return grpc.stream_unary_rpc_method_handler(behaviour, None, handler.response_serializer)
 
-    return grpc.unary_unary_rpc_method_handler(behaviour, attempt, handler.response_serializer)
+
+def _parsed(parse: Callable[[bytes], Any], data: bytes) -> Any:
+    """Return a message; raises ``RefusedMessageError`` for bytes that are none, and for too many fields."""
+    if len(data) > SMALL and too_many_fields(data):
+        why = f"a message and its tensors have at most {FIELDS:,} fields"
+        raise RefusedMessageError(grpc.StatusCode.INVALID_ARGUMENT, why)
+    try:
+        return parse(data)
+    except Exception as error:  # protobuf has several, none of which is its own
+        raise RefusedMessageError(grpc.StatusCode.INVALID_ARGUMENT, _UNREADABLE) from error

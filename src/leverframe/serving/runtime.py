@@ -26,8 +26,10 @@ from leverframe.serving.bundle import OpenBundle
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
 from leverframe.serving.content_types import Parameters as Given
 from leverframe.serving.content_types import plain_parameters
+from leverframe.serving.counted import limits_of
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.inference_log import Outcome
+from leverframe.serving.off_loop import off_loop
 from leverframe.serving.served import Predicted, ServedBundle
 
 _IN_THREAD = 256  # rows from which a prediction would keep other requests waiting
@@ -50,6 +52,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         if freshness is not None and of_case and not freshness.watches(of_case.spec):
             await asyncio.to_thread(freshness.watch, of_case.plan)  # a bundle that is swapped in waits for nothing
         self._bundle: ServedBundle = found
+        self.limits = limits_of(found.schema)
         self._version = str(self.version or "1")
         self._labels = (self.name, self._version)
         self._told = {"bundle": found.digest, "schema": found.schema_digest, "commit": str(extra.get("commit", ""))}
@@ -101,7 +104,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         began, now = time.perf_counter(), datetime.now(UTC)
         name, bundle = asked.id or generate_uuid(), self._bundle
         try:
-            request = checked(bundle.schema, asked.plain())
+            request = await off_loop(_checked, bundle, asked) if asked.many(_IN_THREAD) else _checked(bundle, asked)
             choice = self._choice(asked.internal, request, now)
             source = choice.source if choice else None
             if source is not None and source.remote:
@@ -188,6 +191,10 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             record["missed"] = {table: rows[: bisect_left(rows, kept)] for table, rows in predicted.missed.items()}
             record["snapshot"] = source.written
         log.put(record)
+
+
+def _checked(bundle: OpenBundle, asked: Asked) -> Checked:
+    return checked(bundle.schema, asked.plain())
 
 
 def _parameters(part: Any) -> dict[str, Any]:

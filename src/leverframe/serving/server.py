@@ -13,7 +13,9 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,27 @@ from starlette.exceptions import HTTPException
 from leverframe import __version__
 from leverframe.documents import parsed
 from leverframe.serving import process, remote
+from leverframe.serving.arrivals import OPTIONS, Arrivals
+from leverframe.serving.arriving import Arriving
 from leverframe.serving.binary import EXTENSION
-from leverframe.serving.connections import Door, backlog, open_files, quiet_at_the_limit, sweep
+from leverframe.serving.connections import (
+    Door,
+    Loop,
+    backlog,
+    close_all,
+    open_files,
+    quiet_at_the_limit,
+    remote_room,
+    sweep,
+)
+from leverframe.serving.counted import Limits
 from leverframe.serving.guard import Guard, Hosts, is_local
 from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
 from leverframe.serving.own_log import rotate
 from leverframe.serving.own_record import end_unrecorded, recorded
+from leverframe.serving.room import Room
 
 _log = logging.getLogger("mlserver")
 
@@ -107,15 +122,22 @@ def _put_together(settings: Settings, config: ServerConfig) -> Any:
         "http": Door,
         "backlog": backlog(),
     }
-    settings._custom_grpc_server_settings = remote.OPTIONS
+    room, arriving = Room(config.limit), Arriving()
+    arrivals = Arrivals(room)
+    settings._custom_grpc_server_settings = {**OPTIONS, "grpc.max_allowed_incoming_connections": remote_room()}
     mlserver_grpc.InferenceServicer = remote.Servicer
-    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = remote.register
+    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = partial(remote.register, arrivals=arrivals)
     mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = remote.nothing
     server = MLServer(settings)
+    server.stop = partial(_stop, server, server.stop, (arriving, arrivals.arriving))
     models = server._model_registry._models
 
-    def knows(model: str, version: str | None) -> bool:
-        return model in models and (version is None or version in models[model]._versions)
+    def limits(model: str, version: str | None) -> Limits | None:
+        if model not in models or (version is not None and version not in models[model]._versions):
+            return None
+        release = models[model]._versions[version] if version else models[model].default
+        found: Limits = getattr(release, "limits", Limits())  # one that is being loaded has none of its own
+        return found
 
     def versions(model: str) -> list[str]:
         loaded = models[model]._versions.items() if model in models else ()
@@ -133,13 +155,25 @@ def _put_together(settings: Settings, config: ServerConfig) -> Any:
     _metrics_alone(metrics, settings.metrics_endpoint)
     key = Path(config.key_file).read_text(encoding="utf-8").strip()
     app.add_middleware(Infer, registry=server._model_registry)
-    app.add_middleware(Guard, limit=config.limit, key=key, knows=knows, loading=process.loading())
+    app.add_middleware(Guard, room=room, key=key, loading=process.loading(), limits=limits,
+                       arriving=arriving)  # fmt: skip
     if is_local(config.host):
         app.add_middleware(Hosts)
         metrics.add_middleware(Hosts)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)
     return server
+
+
+async def _stop(
+    server: Any, stop: Callable[..., Awaitable[None]], waiting: Iterable[Arriving], sig: Any = None
+) -> None:
+    """End as MLServer does, but wait for no body, message or connection for longer than said."""
+    for each in waiting:
+        each.end()
+    closing = asyncio.create_task(close_all(lambda: _connections(server)))
+    await stop(sig)
+    await closing
 
 
 def _connections(server: Any) -> list[Any]:
@@ -197,7 +231,8 @@ def main() -> None:
     record = Path(sys.argv[2]) if sys.argv[2:] else None
     if record is not None and not recorded(record, int(sys.argv[3])):
         sys.exit("who started this server ended before it was recorded, so nobody would ever stop it")
-    asyncio.run(serve(config, record))
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(serve(config, record))
 
 
 if __name__ == "__main__":

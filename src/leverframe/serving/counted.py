@@ -1,0 +1,100 @@
+"""What the text of a request holds, counted while it comes in, before any object is made of it.
+
+Nested or empty containers cost a hundred times the bytes that they are written with: four megabytes of them held the
+server for most of a second. Each piece costs a few passes over its bytes, whatever stands in them. Of a text that is no
+JSON the counts are right up to where a parser gives up, so that it makes no more objects than were counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from leverframe.domain.model.bundle.schema import Schema
+from leverframe.serving.envelope import PARAMETERS
+
+DEPTH = 16  # what the protocol has is five deep: request, inputs, input, data, row
+VALUES, CONTAINERS, KEYS = 1_000_000, 200_000, 50_000  # of any body: a parser holds the whole process meanwhile
+_BASE = 10_000  # values of a body that are none of a column
+OF_A_COLUMN = (
+    PARAMETERS + 28
+)  # values of an input beside those of its rows: parameters, shape and the fields themselves
+_BRACKETS = b"[]{}"
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
+_STEPS = bytes.maketrans(_BRACKETS, b"\x01\xff\x01\xff")  # as signed bytes, 1 and -1
+_SPACE = b" \t\r\n"
+_STRING = b'"'  # what is left of each
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many values a body may have, how many lists and objects among them, and how many keys of objects."""
+
+    values: int = _BASE
+    containers: int = _BASE
+    keys: int = _BASE
+
+    def refusal(self, count: Count) -> tuple[int, str] | None:
+        """Return the status and the reason for which a body is refused, None while it is within the limits."""
+        if count.values > self.values:
+            return 413, f"a body for this path has at most {self.values:,} values; send the rows in parts"
+        if count.containers > self.containers:
+            return 413, f"a body for this path has at most {self.containers:,} lists and objects; send flat lists"
+        if count.keys > self.keys:
+            return 413, f"a body for this path has at most {self.keys:,} keys; send fewer inputs and parameters"
+        if count.depth > DEPTH:
+            return 400, f"a body is nested at most {DEPTH} deep; the protocol needs five levels"
+        return None
+
+
+def limits_of(schema: Schema) -> Limits:
+    """Return what a request to a model needs at most: each value in its own list, and parameters for each input."""
+    columns = len(schema.columns) + len(schema.keys)
+    rows, more = columns * schema.maximum_rows, _BASE + columns * OF_A_COLUMN
+    return Limits(min(VALUES, 2 * rows + more), min(CONTAINERS, rows + more), min(KEYS, more))
+
+
+class Count:
+    """The values of a JSON text of which pieces are added, the containers among them, and how deep they are nested.
+
+    A container counts as a value; keys of objects are counted apart.
+    """
+
+    def __init__(self) -> None:
+        self.values = self.containers = self.keys = self.depth = 0
+        self._open = 0  # containers that are not closed
+        self._in_string = self._escaped = self._begun = False
+        self._opening = b""  # the last byte, where it opens a container
+
+    def add(self, piece: bytes) -> None:
+        """Count what a piece of the text adds."""
+        kept = self._outside(piece).translate(None, _SPACE)
+        if not kept:
+            return
+        brackets = kept.translate(None, _ALL_BUT_BRACKETS)
+        opened = brackets.count(b"[") + brackets.count(b"{")
+        if brackets:
+            depths = np.frombuffer(brackets.translate(_STEPS), np.int8).cumsum(dtype=np.int64)
+            self.depth = max(self.depth, self._open + int(depths.max()))
+            self._open += int(depths[-1])
+        self.containers += opened
+        self.keys += kept.count(b":")
+        seen = self._opening + kept
+        self._opening, before = (kept[-1:] if kept[-1:] in (b"[", b"{") else b""), len(self._opening)
+        # a container that is not empty has one value more than commas
+        filled = before + opened - seen.count(b"[]") - seen.count(b"{}") - len(self._opening)
+        self.values += kept.count(b",") + filled + (not self._begun)
+        self._begun = True
+
+    def _outside(self, piece: bytes) -> bytes:
+        """Return a piece without what stands in its strings, of each of which a quotation mark is left."""
+        if self._escaped:
+            piece, self._escaped = piece[1:], not piece
+        if b"\\" in piece:
+            piece = piece.replace(rb"\\", b"").replace(rb"\"", b"")
+            self._escaped = piece.endswith(b"\\")
+        parts = piece.split(_STRING)
+        outside = _STRING.join(parts[self._in_string :: 2])
+        self._in_string ^= len(parts) % 2 == 0
+        return outside + _STRING if self._in_string and len(parts) > 1 else outside
