@@ -193,7 +193,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         log.put(record)
 
 
-def _checked(bundle: OpenBundle, asked: Asked) -> Checked:
+def _checked(bundle: ServedBundle, asked: Asked) -> Checked:
     return checked(bundle.schema, asked.plain())
 
 
