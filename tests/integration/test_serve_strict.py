@@ -337,8 +337,8 @@ def test_nothing_over_grpc_is_an_error_of_the_server(server: Strict) -> None:
     fuzz_grpc(server.running["grpc_port"], MODEL, server.told["example"], EXAMPLES)
 
 
-def test_grpc_says_unavailable_while_a_model_is_loaded() -> None:
-    """A client may ask again; what is not to be loaded is not found. Neither is ready."""
-    command = [sys.executable, "-m", "tests.integration.grpc_loading"]
+def test_grpc_refuses_connections_until_the_models_are_loaded() -> None:
+    """So a proxy asks another server. The port is taken all the while, and a server that ends never listens."""
+    command = [sys.executable, "-m", "tests.integration.grpc_late"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == ["UNAVAILABLE", False, "NOT_FOUND", False]
+    assert json.loads(done.stdout) == ["UNAVAILABLE", True, "NOT_FOUND", "UNAVAILABLE", False]

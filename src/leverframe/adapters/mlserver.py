@@ -208,6 +208,10 @@ class V2:
         except ServerError:
             return False
 
+    def loaded(self) -> bool:
+        """Tell whether the server has loaded what it began with, and listens on all its ports."""
+        return self._call(self._at, "GET", "/v2/health/ready")[0] == 200
+
     def ready(self, model: str, version: int | None = None) -> bool:
         """Tell whether a release is ready; without a number, whether the model is."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")

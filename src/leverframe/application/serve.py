@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -163,6 +164,9 @@ def _loaded(server: ServerFolder, running: Running) -> None:
                 why=why,
                 next="`dvc repro bundle` makes the bundle again, `dvc pull` fetches it",
             )
+    until = time.monotonic() + _PATIENCE
+    while not client.loaded() and time.monotonic() < until:  # gRPC listens a little later
+        time.sleep(0.02)
 
 
 def look(workspace: Workspace, name: str) -> Served:

@@ -1,9 +1,14 @@
-"""The services of gRPC: what cannot be read is the client's fault, the repository is shut, nothing is streamed."""
+"""gRPC: what cannot be read is the client's fault, the repository is shut, nothing is streamed.
+
+And nobody listens before the releases are loaded.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,12 +21,12 @@ from mlserver.grpc.converters import (
 )
 from mlserver.grpc.dataplane_pb2 import ModelReadyResponse
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from mlserver.grpc.server import GRPCServer
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.grpc.utils import STATUS_CODE_MAPPING, to_metadata
 from mlserver.utils import extract_headers
 
 from leverframe.domain.release.server_plan import CANDIDATE
-from leverframe.serving import process
 from leverframe.serving.arrivals import Arrivals, RefusedMessageError
 from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.envelope import misplaced_in, too_much_of
@@ -67,8 +72,6 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Respond to a request; its model is looked for and its size looked at before anything is unpacked."""
         _refuse_candidate(request.model_name)
-        if process.loading().waits(request.model_name, request.model_version):
-            raise ModelNotReady(request.model_name)
         await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
         large = request.ByteSize() > SMALL
         payload = await off_loop(_payload, request) if large else _payload(request)
@@ -114,6 +117,53 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
         """Refuse: a deployment knows."""
         await _closed(context)
+
+
+class LateServer(GRPCServer):  # type: ignore[misc]
+    """MLServer's server, at a port that is taken at once and on which it listens after ``listen``.
+
+    It refuses connections until then, for which a proxy asks another server: a status of gRPC comes with HTTP 200, and
+    a proxy hands that to the client. Raises ``OSError`` for a port of somebody else.
+    """
+
+    _server: Any = None
+
+    def __init__(self, settings: Any, *more: Any) -> None:
+        super().__init__(settings, *more)
+        self._decided, self._reserved = asyncio.Event(), _reserved(settings.host, settings.grpc_port)
+
+    def listen(self) -> None:
+        """Let clients come, unless the server ends already."""
+        if not self._decided.is_set():
+            self._create_server()
+            self._decided.set()
+
+    async def start(self) -> None:
+        """Wait for ``listen``, then serve until ``stop``."""
+        await self._decided.wait()
+        if self._server is not None:
+            await self._server.start()
+            await self._server.wait_for_termination()
+
+    async def stop(self, sig: int | None = None) -> None:
+        """Finish what is under way, where anything is."""
+        self._decided.set()
+        if self._server is not None:
+            await super().stop(sig)
+        self._reserved.close()
+
+
+def _reserved(host: str, port: int) -> socket.socket:
+    """Return a socket that holds a port for the listener of gRPC, which shares it, and that takes no connection."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    holder = socket.socket(family, kind, protocol)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        holder.bind(address)
+    except OSError:
+        holder.close()
+        raise
+    return holder
 
 
 def _refuse_candidate(model: str) -> None:

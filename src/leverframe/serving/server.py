@@ -21,6 +21,7 @@ from typing import Any
 
 import mlserver.grpc.server as mlserver_grpc
 import mlserver.rest.endpoints as mlserver_rest
+import mlserver.server as mlserver_server
 from fastapi.exceptions import RequestValidationError
 from mlserver.cli.serve import load_settings
 from mlserver.rest.responses import Response
@@ -128,6 +129,7 @@ def _put_together(settings: Settings, config: ServerConfig) -> Any:
     mlserver_grpc.InferenceServicer = remote.Servicer
     mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = partial(remote.register, arrivals=arrivals)
     mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = remote.nothing
+    mlserver_server.GRPCServer = remote.LateServer
     server = MLServer(settings)
     server.stop = partial(_stop, server, server.stop, (arriving, arrivals.arriving))
     models = server._model_registry._models
@@ -193,19 +195,23 @@ def _release(model: Any) -> tuple[str, str]:
 
 
 async def _load(server: Any, models: list[Any]) -> None:
-    """Load the releases, the newest first, as it is what answers.
+    """Load the releases, the newest first, as it is what answers; with the last one gRPC begins to listen.
 
     MLServer itself would end because of one that cannot be loaded.
     """
-    for model in sorted(models, key=lambda each: int(each.parameters.version or 0), reverse=True):
-        loaded = False
+    waiting = sorted(models, key=lambda each: int(each.parameters.version or 0))
+    while waiting:
+        model, loaded = waiting.pop(), False
         try:
             await server._model_registry.load(model)
             loaded = True
         except Exception:
             _log.exception(f"release {model.parameters.version} of {model.name} cannot be loaded; the others serve")
         finally:
+            if not waiting:
+                server._grpc_server.listen()  # before anybody is told that we are ready
             process.loading().end(*_release(model), loaded=loaded)
+    server._grpc_server.listen()  # of a server without releases
 
 
 async def _unreadable(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI hands it over

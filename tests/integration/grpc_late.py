@@ -1,0 +1,80 @@
+"""Prints what gRPC says before its server listens and after, and who else may have its port.
+
+In a process of its own, as the messages of MLServer and those of Triton's client have the same names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import grpc
+import mlserver.grpc.server as mlserver_grpc
+from mlserver.errors import ModelNotFound
+from mlserver.grpc import dataplane_pb2 as messages
+from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
+from mlserver.settings import Settings
+
+from leverframe.serving.remote import LateServer, Servicer, nothing, register
+
+
+class _Empty:
+    """A data plane of MLServer that has no model."""
+
+    async def model_ready(self, name: str, version: str) -> bool:
+        raise ModelNotFound(name, version)
+
+
+def late() -> tuple[LateServer, int]:
+    """Return a server that does not listen yet, and its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return LateServer(Settings(host="127.0.0.1", grpc_port=port, metrics_endpoint=None), _Empty(), None), port
+
+
+async def status(port: int) -> str:
+    """Return the status of a request for a model that there is not."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            await GRPCInferenceServiceStub(channel).ModelInfer(messages.ModelInferRequest(model_name="other"))
+        except grpc.RpcError as refused:
+            return str(refused.code().name)
+        return "OK"
+
+
+def taken(port: int) -> bool:
+    """Tell whether somebody else cannot listen at a port."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            other.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+async def told() -> list[Any]:
+    """Ask a server before and after it listens, and end one that never did."""
+    server, port = late()
+    running = asyncio.create_task(server.start())
+    found: list[Any] = [await status(port), taken(port)]
+    server.listen()
+    found.append(await status(port))
+    await server.stop()
+    await running
+    never, port = late()
+    running = asyncio.create_task(never.start())
+    await never.stop()
+    await running
+    never.listen()
+    return [*found, await status(port), taken(port)]
+
+
+if __name__ == "__main__":
+    mlserver_grpc.InferenceServicer = Servicer
+    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = register
+    mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = nothing
+    print(json.dumps(asyncio.run(told())))
