@@ -1,0 +1,99 @@
+"""Servers behind the documented proxy are restarted one after another under load, and no request fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tritonclient.utils import InferenceServerException
+
+from tests.integration.proxied import NGINX, House, Proxy, load_on
+from tests.integration.served import MODEL, two_models
+from tests.integration.shop import Shop, built_once, copied, wait_for
+from tests.profiles import deep
+
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: tests/debian-packages.sh nginx")
+ENGINES = ("onnx", "scikit-learn")
+RESTARTS = 16 if deep() else 2
+PORTS = ("port", "grpc_port", "metrics_port")
+
+
+class GrpcTraffic:
+    """A client of a third party that keeps its connection to the proxy and tries nothing twice."""
+
+    def __init__(self, house: House, proxy: Proxy) -> None:
+        self.answered, self.failed = 0, list[str]()
+        self._house, self._proxy, self._stop = house, proxy, threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Send requests until the block ends."""
+        thread = threading.Thread(target=self._ask, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join(60)
+
+    def _ask(self) -> None:
+        inputs, allowed = self._house.inputs(), {"authorization": f"Bearer {self._proxy.token}"}
+        with self._proxy.triton() as client:
+            while not self._stop.wait(0.03):
+                try:
+                    client.infer(MODEL, inputs, headers=allowed)
+                    self.answered += 1
+                except InferenceServerException as error:
+                    self.failed.append(str(error))
+
+
+def with_engine(shop: Shop, engine: str) -> None:
+    """Let the bundle of both models be served by an engine."""
+    if engine == "scikit-learn":
+        shop.replace("params.yaml", "golden_rows: 16", "golden_rows: 16\n  conversion: {seconds: 0.001}")
+        shop.repository.dvc("repro", "bundle")
+        shop.repository.commit("Serve what was trained")
+        shop.repository.git("tag", "--force", "one")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Return two servers of one bundle that an engine serves."""
+    shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path_factory.mktemp("rolling"))
+    with_engine(shop, request.param)
+    found = House(shop)
+    yield found
+    for name in ("local", "other"):
+        shop.run("serve", "--stop", "--name", name)
+
+
+def restarted(house: House, name: str) -> None:
+    """End a server as a machine does, and start it where it was."""
+    (before,) = house.running(name)
+    at = [word for kind in PORTS for word in (f"--{kind.replace('_', '-')}", str(before[kind]))]
+    os.kill(before["pid"], signal.SIGTERM)
+    wait_for(lambda: house.shop.run("serve", "--status", "--name", name).code == 29)
+    assert house.shop.run("serve", "--name", name, *at).code == 0
+
+
+def test_no_request_fails_in_rolling_restarts(house: House, tmp_path: Path) -> None:
+    """Each of two servers ends and comes back in turn, REST and gRPC under load: every request has its prediction."""
+    proxy = Proxy(tmp_path / "proxy", house.running("local", "other"))
+    rest, grpc = load_on(house, proxy, 8), GrpcTraffic(house, proxy)
+    try:
+        with rest.running(), grpc.running():
+            wait_for(lambda: len(rest.responses) > 100 and grpc.answered > 10)
+            for number in range(RESTARTS):
+                restarted(house, ("local", "other")[number % 2])  # the next one as soon as this one is ready
+    finally:
+        proxy.stop()
+    print(
+        f"{RESTARTS} restarts: {len(rest.responses):,} requests in REST, {grpc.answered + len(grpc.failed):,} in gRPC"
+    )
+    assert (rest.failed, grpc.failed) == ([], [])
+    assert any(", " in line["by"] for line in proxy.lines())  # somebody was handed on
