@@ -18,7 +18,8 @@ from leverframe.serving.repeated import refuse_repeated
 
 _INTEGERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64))
 _FIELDS = frozenset({"id", "model_name", "model_version", "parameters", "inputs", "outputs"})  # KServe names the model
-_TENSOR_FIELDS = frozenset({"name", "shape", "datatype", "parameters", "data"})
+_PLAIN = frozenset({"name", "shape", "datatype", "data"})
+_TENSOR_FIELDS = _PLAIN | {"parameters"}
 _OUTPUT_FIELDS = frozenset({"name", "parameters"})
 _DATATYPES = _INTEGERS | {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
 
@@ -88,14 +89,16 @@ def _tensor(number: int, content: Any, tail: Tail | None) -> tuple[Tensor, Mappi
         data = content["data"] if tail is None or "data" in content else None
     except (TypeError, KeyError) as error:
         raise _unreadable(f"inputs.{number} has not name, shape, datatype and data") from error
-    _refuse_unknown(content, _TENSOR_FIELDS, f"inputs.{number}.")
+    alone = len(content) == len(_PLAIN) and "data" in content  # as most are: no parameters, and nothing unknown
+    if not alone:
+        _refuse_unknown(content, _TENSOR_FIELDS, f"inputs.{number}.")
     if type(name) is not str:
         raise _unreadable(f"inputs.{number}.name is no text")
     if type(shape) is not list or len(shape) > DIMENSIONS or any(type(size) is not int for size in shape):
         raise _unreadable(f"inputs.{number}.shape is no list of at most {DIMENSIONS} whole numbers")
     if type(datatype) is not str or datatype not in _DATATYPES:
         raise _unreadable(f"inputs.{number}.datatype is {str(datatype)[:40]!r}, which the protocol does not know")
-    parameters = _parameters(content, f"inputs.{number}.") if "parameters" in content else {}
+    parameters = {} if alone else _parameters(content, f"inputs.{number}.")
     if tail is not None and SIZE in parameters:
         if "data" in content:
             raise _unreadable(f"inputs.{number} has data and {SIZE}: values stand in one place")

@@ -7,8 +7,7 @@ many colons as what was parsed from it, no key was lost, and no slow parser need
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from leverframe.errors import RequestError
@@ -18,7 +17,10 @@ _ESCAPED = b"\\u003"  # a colon, or a letter near it
 
 def refuse_repeated(text: bytes, content: Mapping[str, Any]) -> None:
     """Raise ``RequestError`` for a repeated key in the text of a request, whose content was parsed and has its form."""
-    if text.count(b":") == _colons(content) and _ESCAPED not in text:
+    colons, parts = text.count(b":"), (*content["inputs"], *(content.get("outputs") or ()))
+    if colons == len(content) + sum(map(len, parts)):  # most requests: no text and no parameter has one
+        return
+    if colons == _colons(content, parts) and _ESCAPED not in text:
         return
     try:
         json.loads(text, object_pairs_hook=_unique, parse_int=str, parse_float=str)
@@ -26,10 +28,10 @@ def refuse_repeated(text: bytes, content: Mapping[str, Any]) -> None:
         raise _wrong("it is nested too deeply") from error
 
 
-def _colons(content: Mapping[str, Any]) -> int:
+def _colons(content: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> int:
     """Return how many colons stand in the text of a request whose keys are all different."""
     count = _of(content)
-    for part in chain(content["inputs"], content.get("outputs") or ()):
+    for part in parts:
         count += _of(part)
         if part.get("datatype", "BYTES") == "BYTES" and part.get("data"):
             count += _in_texts(part["data"])
