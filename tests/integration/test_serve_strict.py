@@ -223,6 +223,34 @@ def test_a_client_of_triton_works_by_default_over_http(server: Strict) -> None:
         assert server.rest(example, **{"inference-header-content-length": length})[0] == 400
 
 
+def test_a_missing_number_has_a_form_in_each_protocol(server: Strict) -> None:
+    """Null in JSON, NaN in bytes and over gRPC, or a row that `nulls` names: one prediction. JSON has no NaN."""
+    told = server.get(f"/v2/models/{MODEL}")[1]["inputs"]
+    name = next(
+        each["name"] for each in told
+        if each["datatype"] == "FP64" and each["parameters"]["nullable"] and each["parameters"]["form"] == "columns"
+    )  # fmt: skip
+    good, number = server.told["example"], {"name": name, "shape": [1], "datatype": "FP64"}
+
+    def asked(part: dict[str, Any], tail: bytes = b"") -> tuple[int, dict[str, Any]]:
+        head = json.dumps({"inputs": [*good["inputs"], {**number, **part}]}).encode()
+        return server.ask(head + tail, **({"inference-header-content-length": str(len(head))} if tail else {}))
+
+    replies = [
+        asked({"data": [None]}),
+        asked({"data": [7.5], "parameters": {"nulls": "0"}}),
+        asked({"parameters": {"binary_data_size": 8}}, np.array([np.nan]).tobytes()),
+    ]
+    assert [status for status, _ in replies] == [200] * 3
+    expected = replies[0][1]["outputs"]
+    assert [reply["outputs"] for _, reply in replies] == [expected] * 3
+    code, reply = server.remote(server.message({"inputs": [*good["inputs"], {**number, "data": [np.nan]}]}))
+    assert code == grpc.StatusCode.OK, reply
+    found = {output.name: list(output.contents.fp64_contents) for output in reply.outputs}
+    assert [found["probability"]] == [output["data"] for output in expected if output["name"] == "probability"]
+    assert asked({"data": [float("nan")]})[0] == 400
+
+
 def test_metadata_and_readiness_are_those_of_the_protocol(server: Strict) -> None:
     """Versions are releases of the model, over both protocols; an unknown one is not ready."""
     metadata = server.get(f"/v2/models/{MODEL}")[1]
@@ -268,6 +296,8 @@ def test_heads_that_are_of_another_server_or_kind_are_refused(server: Strict) ->
         ({"content-type": ""}, 200),
     ):
         assert server.rest(good, **headers)[0] == expected, headers
+    form = server.rest(good, **{"content-type": "application/x-www-form-urlencoded"})[1]  # what `curl --data` sends
+    assert "send `content-type: application/json`" in form
     port = server.running["metrics_port"]
     for path, host, expected in (
         ("/metrics", "localhost", 200), ("/metrics", "evil.example", 421), ("/docs", "localhost", 404),

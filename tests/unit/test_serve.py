@@ -24,7 +24,9 @@ from leverframe.domain.model.bundle.input_check import FEW, Checked, Tensor, arr
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.release.serve import Running, Served, curl, example, other_wanted, request
 from leverframe.errors import RequestError
+from leverframe.serving.asked import read
 from leverframe.serving.counted import Limits
+from leverframe.serving.datatypes import refuse_undeclared, singles
 from leverframe.serving.guard import Guard
 from leverframe.serving.inference_log import InferenceLog, LogSettings, Outcome, close_leftovers
 from leverframe.serving.room import Room
@@ -87,6 +89,42 @@ def test_both_forms_are_decoded() -> None:
     given_too = checked(SCHEMA, keys(size=Tensor("size", [1], "FP32", [4])))
     assert given_too.form == "keys"  # a feature that came along goes before what would be looked up
     assert "size" in given_too.columns
+
+
+def test_single_precision_is_the_same_in_json_as_over_grpc() -> None:
+    """A model of doubles tells 0.1 from its neighbour in single precision: who names FP32 sends the latter."""
+    near = float(np.float32(0.1))
+    for data, taken in (
+        ([0.1, 2.5], [near, 2.5]), ([[0.1], [2.5]], [[near], [2.5]]), ([0.1, None, 2**24 + 1], [near, None, 2**24]),
+        ([0.1, "x", True, 1e39, 10**400, [0.1, 0.1]], [near, "x", True, 1e39, 10**400, [0.1, 0.1]]), ({}, {}),
+    ):  # fmt: skip
+        assert singles(data) == taken
+    for datatype, number in (("FP32", near), ("FP64", 0.1)):
+        tensor = {"name": "size", "shape": [1], "datatype": datatype, "data": [0.1]}
+        assert read(json.dumps({"inputs": [tensor]}).encode()).tensors[0].data == [number]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        (keys(pieces=Tensor("pieces", [1], "INT64", [[3]])), ""),
+        (keys(pieces=Tensor("pieces", [1], "INT64", [[3.0]])), "`pieces` in row 0 is 3.0 INT64"),
+        (keys(pieces=Tensor("pieces", [1], "INT64", [3.0])), "`pieces` in row 0 is 3.0 INT64"),
+        (keys(), "`pieces` has the datatype INT32 INT64"),
+        (keys(pieces=Tensor("pieces", [1], "FP64", [3])), "`pieces` has the datatype FP64 INT64"),
+        (columns(), ""),
+        (columns(size=Tensor("size", [2], "INT64", [1, 2])), "`size` has the datatype INT64 FP64"),
+    ],
+)
+def test_a_server_may_take_declared_datatypes_alone(tensors: list[Tensor], said: str) -> None:
+    """What others convert without a loss it refuses; they are all right for `serve.datatypes: any`."""
+    checked(SCHEMA, tensors)
+    try:
+        refuse_undeclared(SCHEMA, tensors)
+        told = ""
+    except RequestError as error:
+        told = f"{error.what} {error.next.removeprefix('send ')}"
+    assert told == said
 
 
 WRONG: list[tuple[list[Tensor], str]] = [

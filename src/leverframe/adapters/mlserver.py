@@ -102,7 +102,8 @@ class ServerFolder:
                 self._starts = False
 
     def start(
-        self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int, online: Mapping[str, Any] | None = None,
+        self, ports: Ports, *, log: Mapping[str, Any] | None, requests: Mapping[str, Any],
+        online: Mapping[str, Any] | None = None,
         mark: str = "", code: Path | None = None,
     ) -> Running:  # fmt: skip
         """Start a server and wait until it listens; one that lives is returned as it is.
@@ -115,7 +116,8 @@ class ServerFolder:
             if known is not None:
                 return known
             private_folder(self.folder)
-            return self._start(ports, {"limit": limit, "log": log, "online": online, "code": code and str(code)}, mark)
+            settings = {**requests, "log": log, "online": online, "code": code and str(code)}
+            return self._start(ports, settings, mark)
 
     def _start(self, ports: Ports, settings: Mapping[str, Any], mark: str) -> Running:
         self.models.mkdir(exist_ok=True)

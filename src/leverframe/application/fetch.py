@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from leverframe.adapters.dvc.remotes import RemoteContents
 from leverframe.adapters.releases import Releases
-from leverframe.application.servers import log_in, online_of
+from leverframe.application.servers import log_in, online_of, requests_of
 from leverframe.documents import Document, validated
 from leverframe.domain.release.fetch import Fetched, Wanted, run
 from leverframe.errors import SettingsError
@@ -44,8 +44,7 @@ def _config(folder: Path, settings: ServeSettings, log: Path | None, online: Onl
     return {
         "models": str(folder / "models"), "host": settings.host, "port": settings.port,
         "grpc_port": settings.grpc_port, "metrics_port": settings.metrics_port, "key_file": str(folder / "key"),
-        "limit": settings.maximum_bytes, "log": log_in(log, settings) if log else None,
-        "online": online_of(folder, online),
+        "log": log_in(log, settings) if log else None, "online": online_of(folder, online), **requests_of(settings),
     }  # fmt: skip
 
 

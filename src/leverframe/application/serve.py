@@ -15,7 +15,15 @@ from leverframe.adapters.mlserver import ServerFolder
 from leverframe.adapters.process import signals_as_exceptions
 from leverframe.adapters.releases import Releases
 from leverframe.application.bundles import Local, bundle_of_lock, lock_names_another, trusted_types
-from leverframe.application.servers import code_of, log_in, online_of, ports_again, server_folder, start_ports
+from leverframe.application.servers import (
+    code_of,
+    log_in,
+    online_of,
+    ports_again,
+    requests_of,
+    server_folder,
+    start_ports,
+)
 from leverframe.application.workspace import Workspace
 from leverframe.bounded import json_of
 from leverframe.documents import parsed
@@ -146,7 +154,7 @@ def _started(workspace: Workspace, server: ServerFolder, how: Start, code: Path 
     return server.start(
         ports,
         log=log_in(server.folder / "log", settings),
-        limit=settings.maximum_bytes,
+        requests=requests_of(settings),
         online=online_of(workspace.root, workspace.levers.online),
         mark=mark,
         code=code,

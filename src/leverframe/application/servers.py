@@ -54,6 +54,11 @@ def code_of(workspace: Workspace, served: Path | None = None) -> Path | None:
     return None if foreign or not (root / PARAMS).is_file() else root
 
 
+def requests_of(settings: ServeSettings) -> Mapping[str, Any]:
+    """Return what a server is told of the requests that it takes."""
+    return {"limit": settings.maximum_bytes, "datatypes": settings.datatypes}
+
+
 def log_in(folder: Path, settings: ServeSettings) -> Mapping[str, Any]:
     """Return the settings of a server's inference log in a folder."""
     log = settings.log

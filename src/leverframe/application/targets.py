@@ -9,7 +9,15 @@ from leverframe.adapters.kubectl import Kubectl
 from leverframe.adapters.mlserver import V2
 from leverframe.adapters.releases import Releases
 from leverframe.application.environments import Environment, WallClock
-from leverframe.application.servers import code_of, log_in, online_of, ports_again, server_folder, start_ports
+from leverframe.application.servers import (
+    code_of,
+    log_in,
+    online_of,
+    ports_again,
+    requests_of,
+    server_folder,
+    start_ports,
+)
 from leverframe.application.workspace import Workspace
 from leverframe.domain.release.kubernetes.cluster_releases import ClusterReleases
 from leverframe.domain.release.kubernetes.cluster_target import ClusterTarget
@@ -54,7 +62,7 @@ def _server(workspace: Workspace, environment: Environment, context: DeployConte
             ports, mark = ports_again(declared, server.recorded())
             log, online = log_in(server.folder / "log", serve), online_of(workspace.root, environment.levers.online)
             running = server.start(
-                ports, log=log, limit=serve.maximum_bytes, online=online, mark=mark, code=code_of(workspace)
+                ports, log=log, requests=requests_of(serve), online=online, mark=mark, code=code_of(workspace)
             )
             context.tell(f"no server `{environment.name}` ran: started it at {running.url}")
             client = server.client(running)

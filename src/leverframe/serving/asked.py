@@ -13,6 +13,7 @@ from leverframe.domain.release.smoke import OWN
 from leverframe.errors import RequestError
 from leverframe.serving.binary import SIZE, Tail
 from leverframe.serving.content_types import Parameters
+from leverframe.serving.datatypes import singles
 from leverframe.serving.envelope import DIMENSIONS, LONGEST, PARAMETERS, TENSORS
 from leverframe.serving.repeated import refuse_repeated
 
@@ -104,6 +105,8 @@ def _tensor(number: int, content: Any, tail: Tail | None) -> tuple[Tensor, Mappi
             raise _unreadable(f"inputs.{number} has data and {SIZE}: values stand in one place")
         data = tail.taken(name, shape, datatype, parameters[SIZE])
         parameters = {known: value for known, value in parameters.items() if known != SIZE}
+    elif datatype == "FP32":
+        data = singles(data)
     return Tensor(name, shape, datatype, data), parameters
 
 

@@ -13,6 +13,7 @@ from leverframe.serving.online_config import OnlineConfig
 
 _loading = Loading()
 _versions: Callable[[str], list[str]] = lambda model: []  # noqa: ARG005, E731 - before there is a server
+_datatypes = "any"
 _log: InferenceLog | None = None
 _freshness: Freshness | None = None
 
@@ -44,6 +45,17 @@ def start_freshness(config: OnlineConfig) -> Freshness:
 def is_traffic(model: str, internal: bool) -> bool:
     """Tell whether a request is somebody's: those to a candidate, and those of a deployment, are not."""
     return not internal and not model.endswith(CANDIDATE)
+
+
+def take(datatypes: str) -> None:
+    """Take requests of any datatype that holds numbers, or only of those that are ``declared``."""
+    global _datatypes  # noqa: PLW0603 - as above
+    _datatypes = datatypes
+
+
+def as_declared() -> bool:
+    """Tell whether a request may have no other datatypes than the metadata declare."""
+    return _datatypes == "declared"
 
 
 def loading() -> Loading:

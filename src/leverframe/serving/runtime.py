@@ -27,6 +27,7 @@ from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, n
 from leverframe.serving.content_types import Parameters as Given
 from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.counted import limits_of
+from leverframe.serving.datatypes import refuse_undeclared
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.inference_log import Outcome
 from leverframe.serving.off_loop import off_loop
@@ -104,7 +105,9 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         began, now = time.perf_counter(), datetime.now(UTC)
         name, bundle = asked.id or generate_uuid(), self._bundle
         try:
-            request = await off_loop(_checked, bundle, asked) if asked.many(_IN_THREAD) else _checked(bundle, asked)
+            strict = process.as_declared() and process.is_traffic(self.name, asked.internal)
+            work = (bundle, asked, strict)
+            request = await off_loop(_checked, *work) if asked.many(_IN_THREAD) else _checked(*work)
             choice = self._choice(asked.internal, request, now)
             source = choice.source if choice else None
             if source is not None and source.remote:
@@ -193,8 +196,12 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         log.put(record)
 
 
-def _checked(bundle: ServedBundle, asked: Asked) -> Checked:
-    return checked(bundle.schema, asked.plain())
+def _checked(bundle: ServedBundle, asked: Asked, strict: bool) -> Checked:
+    tensors = asked.plain()
+    request = checked(bundle.schema, tensors)
+    if strict:
+        refuse_undeclared(bundle.schema, tensors)
+    return request
 
 
 def _parameters(part: Any) -> dict[str, Any]:

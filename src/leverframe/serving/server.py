@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import mlserver.grpc.server as mlserver_grpc
 import mlserver.rest.endpoints as mlserver_rest
@@ -62,7 +62,8 @@ class ServerConfig:
     """Where a server listens and what it serves.
 
     ``models`` is the folder with one folder a release, ``key_file`` holds what opens the model
-    repository, ``limit`` is the largest body in bytes. Own types of a model are imported from ``code``.
+    repository, ``limit`` is the largest body in bytes, ``datatypes`` those that a column of numbers may
+    have. Own types of a model are imported from ``code``.
     """
 
     models: str
@@ -75,6 +76,7 @@ class ServerConfig:
     log: LogSettings | None = None
     online: OnlineConfig | None = None
     code: str | None = None
+    datatypes: Literal["any", "declared"] = "any"
 
 
 async def serve(config: ServerConfig, record: Path | None = None) -> None:
@@ -97,6 +99,7 @@ async def serve(config: ServerConfig, record: Path | None = None) -> None:
     )
     _, models = await load_settings(config.models)
     process.loading().begin(map(_release, models))
+    process.take(config.datatypes)
     server = _put_together(settings, config)
     gc.freeze()  # what is imported stays: looking through it again and again would take most of a large request's time
     log = process.start_log(config.log) if config.log else None

@@ -152,6 +152,10 @@ class ServeSettings(Document):
         default=8082, description="port of the metrics; 0 takes a free one"
     )
     maximum_bytes: Annotated[int, Field(ge=1024)] = Field(default=4_000_000, description="largest request")
+    datatypes: Literal["any", "declared"] = Field(
+        default="any",
+        description="`any` that holds the numbers of a column, or what the metadata `declared`",
+    )
     environment: list[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]] = Field(
         default_factory=list, description="environment variables that a server of this machine is given besides its own"
     )
