@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,12 @@ from leverframe.domain.release.smoke import differs, golden_requests
 from tests.integration.shop import Shop, copied, finished, wait_for
 from tests.manifests import target
 
-LOCKED = "mount --bind $0 $0; mount -o remount,bind,ro /; exec setpriv --bounding-set=-all --inh-caps=-all "
+LOCKED = "mount --bind $0 $0; mount -o remount,bind,ro /; exec setpriv --no-new-privs"
+NO_RIGHTS = "--bounding-set=-all --inh-caps=-all"
+POD_USER = (  # who may read this program, wherever it lies
+    "--reuid=10001 --regid=10001 --clear-groups --ambient-caps=+dac_read_search "
+    "--bounding-set=-all,+dac_read_search --inh-caps=-all,+dac_read_search"
+)
 
 
 @pytest.fixture
@@ -38,6 +44,12 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def folder() -> Iterator[Path]:
     """Return an empty folder that any user can get at."""
     place = Path(tempfile.mkdtemp(prefix="leverframe-pod-"))
+    place.chmod(0o777)
+    for volume in ("srv", "log"):  # as Kubernetes makes them for `fsGroup`: of root, and its group may write
+        (place / volume).mkdir()
+        with suppress(PermissionError):
+            os.chown(place / volume, -1, 10001)
+        (place / volume).chmod(0o2777)
     yield place
     shutil.rmtree(place, ignore_errors=True)
 
@@ -72,6 +84,7 @@ def words(shop: Shop, remote: str, to: Path, ports: tuple[int, int, int]) -> lis
         "port": rest,
         "grpc_port": grpc,
         "metrics_port": metrics,
+        "datatypes": "declared",
     }
     said |= {"--remote": remote, "--to": str(to / "srv"), "--serve": json.dumps(serve), "--log": str(to / "log")}
     return [part for pair in said.items() for part in pair]
@@ -133,6 +146,11 @@ def _answers(shop: Shop, client: V2) -> None:
         assert differs(schema, expected, (status, content), manifest) == ""
         assert content["model_version"] == "3"
         assert client.infer("shop", json.dumps({**json.loads(body), "id": "somebody"}).encode())[0] == 200
+    request = json.loads(body)
+    number = next(each for each in request["inputs"] if each["datatype"] == "FP64")
+    number |= {"datatype": "INT64", "data": [7] * len(number["data"])}
+    status, content = client.infer("shop", json.dumps(request | {"id": "somebody"}).encode())
+    assert (status, "serve.datatypes" in content["error"]) == (400, True), content
 
 
 def _leverframe(*arguments: str) -> list[str]:
@@ -140,10 +158,16 @@ def _leverframe(*arguments: str) -> list[str]:
 
 
 def _lock(folder: Path) -> list[str]:
-    """Return what a command begins with so that it sees all but ``folder`` read-only; nothing where that cannot be."""
-    command = ["unshare", "--mount", "sh", "-ec", f'{LOCKED} --no-new-privs "$@"', str(folder)]
-    tried = subprocess.run([*command, "sh", "-c", "! touch /tmp/leverframe-try"], capture_output=True, check=False)
-    return command if tried.returncode == 0 else []  # only root can, and not in every container
+    """Return what a command begins with so that it sees all but ``folder`` read-only; nothing where that cannot be.
+
+    It is the user of a pod, where the kernel lets us become that one.
+    """
+    for rights in (POD_USER, NO_RIGHTS):
+        command = ["unshare", "--mount", "sh", "-ec", f'{LOCKED} {rights} "$@"', str(folder)]
+        attempt = ["sh", "-c", '! touch /tmp/leverframe-try && exec "$0" -c "import leverframe"', sys.executable]
+        if subprocess.run([*command, *attempt], cwd=folder, capture_output=True, check=False).returncode == 0:
+            return command
+    return []  # only root can, and not in every container
 
 
 @pytest.mark.parametrize(
