@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,7 +18,9 @@ from mlserver.grpc import dataplane_pb2 as messages
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 from mlserver.settings import Settings
 
+from leverframe.serving.arrivals import Arrivals
 from leverframe.serving.remote import LateServer, Servicer, nothing, register
+from leverframe.serving.room import Room
 
 
 class _Empty:
@@ -75,6 +78,6 @@ async def told() -> list[Any]:
 
 if __name__ == "__main__":
     mlserver_grpc.InferenceServicer = Servicer
-    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = register
+    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = partial(register, arrivals=Arrivals(Room(4_000_000)))
     mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = nothing
     print(json.dumps(asyncio.run(told())))
