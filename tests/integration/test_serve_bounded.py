@@ -39,7 +39,7 @@ from tests.integration.test_serve_server import MODEL
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 SECONDS = 600 if DEEP else 0  # of the fuzzer
-WITHIN = 1.0  # seconds of the server's work until a health check is answered
+WITHIN = 2.0  # seconds of the server's work until a health check is answered
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 
 
@@ -169,7 +169,7 @@ def test_what_the_server_takes_is_fuzzed_while_it_is_attacked(server: Besieged) 
 
 
 def test_sigterm_waits_for_no_half_body(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Over both protocols: what is not whole soon is refused. A client that reads no response is not waited for."""
+    """Over both protocols: what is not whole soon is refused, and the process ends."""
     server = Besieged(copied(finished(tmp_path_factory), tmp_path))
     process, address = psutil.Process(server.running["pid"]), ("127.0.0.1", server.running["port"])
     with ExitStack() as held:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import MAXIMUM_ROWS, Field, Schema
-from leverframe.serving.counted import CONTAINERS, DEPTH, KEYS, OF_A_COLUMN, VALUES, Count, Limits, limits_of
+from leverframe.serving.counted import CONTAINERS, DEPTH, KEYS, OF_A_COLUMN, UNCOUNTED, VALUES, Count, Limits, limits_of
 from leverframe.serving.wire import FIELDS, too_many_fields
 from tests.integration.serve_hostiles import BODIES, field, messages
 
@@ -94,9 +94,10 @@ def test_every_request_that_fits_a_schema_is_within_its_limits() -> None:
         refusal = limits.refusal(count)
         assert refusal is not None
         assert (refusal[0], words in refusal[1]) == (413, True)
+    assert Limits().containers > UNCOUNTED // 2  # a body that is not counted is within all limits
     for depth, refused in ((DEPTH, False), (DEPTH + 1, True)):
         count = Count()
-        count.add(b"[" * depth)
+        count.add(b"[" * depth + b"1")
         assert (Limits().refusal(count) is not None) is refused
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leverframe.domain.model.bundle.schema import Schema
 from leverframe.serving.envelope import PARAMETERS
@@ -20,9 +21,8 @@ _BASE = 10_000  # values of a body that are none of a column
 OF_A_COLUMN = (
     PARAMETERS + 28
 )  # values of an input beside those of its rows: parameters, shape and the fields themselves
-_BRACKETS = b"[]{}"
-_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
-_STEPS = bytes.maketrans(_BRACKETS, b"\x01\xff\x01\xff")  # as signed bytes, 1 and -1
+UNCOUNTED = 16_384  # bytes of a body that cannot pass the limits: a value has two at least
+_COMMA, _COLON, _OPENS, _CLOSES = b",:{}"
 _SPACE = b" \t\r\n"
 _STRING = b'"'  # what is left of each
 
@@ -65,27 +65,29 @@ class Count:
         self.values = self.containers = self.keys = self.depth = 0
         self._open = 0  # containers that are not closed
         self._in_string = self._escaped = self._begun = False
-        self._opening = b""  # the last byte, where it opens a container
+        self._opening = b""  # a bracket at the end of a piece: the next one tells whether its container is empty
 
     def add(self, piece: bytes) -> None:
         """Count what a piece of the text adds."""
-        kept = self._outside(piece).translate(None, _SPACE)
-        if not kept:
-            return
-        brackets = kept.translate(None, _ALL_BUT_BRACKETS)
-        opened = brackets.count(b"[") + brackets.count(b"{")
-        if brackets:
-            depths = np.frombuffer(brackets.translate(_STEPS), np.int8).cumsum(dtype=np.int64)
+        outside = self._opening + self._outside(piece)
+        letters = np.frombuffer(outside, np.uint8)
+        folded = letters | 32  # brackets of lists are then those of objects
+        places = np.flatnonzero((folded == _OPENS) | (folded == _CLOSES))
+        self._opening = b""
+        if len(places) and folded[places[-1]] == _OPENS and not outside[places[-1] + 1 :].strip(_SPACE):
+            self._opening, places = outside[places[-1] : places[-1] + 1], places[:-1]
+        opens = folded[places] == _OPENS
+        if len(places):
+            depths = np.where(opens, 1, -1).cumsum()
             self.depth = max(self.depth, self._open + int(depths.max()))
             self._open += int(depths[-1])
+        opened = int(np.count_nonzero(opens))
         self.containers += opened
-        self.keys += kept.count(b":")
-        seen = self._opening + kept
-        self._opening, before = (kept[-1:] if kept[-1:] in (b"[", b"{") else b""), len(self._opening)
+        self.keys += int(np.count_nonzero(letters == _COLON))
+        if not self._begun and outside.strip(_SPACE):
+            self._begun, self.values = True, 1
         # a container that is not empty has one value more than commas
-        filled = before + opened - seen.count(b"[]") - seen.count(b"{}") - len(self._opening)
-        self.values += kept.count(b",") + filled + (not self._begun)
-        self._begun = True
+        self.values += int(np.count_nonzero(letters == _COMMA)) + opened - _empty(outside, places, opens)
 
     def _outside(self, piece: bytes) -> bytes:
         """Return a piece without what stands in its strings, of each of which a quotation mark is left."""
@@ -98,3 +100,14 @@ class Count:
         outside = _STRING.join(parts[self._in_string :: 2])
         self._in_string ^= len(parts) % 2 == 0
         return outside + _STRING if self._in_string and len(parts) > 1 else outside
+
+
+def _empty(outside: bytes, places: NDArray[np.intp], opens: NDArray[np.bool_]) -> int:
+    """Return how many containers are empty, of the brackets of a text without strings."""
+    closed = np.flatnonzero(opens[:-1] & ~opens[1:])  # those with no bracket in between
+    starts, ends = places[closed] + 1, places[closed + 1]
+    empty = int(np.count_nonzero(starts == ends))
+    letters = np.frombuffer(outside, np.uint8)
+    spaced = (starts < ends) & (letters[starts] <= 32)
+    between = zip(starts[spaced].tolist(), ends[spaced].tolist(), strict=True)
+    return empty + sum(not outside[start:end].strip(_SPACE) for start, end in between)

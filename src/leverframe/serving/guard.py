@@ -18,7 +18,7 @@ from typing import Any
 
 from leverframe.domain.release.server_plan import CANDIDATE
 from leverframe.serving.arriving import BODY_SECONDS, ENDING, Arriving
-from leverframe.serving.counted import Count, Limits
+from leverframe.serving.counted import UNCOUNTED, Count, Limits
 from leverframe.serving.loading import AFTER, Loading
 from leverframe.serving.room import Room, Share
 
@@ -127,7 +127,8 @@ class Guard:
             if message["type"] != "http.request":
                 return None, None
             piece = message.get("body", b"")
-            count.add(piece if end is None else piece[: max(0, end - len(body))])
+            if body or len(piece) > UNCOUNTED or message.get("more_body", False):
+                count.add(piece if end is None else piece[: max(0, end - len(body))])
             body += piece
             if len(body) > self._room.limit:
                 return None, self._too_long()
