@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from leverframe.errors import PipelineError
+from leverframe.programs import RunGroup
 
 OVER = 124  # the exit code of a program that took too long, as that of `timeout`
 _LOOK = 0.5  # seconds between two looks at the memory
@@ -23,7 +24,7 @@ class Bounded:
     looked at twice a second, so that a burst may go beyond it.
     """
 
-    def __init__(self, inner: Callable[..., int], seconds: float, memory: int) -> None:
+    def __init__(self, inner: RunGroup, seconds: float, memory: int) -> None:
         self._inner, self._memory, self._seconds = inner, memory, seconds
         self._deadline = time.monotonic() + seconds
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from leverframe.domain.review.report.github_refusals import closed
 from leverframe.domain.review.report.post_card import Handed, Refused
 from leverframe.domain.review.report.publish import Comment, Posting
 from leverframe.errors import PipelineError, PublishError
+from leverframe.programs import RunGroup
 from leverframe.redaction import redacted
 
 PAGE = 30  # comments that CML looks at
@@ -59,21 +58,6 @@ def misses(comments: list[Comment], mine: Comment | None, title: str) -> str:
     )
 
 
-class Run(Protocol):
-    """Runs a program with all it starts; ``leverframe.adapters.process.run_group`` is one."""
-
-    def __call__(
-        self,
-        arguments: Sequence[str],
-        on_line: Callable[[str], None],
-        *,
-        folder: Path,
-        environment: Mapping[str, str],
-        timeout: float | None = None,
-    ) -> int:
-        """Give each line to ``on_line`` and return the exit code."""
-
-
 @dataclass(frozen=True)
 class ByCml:
     """Lets CML post a comment where it finds the right one; where it does not, or fails, it says why.
@@ -87,7 +71,7 @@ class ByCml:
     where: tuple[str, int, str]
     token: str
     posting: Posting
-    run: Run
+    run: RunGroup
     seconds: float = _TIMEOUT
 
     def __call__(self, comments: list[Comment], mine: Comment | None) -> Handed | Refused:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
-from leverframe.adapters.dvc import Repro, RunGroup, StageFailed, StageFinished, StageSkipped
+from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
 from leverframe.adapters.dvc.plugins import check_plugin
 from leverframe.adapters.git import Git
 from leverframe.adapters.process import run_group
@@ -20,6 +20,7 @@ from leverframe.domain.pipeline.status.lock import locked_here
 from leverframe.domain.pipeline.status.resolved import Locked, Stage
 from leverframe.domain.review.reproduce import StageRun
 from leverframe.package import code_folders
+from leverframe.programs import RunGroup
 
 _TEXTS = {".csv", ".html", ".json", ".jsonl", ".md", ".svg", ".toml", ".tsv", ".txt", ".yaml", ".yml"}
 

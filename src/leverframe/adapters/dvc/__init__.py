@@ -6,13 +6,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.files import private_folder
+from leverframe.programs import RunGroup
 from leverframe.redaction import redacted, without_forge
 
 LOG = Path(".leverframe/repro.log")
@@ -60,21 +61,6 @@ class StageFailed:
 
 
 Event = StageStarted | StageFinished | StageSkipped | StageFailed
-
-
-class RunGroup(Protocol):
-    """Runs a program with all it starts; ``leverframe.adapters.process.run_group`` is one."""
-
-    def __call__(
-        self,
-        arguments: Sequence[str],
-        on_line: Callable[[str], None],
-        *,
-        folder: Path,
-        environment: Mapping[str, str],
-        timeout: float | None = None,
-    ) -> int:
-        """Run the program and return its exit code."""
 
 
 @dataclass(frozen=True)
