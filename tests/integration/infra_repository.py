@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leverframe import cli
 from leverframe.documents import parsed
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.local.repository import TemporaryRepository
+from tests.in_process import InProcess, Ran
 
 ROOT = "terraform/environments/local"
 MODULE = """\
@@ -50,20 +49,6 @@ SETTINGS = "infra: {environments: {local: {variables: {size: '1'}, lock_timeout_
 
 
 @dataclass
-class Ran:
-    """How a command ended: its code, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Its output as JSON."""
-        return json.loads(self.out)
-
-
-@dataclass
 class InfraRepository:
     """The repository, and what commands in it ask of the process."""
 
@@ -95,19 +80,8 @@ class InfraRepository:
 
     def run(self, *arguments: str, **environment: str) -> Ran:
         """Run a command in this process."""
-        self.capture.readouterr()
-        with self.patch.context() as patch:
-            patch.chdir(self.repository.root / self.below)
-            patch.setattr(sys, "argv", ["leverframe", *arguments])
-            for name, value in (self.environment | environment).items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        out, err = self.capture.readouterr()
-        assert isinstance(ended.value.code, int)
-        assert "Traceback" not in err
-        assert "a bug in leverframe" not in err, err
-        return Ran(ended.value.code, out, err)
+        run = InProcess(self.patch, self.capture)
+        return run(self.repository.root / self.below, self.environment | environment, *arguments)
 
     def done(self, *arguments: str, **environment: str) -> Ran:
         """Run a command that succeeds."""

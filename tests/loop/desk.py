@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from leverframe import cli
 from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.review.check import Checked
@@ -22,19 +20,11 @@ from leverframe.local.github import events
 from leverframe.local.github.server import LocalForge, serving
 from leverframe.local.github.state import PullRequest, Repository, Token
 from leverframe.local.repository import TemporaryRepository
+from tests.in_process import InProcess, Ran
 from tests.loop.forge import BOT, SECRET
 from tests.unit.test_report import gated
 
 NAME = "acme/ml"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended: its exit code and what it printed."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -44,8 +34,7 @@ class Desk:
     server: LocalForge
     folder: Path
     author: TemporaryRepository
-    patch: pytest.MonkeyPatch
-    capture: pytest.CaptureFixture[str]
+    run: InProcess
     pull: PullRequest
     number: int = 0
 
@@ -106,19 +95,7 @@ class Desk:
             "GITHUB_SERVER_URL": self.server.address,
             "GITHUB_TOKEN": SECRET,
         }
-        self.capture.readouterr()
-        with self.patch.context() as patch:
-            patch.chdir(job.root)
-            patch.setattr(sys, "argv", ["leverframe", "report", *arguments])
-            for name, value in (job.environment | given | environment).items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        out, err = self.capture.readouterr()
-        assert isinstance(ended.value.code, int)
-        assert "Traceback" not in err
-        assert "a bug in leverframe" not in err, err
-        return Ran(ended.value.code, out, err)
+        return self.run(job.root, job.environment | given | environment, "report", *arguments)
 
     def posted(self, commit: str = "", **environment: str) -> Ran:
         """Post the card of the pull request as its own workflow does."""
@@ -149,7 +126,7 @@ def opened_desk(tmp_path: Path, patch: pytest.MonkeyPatch, capture: pytest.Captu
         author.commit("Main goes on")
         author.git("push", "--quiet", str(repository.path), "HEAD:main")
         pull = repository.open_pull("A change", "topic")
-        made = Desk(server, tmp_path, author, patch, capture, pull)
+        made = Desk(server, tmp_path, author, InProcess(patch, capture), pull)
         made.push("topic", "a change")
         yield made
         assert server.violations == []

@@ -20,7 +20,8 @@ from leverframe.local.github import events
 from leverframe.local.github.server import Fault
 from leverframe.local.github.state import PullRequest, WorkflowRun
 from leverframe.local.repository import TemporaryRepository
-from tests.loop.desk import NAME, Desk, Ran
+from tests.in_process import Ran
+from tests.loop.desk import NAME, Desk
 from tests.unit.test_report import gated
 
 EDITED = ("pipelines/shop/model.py", "src/train.py")

@@ -14,7 +14,8 @@ from leverframe.domain import layout
 from leverframe.local.github import events
 from leverframe.local.github.server import Fault
 from leverframe.local.github.state import Issue, PullRequest, Token
-from tests.loop.desk import Desk, Ran
+from tests.in_process import Ran
+from tests.loop.desk import Desk
 from tests.loop.forge import BOT, SECRET
 
 
