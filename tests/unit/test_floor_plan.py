@@ -107,6 +107,12 @@ def test_no_two_modules_of_the_domain_have_one_name() -> None:
     assert sorted(names + folders) == sorted(set(names + folders))
 
 
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest collects none of them then, and a run of one file alone does not tell."""
+    names = [path.name for path in (ROOT / "tests").glob("*/test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_package_knows_nothing_of_the_reference_case() -> None:
     """Nothing in src/ speaks of flights: a new case is four files elsewhere."""
     words = re.compile(r"flight|airline|airport|tailnum|nycflights|late30|arr_delay", re.IGNORECASE)
