@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import cost
 from tests.profiles import deep
 
 LEFT = pytest.StashKey[int]()
@@ -32,6 +33,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark of breadth: a whole year instead of a part, the same on one more kind of input."""
+    config.pluginmanager.register(cost)
     config.addinivalue_line("markers", "deep: tried by `make test-deep` every night, left out by `make test`")
 
 

@@ -91,8 +91,7 @@ class Warm:
 
     def __init__(self) -> None:
         """Start it where no other worker has, with programs that call it."""
-        run = os.environ["PYTEST_XDIST_TESTRUNUID"] if WORKER in os.environ else os.getpid()
-        self.folder = Path(tempfile.gettempdir(), f"warm-{run}")
+        self.folder = _folder()
         if WORKER not in os.environ:  # a number of a process comes again
             shutil.rmtree(self.folder, ignore_errors=True)
         self.programs = self.folder / "bin"
@@ -215,10 +214,10 @@ def _serve(listening: socket.socket, held: int) -> Callable[[], object] | None:
 def _request(connection: socket.socket) -> Callable[[], object]:
     """Fork once more: one process becomes the program, the other waits for it and reports how it ended."""
     message, files, _, _ = socket.recv_fds(connection, LONGEST, 3)
-    child = os.fork()
+    request, child = json.loads(message), os.fork()
     if child == 0:
         connection.close()
-        return _become(json.loads(message), files)
+        return _become(request, files)
     for number in (0, 1, 2, *files):
         os.close(number)
     ended = os.pidfd_open(child)
@@ -227,10 +226,32 @@ def _request(connection: socket.socket) -> Callable[[], object]:
         selector.register(connection, selectors.EVENT_READ)
         if all(key.fileobj is connection for key, _ in selector.select()):  # who asked was killed
             os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    _, status, used = os.wait4(child, 0)
+    with _costs(Path(sys.argv[3]), request["environment"]).open("a", encoding="utf-8") as costs:
+        costs.write(f"{used.ru_utime + used.ru_stime} {request['environment'].get('PYTEST_CURRENT_TEST', '')}\n")
     with contextlib.suppress(OSError):
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
+
+
+def costs_of(environment: Mapping[str, str]) -> dict[str, float]:
+    """Return the seconds that warm programs computed for a worker of pytest, by the file of its tests."""
+    found, costs = dict[str, float](), _costs(_folder(), environment)
+    for line in costs.read_text(encoding="utf-8").splitlines() if costs.exists() else ():
+        seconds, _, test = line.partition(" ")
+        file = test.partition("::")[0]
+        found[file] = found.get(file, 0.0) + float(seconds)
+    return found
+
+
+def _costs(folder: Path, environment: Mapping[str, str]) -> Path:
+    return folder / f"cost-{environment.get(WORKER, 'alone')}"
+
+
+def _folder() -> Path:
+    """Return the folder that all workers of a run of pytest share."""
+    run = os.environ["PYTEST_XDIST_TESTRUNUID"] if WORKER in os.environ else os.getpid()
+    return Path(tempfile.gettempdir(), f"warm-{run}")
 
 
 def _become(request: Mapping[str, object], files: Sequence[int]) -> Callable[[], object]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from leverframe.local.repository import TemporaryRepository
-from tests.warm import WarmRepository
+from tests.warm import WarmRepository, costs_of
 
+FILE = Path(__file__).relative_to(Path(__file__).parents[2]).as_posix()  # as pytest names it
 SETTINGS = "wide: {name: \"it's 5: a, b\", when: 12:30, none: ~, flag: yes, list: [1, 2.50, 1e-3], text: '0123'}\n"
 STAGE = """
   {name}:
@@ -36,3 +38,15 @@ def test_a_warm_dvc_writes_what_the_installed_one_writes(tmp_path: Path) -> None
     cold = locked(TemporaryRepository.create(tmp_path / "cold"))
     assert warm == cold
     assert "third" in warm
+
+
+def test_what_a_warm_program_computes_is_a_cost_of_its_test(tmp_path: Path) -> None:
+    """Also where DVC starts it, as a stage: no child of this process, yet counted."""
+    repository = WarmRepository.create(tmp_path)
+    repository.write("dvc.yaml", "stages: {told: {cmd: leverframe --version > told.txt, outs: [told.txt]}}\n")
+    before = costs_of(os.environ).get(FILE, 0.0)
+    repository.run("leverframe", "--version")
+    alone = costs_of(os.environ)[FILE]
+    repository.dvc("repro")
+    assert "leverframe" in repository.read("told.txt")
+    assert 0 <= before < alone < costs_of(os.environ)[FILE]
