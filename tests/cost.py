@@ -40,7 +40,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Add what warm programs computed, and let a worker tell all of it."""
     _add(session.config, costs_of(os.environ))
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput[_OUTPUT] = dict(session.config.stash[COST])
+        cost = session.config.stash[COST]
+        session.config.workeroutput[_OUTPUT] = dict(cost)
 
 
 @pytest.hookimpl(optionalhook=True)
