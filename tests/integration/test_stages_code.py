@@ -54,6 +54,7 @@ AROUND = {
     "leverframe.cli",
     "leverframe.domain.data.contract_markdown",
     "leverframe.domain.pipeline",
+    "leverframe.domain.pipeline.code",
     "leverframe.domain.pipeline.installation",
     "leverframe.domain.pipeline.stage_log",
     "leverframe.domain.release",

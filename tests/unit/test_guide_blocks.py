@@ -36,6 +36,11 @@ ELSEWHERE = {  # by page, language and first line: the test that runs it, or why
         "leverframe init --table raw/visits.csv --table raw/customers.csv --table raw/clicks.csv --label bought "
         "--time came_at",
     ): "tests/integration/test_init_table.py",
+    (
+        "own-model.md",
+        "bash",
+        "leverframe bundle --model model.ubj --sample rows.parquet --label churned --name churn",
+    ): "tests/integration/test_own_models.py",
     ("own-pipeline.md", "python", "import pickle"): "tests/integration/test_gate_own.py",
 }
 UNRUN_PAGES = {"installation.md": "a package index: CI installs the wheel that it builds in an empty environment"}

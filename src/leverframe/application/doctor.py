@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -82,9 +83,11 @@ def _programs(workspace: Workspace) -> Findings:
         yield Diagnosed(area, "wrong", what, "install git 2.38 or later: https://git-scm.com/downloads")
     else:
         yield Diagnosed(area, "ok", f"git {'.'.join(map(str, git))}")
-    if workspace.levers.infra.environments and not (shutil.which("terraform") or shutil.which("tofu")):
-        what = "leverframe.yaml declares infrastructure, and there is neither terraform nor tofu"
-        yield Diagnosed(area, "wrong", what, "https://developer.hashicorp.com/terraform/install")
+    if workspace.levers.infra.environments:
+        check_extras(("infrastructure",), "the infrastructure that leverframe.yaml declares")
+        from leverframe.adapters.terraform.terraform_program import program_path  # noqa: PLC0415 - an extra
+
+        yield Diagnosed(area, "ok", f"infrastructure runs with {program_path(workspace.levers.infra.tool, os.environ)}")
     if workspace.has_case and workspace.params.features.engine == "spark" and not shutil.which("java"):
         yield Diagnosed(area, "wrong", "`features.engine` is spark, and there is no java", "install Java 17 or later")
 
