@@ -73,12 +73,15 @@ def lent(root: Path, other: Path, changes: Sections, *, remotes: bool) -> str:
     shared, local = (_sections(folder / name) if remotes else {} for name in ("config", "config.local"))
     kept: Sections = {title: values for title, values in shared.items() if _lacks(known, title)}
     ours = {title: values for title, values in local.items() if title == "core" or title.startswith("remote ")}
-    for title, values in (*ours.items(), *changes.items()):
+    for title, values in ours.items():
+        kept[title] = kept.get(title, {}) | values
+    kept = {title: {name: _absolute(name, text, folder) for name, text in of.items()} for title, of in kept.items()}
+    for title, values in changes.items():  # as they stand: what is relative starts from the other checkout
         kept[title] = kept.get(title, {}) | values
     lines = list[str]()
     for title, values in kept.items():
         lines.append(f"['{title}']" if " " in title else f"[{title}]")
-        lines += [f"    {name} = {_quoted(_absolute(name, value, folder))}" for name, value in values.items()]
+        lines += [f"    {name} = {_quoted(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
 
 
