@@ -105,7 +105,10 @@ def _set_damaged_aside(server: ServerFolder, tell: Callable[[str], None]) -> Non
     """Leave out recorded releases whose files are damaged, where another of the model can serve: it would not load."""
     store = Releases(server.folder)
     for record in sorted((server.folder / "releases").glob("*.json")):
-        known = {release.number: release for release in store.state(record.stem).releases}
+        try:
+            known = {release.number: release for release in store.state(record.stem).releases}
+        except ServerError:  # a record that cannot be read names no release: what is there is served
+            continue
         faults = {number: damage(store, known[number]) for number in store.numbers(record.stem) if number in known}
         if all(faults.values()):
             continue  # what starts says what is wrong with all of them
