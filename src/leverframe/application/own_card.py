@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from leverframe.application.own_revision import OwnRevision, revision_of
-from leverframe.application.pipeline import PipelineRun
+from leverframe.application.own_revision import OwnRevision, own_revision, revision_of
 from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.status.parameters import parsed
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
@@ -37,18 +36,17 @@ def own_parameters(read: Callable[[str], bytes | None], status: PipelineStatus) 
     return values
 
 
-def _here(workspace: Workspace) -> OwnRevision:
-    run = PipelineRun.of(workspace, workspace.root, _quietly)
-    return OwnRevision("this change", workspace.root, PipelineSettings(), run)
+def read_here(workspace: Workspace) -> OwnRevision:
+    """Return the working tree; what one reader asked of it is there for the next."""
+    return own_revision(workspace, _quietly, PipelineSettings())
 
 
 def _quietly(_: str) -> None:
     """Tell nothing, as nothing here takes long."""
 
 
-def with_plots(workspace: Workspace, card: Card) -> Card:
+def with_plots(workspace: Workspace, here: OwnRevision, card: Card) -> Card:
     """Return the card with the plots that the definition declares; none is pulled for it."""
-    here = _here(workspace)
     try:
         views = here.status.plots
         if not views:
@@ -84,10 +82,10 @@ def _plot(view: View, here: OwnRevision, base: OwnRevision | None, tracked: Coll
     return PlotFile(view, before, here.content(view.path), view.path in tracked)
 
 
-def parameters_of(workspace: Workspace, commit: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def parameters_of(workspace: Workspace, here: OwnRevision, commit: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the parameters of a commit and of the working tree, read by the stages that the latter has."""
     try:
-        status = _here(workspace).status
+        status = here.status
     except LeverframeError:
         return {}, {}
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from leverframe.adapters.git.base import Base
 from leverframe.application.as_locked import refuse_others
 from leverframe.application.gate_rules import rules_at, section
-from leverframe.application.own_revision import OwnRevision, revision_of
-from leverframe.application.pipeline import PipelineRun
+from leverframe.application.own_revision import OwnRevision, own_revision, revision_of
 from leverframe.application.workspace import Workspace
 from leverframe.documents import validated
 from leverframe.domain.review.gate.gate_result import Gated
@@ -26,7 +25,7 @@ def own_gate(workspace: Workspace, since: Base, tell: Callable[[str], None]) -> 
     commits = since.commit, git.named("HEAD")
     ours = load(root / LEVERS, what="settings file") if (root / LEVERS).is_file() else {}
     rules = rules_at(git, since.tip, section(git.show(since.tip, str(LEVERS)), f"{LEVERS} of the base"), ours)
-    candidate = OwnRevision("this change", root, settings, PipelineRun.of(workspace, root, tell))
+    candidate = own_revision(workspace, tell, settings)
     refuse_others(root, *_read(candidate))
     before = _roles_at(workspace, since.commit) or settings
     with revision_of(workspace, since.commit, before, tell) as champion:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from leverframe.application.own_revision import OwnRevision
-from leverframe.application.pipeline import PipelineRun
+from leverframe.application.own_revision import OwnRevision, own_revision
 from leverframe.application.role_files import columns_in
 from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.own_draft import Figure, SeenModel, SeenTable, draft
@@ -27,8 +26,7 @@ _MOST_FILES = 40  # that are looked into
 
 def drafted(workspace: Workspace) -> str:
     """Return a first ``leverframe.yaml``; empty where there is no pipeline, or one that cannot be read."""
-    run = PipelineRun.of(workspace, workspace.root, lambda _: None)
-    here = OwnRevision("this commit", workspace.root, PipelineSettings(), run)
+    here = own_revision(workspace, lambda _: None, PipelineSettings())
     try:
         status = here.status
     except LeverframeError:

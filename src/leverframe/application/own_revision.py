@@ -11,16 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from leverframe.adapters.git import Git
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.opened_model import open_model
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.role_files import read_rows
-from leverframe.application.status import tree_around
+from leverframe.application.status import status, tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain.model.table import Table
-from leverframe.domain.pipeline.status import staleness
 from leverframe.domain.pipeline.status.parameters import parsed
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
@@ -50,7 +48,7 @@ class OwnRevision:
     @cached_property
     def status(self) -> PipelineStatus:
         """Its stages; raises ``RepositoryError`` where it has none."""
-        return staleness.run(Git(self.root), self.tree)
+        return status(self.root)
 
     def metrics(self) -> Mapping[str, Any]:
         """Return the content of the files of metrics, by path; those that no run ever wrote are left out."""
@@ -144,6 +142,11 @@ class OwnRevision:
                 why="neither the cache nor the remote of DVC holds what the lock names",
                 next="run `dvc push` on the machine that ran the stages, or `dvc repro` on that branch",
             )
+
+
+def own_revision(workspace: Workspace, tell: Callable[[str], None], settings: PipelineSettings) -> OwnRevision:
+    """Return the working tree of a workspace as this change."""
+    return OwnRevision("this change", workspace.root, settings, PipelineRun.of(workspace, workspace.root, tell))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from leverframe.application.infra_plans import (
     no_longer_declared,
     pipeline_here,
 )
-from leverframe.application.own_card import parameters_of, with_plots
+from leverframe.application.own_card import parameters_of, read_here, with_plots
 from leverframe.application.report_place import Place, branch_named
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
@@ -191,8 +191,9 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
     before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())
     after = {path: (root / path).read_bytes() for path in git.files(str(PARAMS), str(LEVERS), *wanted())}
     parameters = _parameters(before), _parameters(after)
-    if not workspace.has_case:
-        theirs, ours = parameters_of(workspace, fork)
+    here = None if workspace.has_case else read_here(workspace)
+    if here is not None:
+        theirs, ours = parameters_of(workspace, here, fork)
         parameters = {**parameters[0], **theirs}, {**parameters[1], **ours}
     if infrastructure_alone(workspace, fork, since.tip):
         card = of_infrastructure((fork, head), parameters)
@@ -202,10 +203,13 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
             (_left(root, "check", Checked), _left(root, "reproduce", Reproduced), _left(root, "gate", Gated)),
             (before, after),
             parameters,
-            (lambda: status(root), (lambda: diff(workspace, fork, None)) if workspace.has_case else lambda: None),
+            (
+                lambda: here.status if here else status(root),
+                lambda: None if here else diff(workspace, fork, None),
+            ),
             silence_of_monitor(workspace),
         )
-        card = card if workspace.has_case else with_plots(workspace, card)
+        card = with_plots(workspace, here, card) if here else card
     notes = (*since.notes, *no_longer_declared(workspace, fork), *card.notes)
     return replace(card, infra=infra_plans(workspace, (fork, head), before), notes=notes)
 
