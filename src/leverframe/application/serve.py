@@ -114,9 +114,7 @@ def _set_damaged_aside(server: ServerFolder, tell: Callable[[str], None]) -> Non
             continue  # what starts says what is wrong with all of them
         for number, fault in faults.items():
             if fault:
-                store.remove_release(record.stem, number)
-                store.discard_release(record.stem, number)
-                tell(set_aside(known[number], fault))
+                set_aside(store, known[number], fault, tell)
 
 
 def _wanted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.schema import from_json
@@ -33,9 +33,11 @@ def damage(store: ReleaseStore, release: Release) -> str:
     return "its files are gone" if files is None else unlike(files, release.bundle, release.manifest.model)
 
 
-def set_aside(release: Release, fault: str) -> str:
-    """Return in words that a release that does not serve is not loaded, and how it would again."""
-    return (
+def set_aside(store: ReleaseStore, release: Release, fault: str, tell: Callable[[str], None]) -> None:
+    """Leave a release that does not serve out of what is loaded, and tell how it would be again."""
+    store.remove_release(release.manifest.model, release.number)
+    store.discard_release(release.manifest.model, release.number)
+    tell(
         f"release {release.number}, bundle {release.bundle[:12]}, is damaged, so the server does not load it: {fault}; "
         f"`leverframe deploy --commit {release.manifest.commit[:12]}` fetches its files, should it serve once more"
     )

@@ -324,9 +324,7 @@ class ServerExecutor:
             number, fault = release.number, damage(self._store, release)
             loaded = release == serving and self._server.ready(model, number)
             if fault and not loaded and number in self._store.numbers(model):
-                self._store.remove_release(model, number)
-                self._store.discard_release(model, number)
-                self._context.tell(set_aside(release, fault))
+                set_aside(self._store, release, fault, self._context.tell)
         return self._server.load(model)
 
     def _forget(self, model: str) -> None:
