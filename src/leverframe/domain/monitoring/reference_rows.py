@@ -15,6 +15,7 @@ from leverframe.domain.model.table import Column, Table
 from leverframe.domain.model.train import checked_labels
 from leverframe.domain.monitoring.batch import NO_TIME, Batch, Floats, Ints, LabelledRows, Levels, Numbers, Values
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
+from leverframe.domain.pipeline.role_columns import has_value, numbers
 from leverframe.errors import SettingsError, SourceError, nearest
 
 
@@ -68,16 +69,15 @@ def labelled(rows: ReferenceTable, at: Ints, label: Label) -> LabelledRows | Non
     """Return the rows that have a label; None where the table has no labels."""
     if not rows.label:
         return None
-    given = rows.column(rows.label)
-    there = np.array([value is not None and value == value for value in given.to_numpy().tolist()], bool)  # noqa: PLR0124
+    there = has_value(rows.column(rows.label))
     frame: Any = rows.table
     kept = frame if there.all() else frame.filter(there)
-    numbers = checked_labels(kept.get_column(rows.label), label)
+    labels = checked_labels(kept.get_column(rows.label), label)
     predicted = predictions(rows, label)[there]
     if label.kind == "multiclass":
-        _, coded, predicted = with_classes(numbers, predicted, rows.classes)
+        _, coded, predicted = with_classes(labels, predicted, rows.classes)
         return LabelledRows(at[there], coded, predicted, np.full(len(coded), np.nan))
-    return LabelledRows(at[there], numbers.astype(np.float64), predicted, np.full(len(numbers), np.nan))
+    return LabelledRows(at[there], labels.astype(np.float64), predicted, np.full(len(labels), np.nan))
 
 
 def predictions(rows: ReferenceTable, label: Label) -> Floats:
@@ -92,7 +92,7 @@ def predictions(rows: ReferenceTable, label: Label) -> Floats:
 
 def _checked(rows: ReferenceTable, name: str, label: Label) -> Floats:
     column = rows.column(name)
-    found = _numbers(column)
+    found = numbers(column)
     finite = np.isfinite(found)
     wrong = ~finite if label.kind == "regression" else ~(finite & (found >= 0) & (found <= 1))
     if wrong.any():
@@ -111,7 +111,7 @@ def _checked(rows: ReferenceTable, name: str, label: Label) -> Floats:
 def values(column: Column, monitored: MonitoredColumn) -> Values:
     """Return a column as the monitor looks at it: numbers, or texts as codes."""
     if monitored.kind in ("numeric", "discrete"):
-        return Numbers(_numbers(column))
+        return Numbers(numbers(column))
     return levels(column.cast(str).to_numpy())
 
 
@@ -136,10 +136,3 @@ def timestamps(column: Column, name: str, file: str) -> Ints:
         )
     found: Ints = given.astype("datetime64[us]").astype(np.int64)
     return found  # that of a missing timestamp is NO_TIME
-
-
-def _numbers(column: Column) -> Floats:
-    if not (column.dtype.is_numeric() or str(column.dtype) == "Boolean"):
-        return np.full(len(column.to_numpy()), np.nan)
-    found: Floats = column.cast(float).to_numpy().astype(np.float64)
-    return found

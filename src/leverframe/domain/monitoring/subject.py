@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,7 @@ from leverframe.domain.features.training_set import Feature, FeatureKind, Label
 from leverframe.domain.model.bundle.schema import Field
 from leverframe.domain.model.table import Table
 from leverframe.domain.monitoring.monitored_column import ColumnKind, MonitoredColumn
+from leverframe.domain.pipeline.role_columns import features_among
 from leverframe.errors import SettingsError, nearest
 from leverframe.settings.monitor import ColumnSettings
 from leverframe.settings.pipeline import PredictionsRole
@@ -85,18 +85,8 @@ def features_of(table: Table, role: PredictionsRole, path: str) -> tuple[Feature
         )
     roles = {role.time, role.label or "", role.block or "", *role.key}
     roles |= {f"{role.score}{name}" for name in role.classes or ("",)}
-    rest = [name for name in table.columns if name not in roles]
-    chosen: list[str] = []
-    for pattern in role.features:
-        matches = fnmatch.filter(rest, pattern)
-        if not matches:
-            raise SettingsError(
-                f"`pipeline.predictions.features` in leverframe.yaml names `{pattern}`, which is no column of {path}",
-                why="a pattern that matches nothing would silently leave a feature out",
-                next=nearest(pattern, rest),
-            )
-        chosen += matches
-    return tuple(Feature(name, _feature_kind(table, name)) for name in dict.fromkeys(chosen))
+    chosen = features_among(table.columns, role.features, roles, section="pipeline.predictions", path=path)
+    return tuple(Feature(name, _feature_kind(table, name)) for name in chosen)
 
 
 def as_text_where_all_differ(

@@ -14,6 +14,7 @@ from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.evaluate.holdout import Holdout, local_days, numbered, sliced
 from leverframe.domain.model.table import Column, texts
 from leverframe.domain.monitoring.reference_rows import ReferenceTable, labelled, timestamps
+from leverframe.domain.pipeline.role_columns import has_value, holds_numbers, numbers
 from leverframe.domain.review.gate.paired import Pair
 from leverframe.errors import SourceError
 
@@ -64,8 +65,8 @@ def _of_columns(ours: ReferenceTable, theirs: ReferenceTable) -> list[Ints]:
 
 def _codes(one: Column, other: Column) -> Ints:
     """Return both columns as numbers, the same for the same value."""
-    if all(each.dtype.is_numeric() or str(each.dtype) == "Boolean" for each in (one, other)):
-        values: Any = np.concatenate([each.cast(float).to_numpy().astype(np.float64) for each in (one, other)])
+    if holds_numbers(one) and holds_numbers(other):
+        values: Any = np.concatenate([numbers(one), numbers(other)])
     elif one.dtype.is_temporal() and other.dtype.is_temporal():
         values = np.concatenate([each.to_numpy().astype("datetime64[us]").astype(np.int64) for each in (one, other)])
     else:
@@ -118,9 +119,7 @@ def _with_label(rows: ReferenceTable) -> ReferenceTable:
             why="`pipeline.predictions.label` in leverframe.yaml is not set, and models are compared on labels",
             next="name the column with the label",
         )
-    given = rows.column(rows.label).to_numpy().tolist()
-    there = [value is not None and value == value for value in given]  # noqa: PLR0124 - NaN is no label
-    return _taken(rows, np.flatnonzero(np.array(there, bool)))
+    return _taken(rows, np.flatnonzero(has_value(rows.column(rows.label))))
 
 
 def _holdout(rows: ReferenceTable, label: Label, timezone: str, slices: Sequence[str]) -> Holdout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from leverframe.domain.model.evaluate.holdout import Holdout, local_days, number
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.table import Column, Table, texts
 from leverframe.domain.model.train import checked_labels
+from leverframe.domain.pipeline.role_columns import features_among, has_value, numbers
 from leverframe.domain.review.gate.blocks import Blocks
 from leverframe.domain.review.gate.row_matching import Ints
 from leverframe.errors import SettingsError, SourceError, nearest
@@ -59,18 +59,8 @@ class Roles:
     def features(self, table: Table) -> list[str]:
         """Return the columns that the model sees; raises ``SettingsError`` for a pattern that names none."""
         others = {self.label.name, self.role.time, self.role.block or "", *self.role.key}
-        rest = [name for name in table.columns if name not in others]
-        chosen: list[str] = []
-        for pattern in self.role.features:
-            matches = fnmatch.filter(rest, pattern)
-            if not matches:
-                raise SettingsError(
-                    f"`{self.section}.features` in {LEVERS} names `{pattern}`, which is no column of {self.role.path}",
-                    why="a pattern that matches nothing would silently leave a feature out",
-                    next=nearest(pattern, rest),
-                )
-            chosen += matches
-        return list(dict.fromkeys(chosen))
+        role = self.role
+        return features_among(table.columns, role.features, others, section=self.section, path=role.path)
 
     def labels(self, table: Table) -> Column:
         """Return the column with the labels."""
@@ -78,9 +68,7 @@ class Roles:
 
     def with_label(self, table: Table) -> Ints:
         """Return the positions of the rows that have a label; raises ``SourceError`` where none has one."""
-        given = self.labels(table).to_numpy().tolist()
-        there = [value is not None and value == value for value in given]  # noqa: PLR0124 - NaN is no label
-        found = np.flatnonzero(np.array(there, bool)).astype(np.int64)
+        found = np.flatnonzero(has_value(self.labels(table))).astype(np.int64)
         if not len(found):
             raise SourceError(
                 f"{self.role.path} has no row with a label",
@@ -176,7 +164,7 @@ def predictions_of(roles: Roles, table: Table, values: Floats, known: tuple[str,
 def columns_predicted(roles: Roles, table: Table, score: str) -> Predicted:
     """Return the predictions that stand in columns of a file: ``score``, or the prefix of a column for each class."""
     if roles.label.kind != "multiclass":
-        return Predicted(table, _numbers(roles.column(table, score, "score")), ("0", "1"))
+        return Predicted(table, numbers(roles.column(table, score, "score")), ("0", "1"))
     classes = tuple(roles.role.classes) or _classes(table, score)
     if not classes:
         raise SettingsError(
@@ -184,17 +172,10 @@ def columns_predicted(roles: Roles, table: Table, score: str) -> Predicted:
             why=f"a multiclass label needs a column for each class, and `{roles.section}.score` is their prefix",
             next=f"name the prefix in {LEVERS}, and the `classes` where their columns do not end in their names",
         )
-    columns = [_numbers(roles.column(table, f"{score}{name}", "classes")) for name in classes]
+    columns = [numbers(roles.column(table, f"{score}{name}", "classes")) for name in classes]
     return Predicted(table, np.stack(columns, axis=1), classes)
 
 
 def _classes(table: Table, prefix: str) -> tuple[str, ...]:
     names: Sequence[str] = [name for name in table.columns if name.startswith(prefix) and name != prefix]
     return tuple(name.removeprefix(prefix) for name in names)
-
-
-def _numbers(found: Column) -> Floats:
-    if not (found.dtype.is_numeric() or str(found.dtype) == "Boolean"):
-        return np.full(len(found.to_numpy()), np.nan)
-    values: Floats = found.cast(float).to_numpy().astype(np.float64)
-    return values

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.domain.model.table import Column, texts
+from leverframe.domain.pipeline.role_columns import holds_numbers
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -48,13 +49,9 @@ def matched(keys: Sequence[Columns], labels: Columns | None) -> SameRows:
 
 def alike_values(one: Column, other: Column, *, numbers: bool) -> Columns:
     """Return two columns as numbers where both are and ``numbers`` are wanted, else as texts, which lose no digit."""
-    if numbers and _is_number(one) and _is_number(other):
+    if numbers and holds_numbers(one) and holds_numbers(other):
         return one.to_numpy().astype(np.float64), other.to_numpy().astype(np.float64)
     return texts(one), texts(other)
-
-
-def _is_number(found: Column) -> bool:
-    return bool(found.dtype.is_numeric()) or str(found.dtype) == "Boolean"
 
 
 def numbered(columns: Sequence[Columns]) -> tuple[Ints, Ints]:
