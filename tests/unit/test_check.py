@@ -234,12 +234,12 @@ def test_settings_of_dvc_that_a_change_edits_are_noted_without_their_values() ->
     assert edited(before, after) == (
         "this change edits `remote.storage.url` in `.dvc/config`: data come from another place",
         "this change edits `remote.storage.verify` in `.dvc/config`: "
-        "data of the remote are no longer held against their digests",
+        "data of the remote are no longer verified by their digests",
     )
     removed = edited(before, before.replace("    verify = true\n", ""))
     assert removed == (
         "this change removes `remote.storage.verify` in `.dvc/config`: "
-        "data of the remote are no longer held against their digests",
+        "data of the remote are no longer verified by their digests",
     )
     assert edited("", "[core]\n    autostage = true\n") == ("this change adds `core.autostage` in `.dvc/config`",)
     many = edited("", "[core]\n" + "".join(f"    key{number} = 1\n" for number in range(9)))

@@ -107,7 +107,7 @@ def _described(git: HostedGit, order: Order, tip: str, restoration: Restoration)
 
 
 class Reverts:
-    """Opens the pull requests that deployments ask for; what stands against one is in the result, never an error.
+    """Opens the pull requests that deployments ask for; what prevents one is in the result, never an error.
 
     The traffic was switched and recorded before, and the next deployment asks again.
     """

@@ -164,7 +164,7 @@ def _whole(sides: Sides, scope: Scope, files: Mapping[str, str], kept: Mapping[s
 
 
 def _restored(path: str, sides: Sides, scope: Scope, blobs: Blobs) -> str | None:
-    """Return a file as it is restored by itself; None where a later change stands against it."""
+    """Return a file as it is restored by itself; None where a later change prevents it."""
     before, left, tip = sides.at(path)
     if tip in (left, before):
         return before

@@ -27,7 +27,7 @@ def _notes(names: list[str], ours: dict[str, str], theirs: dict[str, str]) -> It
         key = name.rpartition(".")[2]
         effect = ""
         if key == "verify" and theirs.get(name, "false").lower() != "true":
-            effect = ": data of the remote are no longer held against their digests"
+            effect = ": data of the remote are no longer verified by their digests"
         elif key in ("url", "remote"):
             effect = ": data come from another place"
         yield f"this change {done} `{name}` in `{CONFIG}`{effect}"
