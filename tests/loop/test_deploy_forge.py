@@ -15,7 +15,7 @@ import pytest
 from leverframe.adapters.github.deployments import GithubDeployments
 from leverframe.domain.release.tag import Tag
 from leverframe.errors import ForgeUnreachableError
-from leverframe.inert.letters import JOINER
+from leverframe.inert.letters import as_read
 from leverframe.local.github.server import Fault, LocalForge, serving
 from leverframe.local.github.state import Repository, Token
 from leverframe.local.repository import TemporaryRepository
@@ -195,7 +195,7 @@ def test_a_rollback_is_written_down_and_asks_git_to_agree(world: World) -> None:
     assert world.tags()["shop#local#3"] == one
     (pull,) = world.repository.pulls.values()
     assert "late labels" in pull.body
-    assert two[:12] in pull.title.replace(JOINER, "")  # the commit is named, and not linked
+    assert two[:12] in as_read(pull.title)  # the commit is named, and not linked
     assert world.repository.merge(pull)
     assert world.repository.git("diff", "--name-only", one, "main").split() == ["docs/notes.md"]
     again = world.run("deploy")

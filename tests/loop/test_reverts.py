@@ -17,7 +17,7 @@ from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.release.ledger import Revert
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import Release
-from leverframe.inert.letters import JOINER
+from leverframe.inert.letters import as_read
 from leverframe.local.github import Fault, LocalForge, PullRequest, Repository, Token, serving
 from leverframe.local.repository import TemporaryRepository
 from leverframe.settings.retrain import RetrainSettings
@@ -308,7 +308,7 @@ def test_the_pull_request_brings_the_release_back_once(forged: Forged) -> None:
     address, note = forged.asked(left, first)
     assert (address, note) == (f"{forged.server.address}/acme/shop/pull/1", "")
     pull = forged.only
-    assert (pull.draft, pull.title.replace(JOINER, "")) == (
+    assert (pull.draft, as_read(pull.title)) == (
         False,
         f"Revert {left[:12]}: `production` does not serve it",
     )

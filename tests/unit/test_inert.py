@@ -146,6 +146,13 @@ def test_a_title_refers_to_nobody(text: str) -> None:
     assert not re.search(r"@\w|#\d|GH-\d|\w://|www\.|(?<![0-9a-z])[0-9a-f]{7,40}", shown, re.IGNORECASE)
 
 
+def test_a_title_is_read_in_a_terminal_as_it_was_given() -> None:
+    """The joiners of a title are characters that a log marks."""
+    given = "Revert efe9cb8edd41 of @ada: #7"
+    assert letters.UNSEEN in terminal.log(letters.title(given), runner=False)
+    assert terminal.log(letters.as_read(letters.title(given)), runner=False) == given
+
+
 @pytest.mark.parametrize("text", CORPUS)
 def test_nothing_is_obeyed_in_a_log(text: str) -> None:
     """In results, errors, titles, JSON and YAML; neither by a runner nor by a terminal, and JSON stays what it is."""

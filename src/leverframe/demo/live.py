@@ -12,7 +12,7 @@ from typing import Any
 from leverframe.adapters.mlserver import ServerFolder
 from leverframe.adapters.process import Processes
 from leverframe.demo.declared import GoLive
-from leverframe.demo.scene import NAME, Scene, page
+from leverframe.demo.scene import NAME, Scene, heading, page
 from leverframe.demo.showing import Live, Released, Shown
 from leverframe.domain import layout
 from leverframe.errors import PipelineError
@@ -52,7 +52,7 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
                 page(scene, back, "revert")
                 scene.tell(f"merging #{back.number}, which reverts it")
                 scene.forge.merge(back)
-                released.append(_deployed(scene, machine, plan, f"#{back.number} {back.title}"))
+                released.append(_deployed(scene, machine, plan, heading(back)))
         tags, took = sorted(scene.forge.git("tag").split()), Times.of(traffic.responses)
         yield Live(
             tuple(released), example, response, took.requests, len(traffic.failed), took.p50, took.p99, tuple(tags),

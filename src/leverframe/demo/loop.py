@@ -15,7 +15,7 @@ from leverframe.demo.live import MACHINE, push_slow
 from leverframe.demo.loop_traffic import Rows, logged, one, sent, write_labels
 from leverframe.demo.provisioned import Provisioned
 from leverframe.demo.pulls import judged
-from leverframe.demo.scene import NAME, Scene, page, replaced
+from leverframe.demo.scene import NAME, Scene, heading, page, replaced
 from leverframe.demo.showing import Looped, Released
 from leverframe.demo.timeline import Timeline
 from leverframe.domain import layout
@@ -233,7 +233,7 @@ class _Director:
         pull = self._scene.forge.pulls[opened["number"]]
         with self._line.step(key, "card") as step:
             verdict = judged(self._scene, pull)
-            step.said = f"{verdict}: #{pull.number} {pull.title}"
+            step.said = f"{verdict}: {heading(pull)}"
             step.link = page(self._scene, pull, f"pull-{pull.number}").name
         if opened["state"] != "ready" or verdict != "passed":
             return
@@ -246,7 +246,7 @@ class _Director:
                 raise PipelineError(
                     f"#{pull.number} cannot be merged", why="git found a conflict", next="check demo.yaml of the case"
                 )
-            step.said = f"a person merges #{pull.number} {pull.title}"
+            step.said = f"a person merges {heading(pull)}"
         self._update()
         self._deployment(key)
 
@@ -274,10 +274,10 @@ class _Director:
         address, pages = f"{scene.server.address}/{NAME}", list[tuple[str, str]]()
         for pull in forge.pulls.values():
             page(scene, pull, f"pull-{pull.number}")
-            pages.append((f"#{pull.number} {pull.title}", f"{address}/pull/{pull.number}"))
+            pages.append((heading(pull), f"{address}/pull/{pull.number}"))
         for issue in forge.issues.values():
             (scene.folder / f"issue-{issue.number}.html").write_text(issue_page(issue), encoding="utf-8")
-            pages.append((f"#{issue.number} {issue.title}", f"{address}/issues/{issue.number}"))
+            pages.append((heading(issue), f"{address}/issues/{issue.number}"))
         dashboard = self.machine.root / layout.MONITOR / self._plan.environment / "dashboard.html"
         shutil.copy(dashboard, scene.folder / "dashboard.html")
         self._write_timeline()

@@ -14,9 +14,10 @@ from leverframe.adapters.working_tree import WorkingTree
 from leverframe.application.workspace import Workspace
 from leverframe.domain.verdict import REFUSED
 from leverframe.errors import PipelineError
+from leverframe.inert.letters import as_read
 from leverframe.local.github.pages import pull_page
 from leverframe.local.github.server import LocalForge
-from leverframe.local.github.state import PullRequest, Repository
+from leverframe.local.github.state import Issue, PullRequest, Repository
 from leverframe.local.repository import TemporaryRepository
 from leverframe.package import source_folder
 
@@ -128,6 +129,11 @@ def page(scene: Scene, pull: PullRequest, name: str) -> Path:
     copy = scene.folder / f"{name}.html"
     copy.write_text(pull_page(scene.forge, pull), encoding="utf-8")
     return copy
+
+
+def heading(opened: PullRequest | Issue) -> str:
+    """Return number and title of a pull request or an issue, as people read them."""
+    return f"#{opened.number} {as_read(opened.title)}"
 
 
 def replaced(repository: TemporaryRepository, path: str, changes: Mapping[str, str], where: str) -> None:

@@ -66,6 +66,11 @@ def title(text: str, limit: int = 250) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
+def as_read(title: str) -> str:
+    """Return a title as a reader sees it, without the joiners that ``title`` sets: a terminal would mark them."""
+    return title.replace(JOINER, "")
+
+
 def fitting(markdown: str, size: int, note: str = _CUT) -> str:
     """Return Markdown of at most ``size`` bytes of UTF-8, which is how GitHub counts: whole lines, then ``note``.
 
