@@ -295,6 +295,38 @@ def test_keys_that_are_refused_are_a_note_and_cost_one_request(stored: Stored, m
         reset_auth(moto, float("inf"))
 
 
+def test_doctor_asks_a_remote_for_one_object(stored: Stored, moto: str) -> None:
+    """Whether it answers, lacks that object, or cannot be asked; nobody is asked offline, and no key is printed."""
+
+    def looked(*arguments: str) -> tuple[str, str, str]:
+        stored.proxy.requests.clear()
+        given = {**stored.repository.environment, **QUICK}
+        done = warm().run("leverframe", ["doctor", "--json", *arguments], stored.repository.root, given)
+        assert "hunter2" not in done.stdout + done.stderr
+        found = [
+            each for each in json.loads(done.stdout)["found"] if each["area"] == "DVC" and "remote" in each["what"]
+        ]
+        (finding,) = found
+        return finding["state"], finding["what"], finding["fix"]
+
+    assert looked()[0] == "ok"
+    assert len(stored.proxy.requests) == 1
+    assert looked("--offline")[0] == "unknown"
+    assert stored.proxy.requests == []
+    for key in keys(stored):
+        stored.client.delete_object(Bucket=BUCKET, Key=key)
+    state, what, fix = looked()
+    assert (state, fix) == ("warning", "dvc push")
+    assert "answers, and lacks `raw.csv`" in what
+    for case in ("a missing bucket", "no server", "no plug-in", "no keys"):
+        settings, words = UNREADABLE[case]
+        local(stored, **{name: value.format(moto=moto, bucket=BUCKET) for name, value in settings.items()})
+        state, what, fix = looked()
+        assert state == "wrong"
+        assert words in what
+        assert fix
+
+
 def reset_auth(moto: str, calls: float) -> None:
     """Let moto ask who comes, after so many calls."""
     connection = http.client.HTTPConnection(moto)

@@ -11,8 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from leverframe.adapters.git.base import Base
-from leverframe.adapters.working_tree.folder_store import FolderStore
-from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.remote_store import remote_store
 from leverframe.application.results import forget, kept
 from leverframe.application.status import tree_around
 from leverframe.application.untouched import untouched
@@ -27,7 +26,7 @@ from leverframe.domain.review.dvc_settings import CONFIG
 from leverframe.domain.review.pushed import Kept, Pushed, Store
 from leverframe.domain.review.pushed import run as pushed_of
 from leverframe.domain.review.tracked_data import HEAVY, heavy_notes
-from leverframe.errors import LeverframeError, RemoteUnreachableError
+from leverframe.errors import LeverframeError
 from leverframe.files import private_folder, write_text
 from leverframe.settings import LEVERS, PARAMS
 
@@ -158,16 +157,9 @@ class _Change:
         return pushed_of(claimed, self._store, self._tree.content)
 
     def _store(self, name: str) -> Store:
-        remote = Remote.of(self._tree.root, name)
-        if remote is None:
-            raise _no_remote(name)
-        if remote.folder is not None:
-            return FolderStore(remote.name, remote.folder)
-        from leverframe.adapters.dvc.objects import RemoteObjects  # noqa: PLC0415 - for remotes that are no folder
-
         # What a change brings along proves nothing.
-        kept = None if _VERIFIED.as_posix() in self._tracked else self._workspace.root / _VERIFIED
-        return RemoteObjects.of(self._tree.home, (remote.name, remote.place), kept, self._tell)
+        remembered = None if _VERIFIED.as_posix() in self._tracked else self._workspace.root / _VERIFIED
+        return remote_store(self._tree, name, remembered, self._tell)
 
     def tracked(self) -> Collection[str]:
         return self._tracked
@@ -188,14 +180,3 @@ class _Change:
             content = file.read_bytes() if file.is_file() else b""
             digest.update(len(content).to_bytes(8, "big") + content)
         return digest.hexdigest()
-
-
-def _no_remote(name: str) -> RemoteUnreachableError:
-    if name:
-        why = "an output names it in `remote:`, and no configuration of DVC that is here has its address"
-        return RemoteUnreachableError(f"there is no remote `{name}`", why=why, next=f"`dvc remote add {name} ADDRESS`")
-    return RemoteUnreachableError(
-        "no remote is shared",
-        why="DVC has no default remote, or one inside of this working copy",
-        next="`dvc remote add --default NAME ADDRESS`, then `dvc push`",
-    )

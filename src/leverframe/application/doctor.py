@@ -9,13 +9,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from leverframe import __version__
 from leverframe.adapters import runner
+from leverframe.adapters.dvc.plugins import check_plugin
+from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.remote_store import remote_store
 from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain.codeowners import PLACES
@@ -26,6 +30,7 @@ from leverframe.domain.doctor.workflow_findings import AREA as WORKFLOWS
 from leverframe.domain.doctor.workflow_findings import workflow_findings
 from leverframe.domain.pipeline.init import DRIVER
 from leverframe.domain.pipeline.status import staleness
+from leverframe.domain.review.pushed import Kept, StoredObject, kept_elsewhere
 from leverframe.domain.review.report.publish import check_name
 from leverframe.errors import LeverframeError, guide_page
 from leverframe.package import check_extras, supported_python
@@ -42,8 +47,8 @@ Findings = Iterator[Diagnosed]
 def doctor(workspace: Workspace, tell: Callable[[str], None], *, offline: bool) -> Diagnosis:
     """Return the findings; what cannot be looked at, such as GitHub without a token, is one of them."""
     looks: list[tuple[str, Callable[[Workspace], Findings]]] = [
-        ("programs", _programs), ("git", _git), ("DVC", _dvc), ("settings", _settings), (WORKFLOWS, _workflows),
-        ("servers", _ports), ("disk", _disk),
+        ("programs", _programs), ("git", _git), ("DVC", partial(_dvc, offline=offline)), ("settings", _settings),
+        (WORKFLOWS, _workflows), ("servers", _ports), ("disk", _disk),
     ]  # fmt: skip
     if not offline:
         looks.insert(5, (FORGE, _forge))
@@ -122,7 +127,7 @@ def _git(workspace: Workspace) -> Findings:
         )
 
 
-def _dvc(workspace: Workspace) -> Findings:
+def _dvc(workspace: Workspace, *, offline: bool) -> Findings:
     area = "DVC"
     tree = tree_around(workspace.root)
     status = staleness.run(workspace.git, tree)
@@ -132,28 +137,41 @@ def _dvc(workspace: Workspace) -> Findings:
         yield Diagnosed(area, "warning", f"dvc.lock is not that of this commit: {names}", "dvc repro")
     else:
         yield Diagnosed(area, "ok", f"{len(status.stages)} stages are as the lock says")
-    remote = Remote.of(workspace.root.resolve())
-    if remote is None:
+    kept = kept_elsewhere(status)
+    if Remote.of(tree.root) is None and not any(each.remote for each in kept):
         what = "no remote is shared, so nobody else gets data and models: CI runs every stage anew"
         yield Diagnosed(area, "warning", what, "dvc remote add --default storage s3://BUCKET/PATH")
         return
-    yield from _remote(area, remote)
+    for name in dict.fromkeys(each.remote for each in kept) or [""]:
+        yield from _remote(tree, name, [each for each in kept if each.remote == name], offline=offline)
 
 
-def _remote(area: str, remote: Remote) -> Findings:
-    if remote.url.startswith("s3://"):
-        check_extras(("s3",), f"the remote `{remote.name}` of DVC")
-    if remote.folder is None:
-        yield Diagnosed(
-            area, "ok", f"the remote `{remote.name}` is declared; `leverframe check` asks it for what is missing"
-        )
-    elif remote.folder.is_dir():
-        yield Diagnosed(area, "ok", f"the remote `{remote.name}` is a folder that can be read")
-    else:
+def _remote(tree: WorkingTree, name: str, kept: Sequence[Kept], *, offline: bool) -> Findings:
+    """Ask a remote for one object, the smallest: that tells whether its address, network and credentials serve."""
+    area, remote = "DVC", Remote.of(tree.root, name)
+    if remote and remote.folder and not remote.folder.is_dir():
         what = f"the remote `{remote.name}` is a folder that is not there: {remote.folder}"
-        yield Diagnosed(
-            area, "wrong", what, f"mkdir -p '{remote.folder}', or `dvc remote modify {remote.name} url ADDRESS`"
-        )
+        fix = f"mkdir -p '{remote.folder}', or `dvc remote modify {remote.name} url ADDRESS`"
+        yield Diagnosed(area, "wrong", what, fix)
+        return
+    if remote and not remote.folder:
+        check_plugin(remote.name, remote.url)
+    if remote and offline and not remote.folder:
+        yield Diagnosed(area, "unknown", f"the remote `{remote.name}` was not asked, as you said `--offline`")
+        return
+    store = remote_store(tree, name, None, lambda _: None)
+    if not kept:
+        yield Diagnosed(area, "ok", f"the remote `{store.name}` is declared, and the lock names nothing that it holds")
+        return
+    asked = min(kept, key=lambda each: each.recorded.size or 0)
+    answers = store.sizes([StoredObject.of(asked.recorded)])
+    if answers.failure:
+        yield Diagnosed(area, "wrong", f"{answers.failure.what}: {answers.failure.why}", answers.failure.next)
+    elif answers.absent:
+        what = f"the remote `{store.name}` answers, and lacks `{asked.path}`: whoever pulls will miss it"
+        yield Diagnosed(area, "warning", what, "dvc push")
+    else:
+        yield Diagnosed(area, "ok", f"the remote `{store.name}` answers; `leverframe check` asks for all it must hold")
 
 
 def _settings(workspace: Workspace) -> Findings:
