@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 
@@ -15,3 +18,14 @@ def examples(share: float) -> int:
 def deep() -> bool:
     """Tell whether this is the run of the night, in which nothing is left out."""
     return os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+
+
+def by_day(values: Iterable[Any], *kept: Any) -> list[Any]:
+    """Return the values of a parameter: those that are kept are tried in every run, the others at night."""
+    every = list(values)
+    assert all(each in every for each in kept), "a value that is tried by day is none of the values"
+    return [each if each in kept else _at_night(each) for each in every]
+
+
+def _at_night(value: Any) -> Any:
+    return pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.deep)

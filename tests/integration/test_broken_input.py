@@ -15,6 +15,7 @@ import pytest
 
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Ended, Shop, copied, finished, leftovers
+from tests.profiles import by_day
 
 REPOSITORY = Path(__file__).parents[2]
 STAGES = {
@@ -260,7 +261,7 @@ SOURCES["weather"] = Source(_csv("weather.csv"), transform=weather, event_time="
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("limit", [0, 700])
+@pytest.mark.parametrize("limit", by_day([0, 700], 700))
 def test_a_full_disk_is_said_and_the_old_outputs_stay(stage: str, limit: int, shop: Shop) -> None:
     """No file may grow beyond the limit, the log of the stage neither: exit 17, every output as it was."""
     before = shop.outputs()

@@ -55,7 +55,7 @@ from tests.integration.worlds import (
     worlds,
     write_world,
 )
-from tests.profiles import examples
+from tests.profiles import by_day, examples
 
 MANY = 200 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 APRIL = Partition.of("2020-04")
@@ -78,7 +78,7 @@ def parity(plan: Plan, root: Path, online: Plan | None = None) -> Parity:
 
 
 @pytest.mark.parametrize(("star", "types"), [(STAR, TYPES), (CORRECTED, CORRECTED_TYPES)], ids=["once", "corrected"])
-@pytest.mark.parametrize("lead_time", ["0s", "3h"])
+@pytest.mark.parametrize("lead_time", by_day(["0s", "3h"], "3h"))
 def test_many_worlds_have_the_values_of_the_reference(
     star: dict[str, Any], types: dict[str, dict[str, Any]], lead_time: str, tmp_path: Path
 ) -> None:
@@ -166,6 +166,7 @@ def test_a_snapshot_taken_in_between_answers_as_the_whole_one_does_until_then(wo
     _in_between(world, day, plan_of(), TYPES)
 
 
+@pytest.mark.deep
 @slow
 @given(corrected_worlds(), st.integers(0, 30))
 def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(world: World, day: int) -> None:

@@ -153,6 +153,7 @@ def test_a_champion_has_the_submodules_of_its_commit(tmp_path: Path) -> None:
     assert list((tmp_path / "copy/vendor/absent").iterdir()) == []
 
 
+@pytest.mark.deep
 def test_without_cache_and_remote_both_models_are_made_anew(shop: Shop, tmp_path: Path) -> None:
     """A clone on a machine that has nothing: `reproduce` makes the candidate, `gate` the champion."""
     shop.replace("params.yaml", "iterations: 5", "iterations: 7")

@@ -11,6 +11,7 @@ import pytest
 from leverframe.domain.pipeline.init import ATTRIBUTES
 from leverframe.local.repository import CommandFailedError, TemporaryRepository
 from tests.integration.shop import Shop, copied, finished
+from tests.profiles import by_day
 from tests.warm import WarmRepository
 
 
@@ -343,7 +344,7 @@ def test_bytes_that_are_no_text_are_a_conflict(written: TemporaryRepository) -> 
     assert (written.root / "reports/mine.png").read_bytes() == b"\x89PNG\0\2"
 
 
-@pytest.mark.parametrize("how", ["merge", "rebase", "cherry-pick", "revert"])
+@pytest.mark.parametrize("how", by_day(["merge", "rebase", "cherry-pick", "revert"], "merge"))
 def test_what_both_sides_ran_stays_as_on_this_side_and_is_stale(how: str, written: TemporaryRepository) -> None:
     """No conflict but the one of the input, which a person resolves; `dvc repro` then writes all of it again."""
     branched(written)

@@ -36,6 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return copied(finished(tmp_path_factory), tmp_path_factory.mktemp("ends"))
 
 
+@pytest.mark.deep
 def test_a_clone_with_other_line_ends_has_nothing_to_run_and_proves_the_same(shop: Shop, tmp_path: Path) -> None:
     """On a machine with `core.autocrlf`: code, raw data, reports and the lock itself; an edit there is an edit."""
     clone = clone_of(shop, tmp_path, "-c", "core.autocrlf=true")

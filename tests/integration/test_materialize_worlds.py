@@ -49,6 +49,7 @@ from tests.integration.worlds import (
     small_world,
     worlds,
 )
+from tests.profiles import by_day
 
 ENDS = [MORNING + timedelta(hours=hours) for hours in (-29, 5, 29, 75)]  # some at the very time of rows
 COUNT = 16  # drawn worlds, which lie in the same tables under keys of their own
@@ -146,6 +147,7 @@ def test_increments_answer_like_one_build(kind: str, tmp_path: Path) -> None:
     assert kinds.count("increment") >= 2
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("star", "types"), [(STAR, TYPES), (CORRECTED, CORRECTED_TYPES)], ids=["plain", "corrected"])
 def test_another_order_of_rows_of_one_time_is_followed(
     star: dict[str, Any], types: dict[str, dict[str, Any]], tmp_path: Path
@@ -288,6 +290,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.deep
 def test_a_check_compares_every_group_of_partitions(grown: Path) -> None:
     """The days that the store answers for lie in two months: both are asked of the same store."""
     found = refuse_other(small(grown).workspace)
@@ -295,7 +298,7 @@ def test_a_check_compares_every_group_of_partitions(grown: Path) -> None:
     assert not found.broken()
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "raw", "pointer"])
+@pytest.mark.parametrize("damage", by_day(["flip", "cut", "gone", "raw", "pointer"], "flip", "pointer"))
 def test_a_damaged_store_is_not_built_upon(damage: str, tmp_path: Path, grown: Path) -> None:
     """An error with the step that helps, which does help; the file in force is not touched."""
     shutil.copytree(grown, tmp_path / "store")
@@ -350,7 +353,7 @@ def test_a_check_leaves_out_what_is_not_there_yet(tmp_path: Path) -> None:
     assert not found.broken()
 
 
-@pytest.mark.parametrize(("event", "part"), PLACES)
+@pytest.mark.parametrize(("event", "part"), by_day(PLACES, ("os.rename", "current.json"), ("os.link", "/layers/")))
 def test_a_killed_run_leaves_the_old_generation_and_the_next_one_finishes(
     event: str, part: str, tmp_path: Path, grown: Path
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.shop import Shop, copied, finished
+from tests.profiles import by_day
 
 WITHOUT = """
 import os, sys
@@ -57,7 +58,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
-@pytest.mark.parametrize("extra", NEEDED)
+@pytest.mark.parametrize("extra", by_day(NEEDED, "serving", "github", "spark"))
 def test_a_command_names_the_extra_that_it_lacks(extra: str, shop: Shop, tmp_path: Path) -> None:
     """Never a bug, never another reason; and it ends with the code of a missing installation."""
     program = tmp_path / "without.py"

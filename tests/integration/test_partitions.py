@@ -31,6 +31,7 @@ from leverframe.settings.params import read_params
 from leverframe.settings.periods import Period
 from tests.integration.shop import Shop
 from tests.integration.visits import ZONE, params, visits, write_case, write_rows
+from tests.profiles import by_day
 from tests.warm import WarmRepository
 
 PARIS = ZoneInfo(ZONE)
@@ -145,7 +146,7 @@ def test_every_period_gives_the_features_of_months(
     assert set(content["vars"][0]["partitions"]) == {str(group) for group in place.partitions.groups()}
 
 
-@pytest.mark.parametrize("kind", ["days in weeks", "days in months", "none"])
+@pytest.mark.parametrize("kind", by_day(["days in weeks", "days in months", "none"], "days in months"))
 def test_a_split_inside_a_group_takes_the_rows_of_its_partitions(
     kind: str, monthly: tuple[Workspace, pl.DataFrame], tmp_path: Path
 ) -> None:

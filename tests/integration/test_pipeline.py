@@ -80,6 +80,7 @@ def test_a_correction_of_the_holdout_does_not_train_again(shop: Shop) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.deep
 def test_fewer_rows_in_the_holdout_do_not_train_again(shop: Shop) -> None:
     """Nor does it matter to the fit how many rows the hold-out has."""
     gone: list[str] = []
@@ -172,6 +173,7 @@ def test_a_clone_without_data_takes_all_of_it_from_a_remote(shop: Shop, tmp_path
     assert shop.repro() == set()
 
 
+@pytest.mark.deep
 def test_a_full_run_finds_a_model_that_its_stage_does_not_train(shop: Shop) -> None:
     """More trees than the settings say, committed by force: training differs, and so do the metrics far behind it."""
     shop.replace("params.yaml", "iterations: 5", "iterations: 60")

@@ -25,6 +25,7 @@ def replayed(*options: str) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.deep
 def test_september_decays_and_its_unit_bug_does_not_retrain() -> None:
     """The champion drops and a retraining is due; in degrees Celsius a table is broken, nothing drifts or is due."""
     told = replayed("--quick")

@@ -32,6 +32,7 @@ from leverframe.domain.features.star import Star
 from leverframe.errors import DefinitionError, SettingsError
 from tests.integration.test_build_types import served
 from tests.integration.worlds import ENGINE, MARCH, WORLD
+from tests.profiles import by_day
 
 OURS = [
     "label", "as_of", "_versions", "y_versions", "y_known_at", "label_known_at", "recorded_at", "event_time",
@@ -151,7 +152,7 @@ def plain() -> list[Any]:
     return everything({})
 
 
-@pytest.mark.parametrize("names", [OURS, ENGINES, WORDS], ids=["ours", "engines", "words"])
+@pytest.mark.parametrize("names", by_day([OURS, ENGINES, WORDS], OURS), ids=["ours", "engines", "words"])
 def test_a_name_of_ours_is_just_a_name_or_is_refused(names: list[str]) -> None:
     """No name changes a value, an order or a count, whatever is called so; errors are ours and name it."""
     roles = TABLES if names is WORDS else ROLES

@@ -283,6 +283,7 @@ def until(process: subprocess.Popen[str], words: str) -> Iterator[str]:
     raise AssertionError(f"it ended without {words!r}")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "words", [*(pytest.param(word, marks=pytest.mark.deep) for word in ("checking", "running the pipeline:")), "keep"]
 )

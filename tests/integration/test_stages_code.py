@@ -22,6 +22,7 @@ from leverframe.domain.pipeline.code import Code
 from leverframe.domain.pipeline.status.reasons import StageStatus
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, made
+from tests.profiles import by_day
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/leverframe"
@@ -112,7 +113,7 @@ def test_every_kind_of_stage_is_run_here() -> None:
     assert {f"code-{name}" for name, stage in ALL_STAGES.items() if "do" in stage} == set(ALL_STAGES) - set(STAGES)
 
 
-@pytest.mark.parametrize("stage", COMMANDS)
+@pytest.mark.parametrize("stage", by_day(COMMANDS, "ingest", "validate", "build", "train", "evaluate"))
 def test_what_a_stage_loads_when_it_runs_is_among_its_dependencies(stage: str, shop: Shop) -> None:
     """The stage is run for real, in a process of its own that then tells which modules it has loaded."""
     done = subprocess.run(
@@ -416,6 +417,7 @@ def test_an_edit_of_code_reaches_the_stages_of_partitions_through_its_digests(mo
     assert monorepo.shop.repository.git("status", "--porcelain") == ""  # the same code, the same bytes
 
 
+@pytest.mark.deep
 def test_a_file_of_code_that_comes_or_goes_reaches_the_stages_of_partitions(monorepo: OwnPath) -> None:
     """`stages --write` lists it, the digests follow, and the stages run."""
     sources = "pipelines/shop/sources.py"
@@ -433,6 +435,7 @@ def test_a_file_of_code_that_comes_or_goes_reaches_the_stages_of_partitions(mono
     assert "knobs.py" not in monorepo.digests
 
 
+@pytest.mark.deep
 def test_digests_that_were_edited_do_not_pass_the_check(monorepo: OwnPath) -> None:
     """They are outputs like others: what git holds is what the lock says that the stage wrote."""
     monorepo.shop.replace("reports/code/ingest.json", monorepo.digests["pipelines/shop/sources.py"], "0" * 32)
@@ -442,7 +445,7 @@ def test_digests_that_were_edited_do_not_pass_the_check(monorepo: OwnPath) -> No
     assert mismatch == ["`reports/code/ingest.json` in git does not match `dvc.lock`"]
 
 
-@pytest.mark.parametrize("author", ["outside", "inside"])
+@pytest.mark.parametrize("author", by_day(["outside", "inside"], "outside"))
 def test_where_leverframe_is_installed_does_not_matter(author: str, shop: Shop, tmp_path: Path) -> None:
     """One has it in an environment inside the repository, the other elsewhere: both say the same, check passes."""
     mine = copied(shop, tmp_path)

@@ -31,6 +31,7 @@ from leverframe.settings.levers import Levers
 from leverframe.settings.params import Params
 from tests.fakes.attempts import attempt
 from tests.loop.monitored_repository import BOT, BRANCH, KEY, LABEL, NAME, SECRET, SETTINGS, Place, as_of, monitored
+from tests.profiles import by_day
 
 
 @pytest.fixture
@@ -85,7 +86,10 @@ def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "late"),
-    [("POST", "/issues$", True), ("PATCH", "/issues/1$", False), ("POST", "/git/refs$", True)],
+    by_day(
+        [("POST", "/issues$", True), ("PATCH", "/issues/1$", False), ("POST", "/git/refs$", True)],
+        ("POST", "/issues$", True),
+    ),
 )
 def test_a_run_that_was_killed_is_finished_by_the_next(place: Place, method: str, path: str, *, late: bool) -> None:
     """Whether the forge did what was asked or not: no second issue, no second event, no second line."""

@@ -97,6 +97,7 @@ def _swap(rows: list[dict[str, str]]) -> None:
             row["price"], row["amount"] = f"{price:.2f}", f"{price * int(row['quantity']):.2f}"
 
 
+@pytest.mark.deep
 def test_partitions_pass_in_the_demo(shop: Shop) -> None:
     """Every step stands in the timeline; pull requests, issues, releases and pages are there, and nothing runs on."""
     ended = shop.run("demo")

@@ -20,6 +20,7 @@ import pytest
 from leverframe.local.github.state import PullRequest
 from tests.integration.shop import Shop
 from tests.loop.forge import SECRET, Forge, opened
+from tests.profiles import by_day
 from tests.workflows.judging import RUN, Judgement, after, claimed, judging
 
 FORGER = """
@@ -199,6 +200,7 @@ def test_a_case_that_puts_its_own_program_first_is_a_change_of_code(
     assert "pipelines/shop/sources.py" in body
 
 
+@pytest.mark.deep
 def test_the_judge_finds_what_nobody_ran_whatever_lies_beside_it(forge: Forge, lying: Dishonest) -> None:
     """Neither a claim that was judged already, nor an artifact named like the judge's own, nor odd outputs help."""
     assert [job.status for job in lying.judged.publish.values()] == ["success"], lying.judged.log
@@ -206,7 +208,7 @@ def test_the_judge_finds_what_nobody_ran_whatever_lies_beside_it(forge: Forge, l
     assert all(body.startswith(("## ❌", "<!--")) and "do not merge" in body for body in forge.ours(lying.pull))
 
 
-@pytest.mark.parametrize("forgery", [by_hand, of_another, giant, no_card])
+@pytest.mark.parametrize("forgery", by_day([by_hand, of_another, giant, no_card], by_hand))
 def test_no_claim_turns_the_check_green(
     forge: Forge, honest: Honest, lying: Dishonest, tmp_path: Path, forgery: Forgery
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.shop import Shop
 from tests.loop.forge import Ended, Forge, opened
-from tests.profiles import deep
+from tests.profiles import by_day, deep
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ CASES: dict[str, tuple[Callable[[Shop], None], str, list[str]]] = {
 PUSHED_TWICE = ("improve", "worsen") if deep() else ("improve",)  # one comment after another, whatever it says
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", by_day(CASES, "improve", "worsen", "forge", "fork"))
 def test_each_change_gets_its_verdict(forge: Forge, name: str) -> None:
     """Verdict, reasons, the check's conclusion, exactly one comment; after a second push, of some, again."""
     change, conclusion, reasons = CASES[name]
@@ -171,6 +171,7 @@ def test_only_what_changed_is_pulled(forge: Forge) -> None:
     assert [path for path in months if not path.endswith(".gitignore")] == []
 
 
+@pytest.mark.deep
 def test_a_run_that_ends_late_leaves_the_newer_card_alone(forge: Forge, tmp_path: Path) -> None:
     """The comment of a later run is neither overwritten nor doubled."""
     shop = forge.author()

@@ -77,6 +77,7 @@ def world(claims: Shop, tmp_path: Path) -> Iterator[World]:
         assert server.violations == []
 
 
+@pytest.mark.deep
 def test_a_mismatch_on_main_has_one_issue_and_stops_what_comes_after_it(world: World) -> None:
     """Opened once; a later commit that touches no stage fails as well; a run of an old commit changes nothing.
 

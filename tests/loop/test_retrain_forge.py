@@ -37,6 +37,7 @@ from leverframe.local.repository import TemporaryRepository
 from leverframe.settings.levers import Levers
 from leverframe.settings.retrain import RetrainSettings
 from tests.fakes.pulls import attempt
+from tests.profiles import by_day
 
 SECRET, APP = "ghs_not_to_be_seen_anywhere", "ghs_of_an_app"
 BOT, MODEL, BRANCH = "github-actions[bot]", "shop", "leverframe/retrain-shop"
@@ -254,7 +255,7 @@ CALLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", by_day(KINDS, "late", "422"))
 def test_a_fault_at_any_call_leaves_nothing_half_after_the_next_run(
     started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -439,7 +440,7 @@ def test_a_shallow_clone_gets_the_history_that_it_needs(place: Place) -> None:
     assert place.publish(None, None).notes == ()
 
 
-@pytest.mark.parametrize("how", ["merge", "squash", "by hand"])
+@pytest.mark.parametrize("how", by_day(["merge", "squash", "by hand"], "squash"))
 def test_a_merged_branch_is_nobodys_work(place: Place, how: str) -> None:
     """A person added a commit and merged it: the next candidate takes the branch over. A closed one stays theirs."""
     place.run()
@@ -725,7 +726,7 @@ def test_later_changes_stay_or_make_it_a_draft(place: Place) -> None:
     assert "main has what served before already" in done.notes[0]
 
 
-@pytest.mark.parametrize("kind", ["squash", "rebase"])
+@pytest.mark.parametrize("kind", by_day(["squash", "rebase"], "squash"))
 def test_a_person_merges_more_than_the_candidate(place: Place, kind: str) -> None:
     """Two commits, squashed or put onto main one by one: what served before is what main had before both."""
     place.run()

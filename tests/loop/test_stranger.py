@@ -284,6 +284,7 @@ def locked_from_a_wheel_file(mine: Stranger, python: Path) -> None:
     assert "leverframe, version" in mine.run("leverframe --version", folder=cloned, **active)
 
 
+@pytest.mark.deep
 def test_the_readme_takes_a_stranger_from_an_empty_folder_to_a_prediction(tmp_path: Path) -> None:
     """Every command of the section, in its order, with a pull request between them; it shows what is printed."""
     lines = [line for block in blocks_of_the_readme("console") for line in block.splitlines()]

@@ -35,6 +35,7 @@ from leverframe.domain.release.server_target import ServerTarget
 from leverframe.domain.release.target import Candidate, DeployContext, RolloutPolicy
 from leverframe.errors import ServerError
 from tests.fakes.model_server import Fault, ModelServer
+from tests.profiles import by_day
 from tests.unit import test_deploy
 from tests.unit.test_deploy_record import Book, Forge
 
@@ -310,7 +311,7 @@ def ended_at(machine: Machine, call: int, run: Callable[[Machine], object]) -> b
     return False
 
 
-@pytest.mark.parametrize("fault", [None, "wrong", "slow"])
+@pytest.mark.parametrize("fault", by_day([None, "wrong", "slow"], "wrong"))
 def test_a_run_that_ends_at_any_call_is_finished_by_the_next(tmp_path: Path, fault: Fault | None) -> None:
     """Whatever was under way, a deployment or its undo: release 1 or 2 serves meanwhile, and then what should."""
     first = Machine(tmp_path / "first")
@@ -356,7 +357,7 @@ def test_a_rollback_that_ends_at_any_call_is_finished_by_the_next(tmp_path: Path
     assert call > 4
 
 
-@pytest.mark.parametrize("fault", [None, "wrong", "slow"])
+@pytest.mark.parametrize("fault", by_day([None, "wrong", "slow"], None))
 def test_a_run_that_ends_at_any_call_is_undone_where_git_goes_back(tmp_path: Path, fault: Fault | None) -> None:
     """The commit before is wanted again, so nothing may be left of the other, in the folder or in the server."""
     first = Machine(tmp_path / "first")

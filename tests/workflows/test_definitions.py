@@ -18,6 +18,7 @@ from leverframe.cli import leverframe
 from leverframe.domain.pipeline.init import WHY, Surroundings, workflow
 from leverframe.domain.project import WHOLE, Project
 from leverframe.package import template
+from tests.profiles import by_day
 from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
 
 ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
@@ -56,7 +57,7 @@ def test_a_registry_that_is_down_does_not_cost_the_card() -> None:
     assert may_fail == ["iterative/setup-cml"]
 
 
-@pytest.mark.parametrize("infra", [False, True])
+@pytest.mark.parametrize("infra", by_day([False, True], True))
 @pytest.mark.parametrize("name", sorted(WHY))
 def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: str, *, infra: bool) -> None:
     """With actions pinned by commit nothing is left to find; an unpinned one is found."""

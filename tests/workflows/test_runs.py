@@ -27,6 +27,7 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
         yield found
 
 
+@pytest.mark.deep
 def test_a_stale_change_goes_through_both_workflows(forge: Forge, tmp_path: Path) -> None:
     """The levers run although the first of them refuses, the job is red, and the card is posted as data.
 
