@@ -49,7 +49,7 @@ from tests.integration.worlds import (
     stored,
     write_world,
 )
-from tests.profiles import deep, examples
+from tests.profiles import by_day, deep, examples
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -185,7 +185,7 @@ def _form(path: Path) -> tuple[list[tuple[str, Any]], dict[str, str]]:
     return list(pl.read_parquet_schema(path).items()), pl.read_parquet_metadata(path)
 
 
-@pytest.mark.parametrize("lead_time", ["0m", pytest.param("3h", marks=pytest.mark.deep)])
+@pytest.mark.parametrize("lead_time", by_day(["0m", "3h"], "0m"))
 def test_spark_equals_duckdb_and_the_reference_for_every_verb(
     spark: SparkEngine, tmp_path: Path, lead_time: str
 ) -> None:

@@ -28,7 +28,7 @@ from tests.fakes.kubernetes.state import Objects
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 from tests.manifests import IMAGE, JOB_IMAGE, TARGETS, cluster, fits, target
-from tests.profiles import examples
+from tests.profiles import by_day, examples
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no `kubectl` on PATH")
 
@@ -312,7 +312,7 @@ def test_what_is_not_the_bundles_fault_is_not_held_against_it(api_server: Cluste
     assert deploy("one").serving.number == 1
 
 
-@pytest.mark.parametrize("step", [pytest.param("apply release", marks=pytest.mark.deep), "watch its pods"])
+@pytest.mark.parametrize("step", by_day(["apply release", "watch its pods"], "watch its pods"))
 def test_a_killed_deployment_is_run_again(shop: Shop, api_server: ClusterServer, step: str) -> None:
     """Killed at any step: the same number, the same manifests, and traffic moves once."""
     api_server.objects.patience = 2.0
@@ -359,8 +359,7 @@ STEPS = ("fetch bundle", "compare its", "validate", "apply release", "roll relea
 
 def steps(*always: str) -> pytest.MarkDecorator:
     """Return each step: `test_deploy_cluster_target.py` has them all in memory, here some are left to the night."""
-    marked = [step if step in always else pytest.param(step, marks=pytest.mark.deep) for step in STEPS]
-    return pytest.mark.parametrize("step", marked)
+    return pytest.mark.parametrize("step", by_day(STEPS, *always))
 
 
 @pytest.mark.usefixtures("shop")

@@ -28,6 +28,7 @@ from leverframe.local.traffic import Traffic
 from tests.fakes.bundles import failing, raising, wrong
 from tests.integration.served import MODEL, ask, deploy, served, traffic, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
+from tests.profiles import by_day
 from tests.warm import PATIENCE
 
 
@@ -272,11 +273,11 @@ def test_twenty_releases_under_contention(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "step",
-    [
-        *["load", "switch the traffic", "record"],
-        *[pytest.param(step, marks=pytest.mark.deep) for step in ("fetch", "compare", "send it", "watch", "keep")],
-    ],
-)
+    by_day(
+        ["fetch", "compare", "load", "send it", "switch the traffic", "watch", "record", "keep"],
+        "switch the traffic", "record",
+    ),
+)  # fmt: skip
 def test_a_deployment_killed_at_a_step_is_finished_by_the_next(step: str, shop: Shop) -> None:
     """Killed when it begins a step, then run again: the desired state, no candidate, no half version, one server.
 

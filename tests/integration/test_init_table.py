@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.shop import Shop
+from tests.profiles import by_day
 from tests.warm import WarmRepository
 
 PORTS = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
@@ -71,10 +72,7 @@ def visits(draw: random.Random) -> tuple[dict[str, str], list[str]]:
     return files, ["--label", "bought", "--time", "came at"]
 
 
-@pytest.mark.parametrize(
-    "tables",
-    [flowers, *(pytest.param(tables, marks=pytest.mark.deep) for tables in (demand, houses, visits))],
-)
+@pytest.mark.parametrize("tables", by_day([flowers, demand, houses, visits], flowers))
 def test_a_table_becomes_a_model_that_is_judged_and_served(
     tmp_path: Path, tables: Callable[[random.Random], tuple[dict[str, str], list[str]]]
 ) -> None:

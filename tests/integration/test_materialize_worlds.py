@@ -131,7 +131,7 @@ def test_the_fast_path_reads_layers_as_the_batch_path_does() -> None:
                 }
 
 
-@pytest.mark.parametrize("kind", [pytest.param("plain", marks=pytest.mark.deep), "corrected"])
+@pytest.mark.parametrize("kind", by_day(["plain", "corrected"], "corrected"))
 def test_increments_answer_like_one_build(kind: str, tmp_path: Path) -> None:
     """Rows that come in time, late, corrected, or change, and places that are new: no difference to the last bit."""
     living, kinds = lived(kind, tmp_path / "steps"), []

@@ -22,6 +22,7 @@ from leverframe.settings.levers import Levers
 from tests.integration import monorepo, own_pipeline
 from tests.integration.monorepo import ML, OTHER, Monorepo
 from tests.integration.shop import Shop
+from tests.profiles import by_day
 from tests.warm import WarmRepository
 
 UNTOUCHED = f"the change touches nothing that `{ML}` reads"
@@ -69,7 +70,7 @@ def test_what_a_case_imports_from_elsewhere_makes_stages_stale(made: Monorepo, w
     assert made.ml.stale() == {"train", "evaluate", "bundle"}
 
 
-@pytest.mark.parametrize("remote", [pytest.param(True, marks=pytest.mark.deep), False])
+@pytest.mark.parametrize("remote", by_day([True, False], False))
 def test_the_champion_is_that_of_the_merge_base_with_what_it_imported(made: Monorepo, *, remote: bool) -> None:
     """From the remote, else trained in a copy that has library and submodule of its commit, not those of the change."""
     champion = ("models/model.skops", "data/predictions.parquet")
@@ -213,7 +214,7 @@ def _none(*_: object) -> NoReturn:
     raise AssertionError("nobody should ask")
 
 
-@pytest.mark.parametrize("within", [pytest.param(True, marks=pytest.mark.deep), False])
+@pytest.mark.parametrize("within", by_day([True, False], False))
 def test_a_model_is_trained_anew_in_its_folder(tmp_path: Path, *, within: bool) -> None:
     """Wherever `.dvc` is: the candidate is a commit that changes files of the folder alone, and of its own branch."""
     made = monorepo.of_scripts(tmp_path / "mono", within=within)

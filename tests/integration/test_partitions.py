@@ -117,11 +117,10 @@ def monthly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, pl.Dat
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.deep) if kind in ("days in weeks", "weeks", "hours in weeks") else kind
-        for kind in KINDS
-        if kind != "months"
-    ],
+    by_day(
+        [kind for kind in KINDS if kind != "months"],
+        *(kind for kind in KINDS if kind not in ("months", "days in weeks", "weeks", "hours in weeks")),
+    ),
 )
 def test_every_period_gives_the_features_of_months(
     kind: str, monthly: tuple[Workspace, pl.DataFrame], tmp_path: Path

@@ -12,10 +12,10 @@ import pytest
 
 from leverframe.domain.pipeline.status.parameters import parsed
 from tests.integration.real_shapes import SHAPES, RealShape, shared
+from tests.profiles import by_day
 from tests.warm import WarmRepository
 
-QUICK = ("several_definitions",)  # the rest runs nightly
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.deep) for name in SHAPES]
+NAMES = by_day(SHAPES, "several_definitions")
 OURS = ("stages --write", "reports models", "random_state", "a bug", "settings-invalid")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.profiles import by_day
 from tests.terraform.programs import PROGRAMS, ROOT, Stubs
 from tests.terraform.test_faults import planted
 
@@ -31,7 +32,7 @@ def test_what_is_current_stays(served: Stubs) -> None:
     assert ends(served, MODULE) == []
 
 
-@pytest.mark.parametrize("name", [pytest.param("days"), pytest.param("date", marks=pytest.mark.deep)])
+@pytest.mark.parametrize("name", by_day(["days", "date"], "days"))
 def test_a_rule_for_current_objects_is_seen(served: Stubs, tmp_path: Path, name: str) -> None:
     """The test above can fail."""
     fault = {"file": "main.tf", "text": MARKER, "instead": FAULTS[name]}
