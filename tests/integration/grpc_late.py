@@ -1,4 +1,4 @@
-"""Prints what gRPC says before its server listens and after, and who else may have its port.
+"""Prints what gRPC says before its server listens, after, and when it ends, and who else may have its port.
 
 In a process of its own, as the messages of MLServer and those of Triton's client have the same names.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,7 @@ from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 from mlserver.settings import Settings
 
 from leverframe.serving.arrivals import Arrivals
+from leverframe.serving.draining import Calls
 from leverframe.serving.remote import LateServer, Servicer, nothing, register
 from leverframe.serving.room import Room
 
@@ -30,19 +33,23 @@ class _Empty:
         raise ModelNotFound(name, version)
 
 
+CALLS, REQUEST = Calls(), messages.ModelInferRequest(model_name="other")
+
+
 def late() -> tuple[LateServer, int]:
     """Return a server that does not listen yet, and its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    return LateServer(Settings(host="127.0.0.1", grpc_port=port, metrics_endpoint=None), _Empty(), None), port
+    settings = Settings(host="127.0.0.1", grpc_port=port, metrics_endpoint=None)
+    return LateServer(CALLS, settings, _Empty(), None), port
 
 
-async def status(port: int) -> str:
-    """Return the status of a request for a model that there is not."""
+async def status(port: int, listens: bool = False) -> str:
+    """Return the status of a request for a model that there is not, of a server that ``listens`` in a moment."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
-            await GRPCInferenceServiceStub(channel).ModelInfer(messages.ModelInferRequest(model_name="other"))
+            await GRPCInferenceServiceStub(channel).ModelInfer(REQUEST, wait_for_ready=listens)
         except grpc.RpcError as refused:
             return str(refused.code().name)
         return "OK"
@@ -65,7 +72,7 @@ async def told() -> list[Any]:
     running = asyncio.create_task(server.start())
     found: list[Any] = [await status(port), taken(port)]
     server.listen()
-    found.append(await status(port))
+    found.append(await status(port, listens=True))
     await server.stop()
     await running
     never, port = late()
@@ -73,11 +80,32 @@ async def told() -> list[Any]:
     await never.stop()
     await running
     never.listen()
-    return [*found, await status(port), taken(port)]
+    return [*found, await status(port), taken(port), await at_the_end()]
+
+
+async def at_the_end() -> list[str]:
+    """Return the statuses of calls that come when the server is told to end, before it has looked at any of them."""
+    server, port = late()
+    running = asyncio.create_task(server.start())
+    server.listen()
+    with ExitStack() as stack:
+        channels = [
+            stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]))
+            for _ in range(3)
+        ]  # each is a connection
+        for channel in channels:
+            await asyncio.to_thread(grpc.channel_ready_future(channel).result)
+        calls = [GRPCInferenceServiceStub(channel).ModelInfer.future(REQUEST) for channel in channels]
+        time.sleep(0.5)  # noqa: ASYNC251 - nobody looks at what has come
+        await server.stop()
+        await running
+        return [str((await asyncio.to_thread(call.code)).name) for call in calls]
 
 
 if __name__ == "__main__":
     mlserver_grpc.InferenceServicer = Servicer
-    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = partial(register, arrivals=Arrivals(Room(4_000_000)))
+    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = partial(
+        register, arrivals=Arrivals(Room(4_000_000)), calls=CALLS
+    )
     mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = nothing
     print(json.dumps(asyncio.run(told())))

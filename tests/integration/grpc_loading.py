@@ -16,6 +16,7 @@ from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 
 from leverframe.serving import process
 from leverframe.serving.arrivals import Arrivals
+from leverframe.serving.draining import Calls
 from leverframe.serving.remote import Servicer, register
 from leverframe.serving.room import Room
 
@@ -31,7 +32,7 @@ async def statuses() -> list[Any]:
     """Ask a server that is loading the model `shop`."""
     process.loading().begin([("shop", "1")])
     server = grpc.aio.server()
-    register(Servicer(_Empty(), None), server, Arrivals(Room(4_000_000)))
+    register(Servicer(_Empty(), None), server, Arrivals(Room(4_000_000)), Calls())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     told: list[Any] = []

@@ -29,6 +29,7 @@ from mlserver.utils import extract_headers
 from leverframe.domain.release.server_plan import CANDIDATE
 from leverframe.serving.arrivals import Arrivals, RefusedMessageError
 from leverframe.serving.content_types import plain_parameters
+from leverframe.serving.draining import Calls, drained
 from leverframe.serving.envelope import misplaced_in, too_much_of
 from leverframe.serving.guard import CLOSED
 from leverframe.serving.off_loop import off_loop
@@ -128,8 +129,9 @@ class LateServer(GRPCServer):  # type: ignore[misc]
 
     _server: Any = None
 
-    def __init__(self, settings: Any, *more: Any) -> None:
+    def __init__(self, calls: Calls, settings: Any, *more: Any) -> None:
         super().__init__(settings, *more)
+        self._calls = calls
         self._decided, self._reserved = asyncio.Event(), _reserved(settings.host, settings.grpc_port)
 
     def listen(self) -> None:
@@ -149,6 +151,7 @@ class LateServer(GRPCServer):  # type: ignore[misc]
         """Finish what is under way, where anything is."""
         self._decided.set()
         if self._server is not None:
+            await drained(self._settings.grpc_port, self._calls)
             await super().stop(sig)
         self._reserved.close()
 
@@ -187,12 +190,12 @@ def _payload(request: Any) -> Any:
         raise MLServerError("the request cannot be read: its parts do not fit together", 400) from error
 
 
-def register(servicer: Any, server: Any, arrivals: Arrivals) -> None:
-    """Register the inference service, whose messages are read as ``arrivals`` lets them."""
+def register(servicer: Any, server: Any, arrivals: Arrivals, calls: Calls) -> None:
+    """Register the inference service, whose messages are read as ``arrivals`` lets them and whose ``calls`` are counted."""
     found = _Handlers()
     add_GRPCInferenceServiceServicer_to_server(servicer, found)
     handlers = {
-        name: handler if handler.request_streaming else _reading(handler, arrivals, empty=name in _EMPTY)
+        name: handler if handler.request_streaming else _reading(handler, arrivals, calls, empty=name in _EMPTY)
         for name, handler in found.handlers.items()
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(found.service, handlers),))
@@ -214,7 +217,7 @@ class _Handlers:
         self.service, self.handlers = service, handlers
 
 
-def _reading(handler: Any, arrivals: Arrivals, *, empty: bool) -> Any:
+def _reading(handler: Any, arrivals: Arrivals, calls: Calls, *, empty: bool) -> Any:
     """Return a method that reads its message itself; bytes that are none are refused as an argument.
 
     Of an ``empty`` message nothing is read: a health check waits for nobody's message.
@@ -222,6 +225,7 @@ def _reading(handler: Any, arrivals: Arrivals, *, empty: bool) -> Any:
     parse, respond = handler.request_deserializer, handler.unary_unary
 
     async def behaviour(messages: Any, context: Any) -> Any:  # noqa: ARG001 - read from the context
+        calls.begin(context)
         try:
             data = b"" if empty else await arrivals.read(context.read)
             with arrivals.held(data):

@@ -46,6 +46,7 @@ from leverframe.serving.connections import (
     sweep,
 )
 from leverframe.serving.counted import Limits
+from leverframe.serving.draining import Calls
 from leverframe.serving.guard import Guard, Hosts, is_local
 from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
@@ -127,12 +128,12 @@ def _put_together(settings: Settings, config: ServerConfig) -> Any:
         "backlog": backlog(),
     }
     room, arriving = Room(config.limit), Arriving()
-    arrivals = Arrivals(room)
+    arrivals, calls = Arrivals(room), Calls()
     settings._custom_grpc_server_settings = {**OPTIONS, "grpc.max_allowed_incoming_connections": remote_room()}
     mlserver_grpc.InferenceServicer = remote.Servicer
-    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = partial(remote.register, arrivals=arrivals)
+    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = partial(remote.register, arrivals=arrivals, calls=calls)
     mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = remote.nothing
-    mlserver_server.GRPCServer = remote.LateServer
+    mlserver_server.GRPCServer = partial(remote.LateServer, calls)
     server = MLServer(settings)
     server.stop = partial(_stop, server, server.stop, (arriving, arrivals.arriving))
     models = server._model_registry._models
