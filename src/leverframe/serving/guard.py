@@ -18,7 +18,7 @@ from typing import Any
 
 from leverframe.domain.release.server_plan import CANDIDATE
 from leverframe.serving.arriving import BODY_SECONDS, ENDING, Arriving
-from leverframe.serving.counted import UNCOUNTED, Count, Limits
+from leverframe.serving.counted import UNCOUNTED, Limits, Watch
 from leverframe.serving.loading import AFTER, Loading
 from leverframe.serving.room import Room, Share
 
@@ -121,20 +121,17 @@ class Guard:
 
     async def _whole(self, scope: Scope, receive: Receive, share: Share) -> tuple[bytes | None, tuple[int, str] | None]:
         """Return a body, or why it is refused: as soon as it is too large or holds too much, before it is parsed."""
-        body, count, end, limits = bytearray(), Count(), _json_bytes(scope["headers"]), self._limits_of(scope)
+        body, watch = bytearray(), Watch(self._limits_of(scope), _json_bytes(scope["headers"]))
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 return None, None
-            piece = message.get("body", b"")
-            if body or len(piece) > UNCOUNTED or message.get("more_body", False):
-                count.add(piece if end is None else piece[: max(0, end - len(body))])
-            body += piece
+            body += message.get("body", b"")
             if len(body) > self._room.limit:
                 return None, self._too_long()
             if not share.grow(len(body)):
                 return None, (429, "too many large bodies at once; try again, or send fewer rows")
-            refused = limits.refusal(count)
+            refused = watch.refusal(body) if len(body) > UNCOUNTED else None
             if refused is not None or not message.get("more_body", False):
                 return bytes(body), refused
 
