@@ -96,7 +96,7 @@ async def at_the_end() -> list[str]:
         for channel in channels:
             await asyncio.to_thread(grpc.channel_ready_future(channel).result)
         calls = [GRPCInferenceServiceStub(channel).ModelInfer.future(REQUEST) for channel in channels]
-        time.sleep(0.5)  # noqa: ASYNC251 - nobody looks at what has come
+        time.sleep(0.5)  # nobody looks at what has come
         await server.stop()
         await running
         return [str((await asyncio.to_thread(call.code)).name) for call in calls]

@@ -15,10 +15,12 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 DRAIN_SECONDS = 6.0  # for calls that are under way: a little more than a message that is not whole has
 _LOOK_AGAIN = 0.02  # seconds
+_DESCRIPTORS = Path("/dev/fd")
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 # Eight bytes of the kind GOAWAY: the last stream that is served is the last there can be, and there is no error.
 _GOAWAY = bytes([0, 0, 8, 7, 0, 0, 0, 0, 0]) + b"\x7f\xff\xff\xff" + bytes(4)
@@ -81,11 +83,12 @@ def _listens(connection: socket.socket) -> bool:
 
 def _connections(port: int) -> Iterator[socket.socket]:
     """Yield the sockets of this process at a port of its own, by descriptors of ours: gRPC tells nobody its own."""
-    for name in os.listdir("/dev/fd"):
+    for entry in list(_DESCRIPTORS.iterdir()):
         with suppress(OSError):  # what is closed meanwhile
-            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+            number = int(entry.name)
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 continue
-            found = socket.socket(fileno=os.dup(int(name)))
+            found = socket.socket(fileno=os.dup(number))
             if found.family in _INTERNET and found.getsockname()[1] == port:
                 yield found
             else:

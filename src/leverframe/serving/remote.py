@@ -40,6 +40,7 @@ Method = Callable[[Any, Any, Any], Awaitable[Any]]
 
 _UNREADABLE = "the request cannot be read: its bytes are no message of this method"
 _EMPTY = ("ServerLive", "ServerReady", "ServerMetadata")  # methods whose request has no field
+_HEALTH = ("ServerLive", "ServerReady")  # those that wait behind no call of another method
 _CODES = {**STATUS_CODE_MAPPING, 503: grpc.StatusCode.UNAVAILABLE}
 _VALUE = re.compile("[ -~]*")  # of the metadata of a response
 _log = logging.getLogger("mlserver")
@@ -191,7 +192,10 @@ def _payload(request: Any) -> Any:
 
 
 def register(servicer: Any, server: Any, arrivals: Arrivals, calls: Calls) -> None:
-    """Register the inference service, whose messages are read as ``arrivals`` lets them and whose ``calls`` are counted."""
+    """Register the inference service: its messages are read as ``arrivals`` lets them, its ``calls`` are counted.
+
+    The core of gRPC lets calls wait in one queue for all methods, but for those that are registered by their names.
+    """
     found = _Handlers()
     add_GRPCInferenceServiceServicer_to_server(servicer, found)
     handlers = {
@@ -199,6 +203,7 @@ def register(servicer: Any, server: Any, arrivals: Arrivals, calls: Calls) -> No
         for name, handler in found.handlers.items()
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(found.service, handlers),))
+    server.add_registered_method_handlers(found.service, {name: handlers[name] for name in _HEALTH})
 
 
 def nothing(servicer: Any, server: Any) -> None:
