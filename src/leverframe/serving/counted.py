@@ -72,7 +72,7 @@ class Watch:
 
     def refusal(self, body: bytes | bytearray) -> tuple[int, str] | None:
         """Return the status and the reason for which a body is refused of which so much has come, or None."""
-        piece, self._looked = bytes(body[self._looked : self._end]), len(body)
+        piece, self._looked = bytes(memoryview(body)[self._looked : self._end]), len(body)
         if self._count is not None:
             self._count.add(piece)
         else:

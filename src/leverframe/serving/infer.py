@@ -16,7 +16,7 @@ import orjson
 from mlserver.errors import MLServerError
 
 from leverframe.errors import RequestError
-from leverframe.serving.asked import read
+from leverframe.serving.asked import Asked, read
 from leverframe.serving.binary import packed
 from leverframe.serving.guard import JSON_BYTES, OWNER, App, Receive, Scope, Send
 from leverframe.serving.loading import AFTER
@@ -53,8 +53,11 @@ class Infer:
                 raise MLServerError(f"model {name} is being loaded", 503)
             length = next((value for key, value in scope["headers"] if key == JSON_BYTES), None)
             said = (await _body(receive), length and length.decode("latin-1"), scope.get(OWNER, False))
-            request = read(*said) if len(said[0]) <= SMALL else await off_loop(read, *said)
-            reply = await model.reply(request)
+            if len(said[0]) <= SMALL:
+                request, fit = read(*said), None
+            else:
+                request, fit = await off_loop(_read_and_checked, model, *said)
+            reply = await model.reply(request, fit)
             if request.parameters:
                 await _send_packed(send, *packed(reply, request.parameters))
             else:
@@ -68,6 +71,12 @@ class Infer:
             number = secrets.token_hex(6)
             _log.exception(f"request {number} to {name} failed")
             await _send(send, 500, {"error": f"the model failed; the server's log says more of request {number}"})
+
+
+def _read_and_checked(model: Any, *said: Any) -> tuple[Asked, Any]:
+    """Return a request and what its model says of it, by one way to the thread and back: each costs as much as both."""
+    request = read(*said)
+    return request, model.check(request)
 
 
 async def _body(receive: Receive) -> bytes:

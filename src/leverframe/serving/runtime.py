@@ -97,17 +97,30 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             }
         )
 
-    async def reply(self, asked: Asked) -> dict[str, Any]:
+    def check(self, asked: Asked) -> Checked | RequestError:
+        """Return a request as the schema has it, or why it does not fit."""
+        try:
+            tensors = asked.plain()
+            request = checked(self._bundle.schema, tensors)
+            if process.as_declared() and process.is_traffic(self.name, asked.internal):
+                refuse_undeclared(self._bundle.schema, tensors)
+        except RequestError as error:
+            return error
+        return request
+
+    async def reply(self, asked: Asked, request: Checked | RequestError | None = None) -> dict[str, Any]:
         """Return the response in the V2 protocol; raises ``MLServerError`` 400 for what does not fit the schema.
 
-        And 503 for a request by keys whose features are not to be had, or too old.
+        And 503 for a request by keys whose features are not to be had, or too old. ``request`` is what ``check`` has
+        returned, where it was asked already.
         """
         began, now = time.perf_counter(), datetime.now(UTC)
         name, bundle = asked.id or generate_uuid(), self._bundle
         try:
-            strict = process.as_declared() and process.is_traffic(self.name, asked.internal)
-            work = (bundle, asked, strict)
-            request = await off_loop(_checked, *work) if asked.many(_IN_THREAD) else _checked(*work)
+            if request is None:
+                request = await off_loop(self.check, asked) if asked.many(_IN_THREAD) else self.check(asked)
+            if isinstance(request, RequestError):
+                raise request
             choice = self._choice(asked.internal, request, now)
             source = choice.source if choice else None
             if source is not None and source.remote:
@@ -194,14 +207,6 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             record["missed"] = {table: rows[: bisect_left(rows, kept)] for table, rows in predicted.missed.items()}
             record["snapshot"] = source.written
         log.put(record)
-
-
-def _checked(bundle: ServedBundle, asked: Asked, strict: bool) -> Checked:
-    tensors = asked.plain()
-    request = checked(bundle.schema, tensors)
-    if strict:
-        refuse_undeclared(bundle.schema, tensors)
-    return request
 
 
 def _parameters(part: Any) -> dict[str, Any]:
