@@ -18,7 +18,7 @@ from tests.integration.shop import Shop, built_once, copied, wait_for
 from tests.profiles import deep
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: tests/debian-packages.sh nginx")
-ENGINES = ("onnx", "scikit-learn")
+ENGINES = ("onnx", pytest.param("scikit-learn", marks=pytest.mark.deep))
 RESTARTS = 16 if deep() else 2
 PORTS = ("port", "grpc_port", "metrics_port")
 
@@ -81,7 +81,6 @@ def restarted(house: House, name: str) -> None:
     assert house.shop.run("serve", "--name", name, *at).code == 0
 
 
-@pytest.mark.deep  # one run of the whole suite lost a request by day, for a reason that is not known yet
 def test_no_request_fails_in_rolling_restarts(house: House, tmp_path: Path) -> None:
     """Each of two servers ends and comes back in turn, REST and gRPC under load: every request has its prediction."""
     proxy = Proxy(tmp_path / "proxy", house.running("local", "other"))
