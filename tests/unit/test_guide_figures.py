@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from leverframe.domain.model.bundle.schema import MAXIMUM_ROWS
-from leverframe.serving import arrivals, arriving, cache, connections, counted, guard, room, wire
+from leverframe.serving import arrivals, arriving, cache, connections, counted, draining, guard, room, wire
 from leverframe.settings.levers import ServeSettings
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +56,7 @@ SECURITY = {  # a part of the guide with a figure, made of the constant that it 
     "an eighth of": "", f"but {connections._LEAST} to {connections.MOST // 4:,}. `Server": "",
     f"accepts {connections.ACCEPTED} connections": "", f"whole has {arriving.LAST_SECONDS:.0f} s, then 503": BOUNDED,
     f"{connections.ENDING_SECONDS:.0f} s after it": "",
+    f"it has, for\n  {draining.DRAIN_SECONDS:.0f} s at most": BOUNDED,
     f"less {connections._RESERVED}, but {connections._LEAST} to {connections.MOST:,};": "",
     "`OMP_NUM_THREADS` is 1:": "tests/integration/test_server_isolated.py",
     "proxy: 403, with": PROXY, "a body of 9 MB": PROXY, "unpacks to 200 MB": HOSTILE,
