@@ -84,6 +84,13 @@ class XGBoostModel:
         return self._booster.predict(rows, iteration_range=self._rounds, validate_features=False)
 
 
+def estimator(data: bytes, kind: LabelKind) -> Any:
+    """Return the model in bytes as an estimator of scikit-learn's interface that is fitted, on one thread."""
+    made = xgboost.XGBRegressor(n_jobs=1) if kind == "regression" else xgboost.XGBClassifier(n_jobs=1)
+    made.load_model(bytearray(data))
+    return made
+
+
 def _categorical(pandas: Any, values: NDArray[Any], known: list[Any]) -> Any:
     """Return values as categories of pandas: those of training in their order, then others, which XGBoost judges."""
     if values.dtype != object and all(isinstance(each, int) for each in known):

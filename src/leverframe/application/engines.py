@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # The module of each engine; `domain/pipeline/stages.py` counts it to the code of the stages that run it.
 ENGINES: Mapping[str, str] = {"duckdb": "leverframe.adapters.duckdb.engine", "spark": "leverframe.adapters.spark"}
+# The module that trains elsewhere than on this machine, by engine; counted in the same way.
+TRAINERS: Mapping[str, str] = {"spark": "leverframe.application.train_spark"}
 
 
 def engine(settings: FeaturesSettings) -> Engine:

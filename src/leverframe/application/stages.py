@@ -10,7 +10,7 @@ from pathlib import Path
 
 from leverframe import __version__
 from leverframe.adapters.duckdb.late_rows import late_share
-from leverframe.application.engines import ENGINES
+from leverframe.application.engines import ENGINES, TRAINERS
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.data.ingest import inputs
@@ -131,7 +131,7 @@ def _code(workspace: Workspace) -> StageCode:
     folders = (".",) if source is None else (".", source.as_posix())
     package = () if source is None else ((source / "leverframe").as_posix(),)
     files = Files(workspace.root, workspace.git.top())
-    return StageCode(Code(files, folders, package), ENGINES, installed=source is None)
+    return StageCode(Code(files, folders, package), ENGINES, installed=source is None, trainers=TRAINERS)
 
 
 class Files:

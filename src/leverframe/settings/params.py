@@ -116,6 +116,14 @@ class SparkSettings(Document):
     )
 
 
+class SparkTrainingSettings(SparkSettings):
+    """Where Spark trains, and how much one task of it reads, which may change the last digits of a model."""
+
+    megabytes: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=64, description="megabytes of the training set's file that one task reads"
+    )
+
+
 class FeaturesSettings(Document):
     """Which label and features form the training set, and how time splits it."""
 
@@ -138,9 +146,17 @@ class FeaturesSettings(Document):
 
 
 class TrainSettings(Document):
-    """Which estimator learns, and with which parameters."""
+    """Which estimator learns, where, and with which parameters."""
 
-    estimator: ImportPath = Field(description="scikit-learn compatible class, or function that returns one")
+    engine: Literal["sklearn", "spark"] = Field(
+        default="sklearn", description="what trains: `sklearn` on this machine, or `spark` on a cluster"
+    )
+    spark: SparkTrainingSettings = Field(
+        default_factory=SparkTrainingSettings, description="where `engine: spark` trains"
+    )
+    estimator: ImportPath = Field(
+        description="scikit-learn compatible class, or function that returns one; of Spark with `engine: spark`"
+    )
     threads: Annotated[int, Field(ge=1)] = Field(default=1, description="threads of numeric libraries")
     params: dict[str, Any] = Field(default_factory=dict, description="arguments handed to the estimator")
     trusted_types: list[TypeName] = Field(

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.errors import PySparkException
@@ -36,18 +37,29 @@ _ALWAYS = {
 }
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Which settings ask for Spark, and what to choose instead; for errors."""
+
+    section: str
+    instead: str
+
+
+BUILD = Chosen("features", "set `features.engine: duckdb`")
+
+
 @contextmanager
-def session(master: str, memory: str) -> Iterator[SparkSession]:
+def session(master: str, memory: str, chosen: Chosen = BUILD) -> Iterator[SparkSession]:
     """Yield a session on ``master`` and stop it at the end; raises ``PipelineError`` where none can start."""
-    _need_java()
-    spark = _started(master, memory)
+    _need_java(chosen)
+    spark = _started(master, memory, chosen)
     try:
         yield spark
     finally:
         spark.stop()
 
 
-def _started(master: str, memory: str) -> SparkSession:
+def _started(master: str, memory: str, chosen: Chosen) -> SparkSession:
     local = master.startswith("local")
     builder = SparkSession.Builder().appName("leverframe").master(master)
     sizes = {"spark.driver.memory" if local else "spark.executor.memory": memory}
@@ -61,7 +73,7 @@ def _started(master: str, memory: str) -> SparkSession:
             with _terminal_into(noise.fileno()):
                 spark = builder.getOrCreate()
         except (PySparkException, OSError) as error:
-            raise _cannot_start(master, _last_line(noise.fileno()) or str(error)) from error
+            raise _cannot_start(master, _last_line(noise.fileno()) or str(error), chosen) from error
     spark.sparkContext.setLogLevel("ERROR")
     if local:  # a few cores need few parts; what a cluster needs, Spark finds out from the size
         spark.conf.set("spark.sql.shuffle.partitions", str(2 * spark.sparkContext.defaultParallelism))
@@ -88,19 +100,19 @@ def _last_line(written: int) -> str:
     return said[-1][:300] if said else ""
 
 
-def _need_java() -> None:
+def _need_java(chosen: Chosen) -> None:
     home = os.environ.get("JAVA_HOME")
     if not (shutil.which("java") or (home and (Path(home) / "bin/java").exists())):
         raise PipelineError(
             "the engine `spark` cannot start",
             why="Spark runs on Java, and no `java` is on PATH or under JAVA_HOME",
-            next="install Java 17 or later, or set `features.engine: duckdb`",
+            next=f"install Java 17 or later, or {chosen.instead}",
         )
 
 
-def _cannot_start(master: str, why: str) -> PipelineError:
+def _cannot_start(master: str, why: str, chosen: Chosen) -> PipelineError:
     return PipelineError(
         f"the engine `spark` cannot start on `{master}`",
         why=why,
-        next="fix `features.spark` in params.yaml or the cluster, or set `features.engine: duckdb`",
+        next=f"fix `{chosen.section}.spark` in params.yaml or the cluster, or {chosen.instead}",
     )

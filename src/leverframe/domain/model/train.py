@@ -114,16 +114,17 @@ def run(tables: Tables, artefacts: Artefacts, trainer: Trainer, settings: TrainS
     )
     with trainer.threads(settings.threads):
         stored = trainer.store(trainer.fit(estimator, inputs, labels), recipe)
-    description = _described(training, recipe, stored, (len(labels), trainer.versions()))
+    description = described(training, recipe, stored, (len(labels), trainer.versions()))
     artefacts.write_bytes(layout.MODEL, stored.data)
     artefacts.write_json(layout.MODEL_DESCRIPTION, plain(description))
     _log.info(f"train: wrote {layout.MODEL}, {len(stored.data):,} bytes")
     return description
 
 
-def _described(
+def described(
     training: LearningSet, recipe: Recipe, stored: StoredModel, made: tuple[int, dict[str, str]]
 ) -> ModelDescription:
+    """Return the description of a stored model; ``made`` is its number of rows, and the versions that made it."""
     return ModelDescription(
         label=recipe.label,
         features=recipe.features,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leverframe.errors import PipelineError
 from leverframe.settings.params import Params
@@ -22,7 +22,7 @@ _VERSION = re.compile(r"^  version: (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class StageCode:
-    """What tells which code a stage runs; ``engines`` are the modules of engines by name.
+    """What tells which code a stage runs; ``engines`` and ``trainers`` are the modules of engines by name.
 
     ``of`` returns the files in the repository behind modules, Leverframe's own among them only
     where it is part of the repository: elsewhere ``installed`` is true and its version counts.
@@ -31,6 +31,7 @@ class StageCode:
     of: Callable[..., Iterable[str]]
     engines: Mapping[str, str]
     installed: bool
+    trainers: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, command: str, *modules: str, declared: Sequence[str] = ()) -> list[str]:
         """Return the files that a command of the application layer runs, with those of further modules."""
@@ -44,7 +45,7 @@ class StageCode:
 
 def needed_extras(params: Params) -> tuple[str, ...]:
     """Return the extras of Leverframe that the stages of a pipeline need."""
-    return ("serving", *(("spark",) if params.features.engine == "spark" else ()))
+    return ("serving", *(("spark",) if "spark" in (params.features.engine, params.train.engine) else ()))
 
 
 def described(version: str, params: Params, defaults: Iterable[str], *, installed: bool) -> str:
@@ -60,9 +61,13 @@ def described(version: str, params: Params, defaults: Iterable[str], *, installe
     sections: dict[str, list[str]] = {}
     for name in sorted(defaults):
         section, _, key = name.partition(".")
-        value = content[section][key] if key else content[section]
+        value = content[section]
+        for part in key.split(".") if key else ():
+            value = value[part]
+        outer, _, inner = key.partition(".")
         shown = _EXPONENT.sub(r"\1.0e", json.dumps(value))
-        sections.setdefault(section, []).append(f"{key}: {shown}" if key else shown)
+        shown = f"{{{inner}: {shown}}}" if inner else shown
+        sections.setdefault(section, []).append(f"{outer}: {shown}" if key else shown)
     if sections:
         text += f"{DEFAULTS}: # of settings that params.yaml leaves out\n"
     for section, values in sections.items():

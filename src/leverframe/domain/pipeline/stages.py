@@ -34,6 +34,10 @@ OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` ke
 # What YAML reads as it stands; all else is quoted.
 _PLAIN = re.compile(r"(?!(true|false|null|yes|no|on|off|y|n)$)[a-z./$_][\w./${}=+@, -]*", re.IGNORECASE)
 _PLAN = "leverframe.domain.features.plan"  # what reads and compiles star.yaml
+# What a model that was trained on Spark depends on: not where, which the rest of `train.spark` says.
+_ON_SPARK = tuple(
+    f"train.{name}" for name in ("engine", "estimator", "params", "spark.megabytes", "threads", "trusted_types")
+)
 
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.
 _DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
@@ -137,6 +141,12 @@ class _Case:
     def estimator(self) -> str:
         """The module that the estimator comes from."""
         return self.params.train.estimator.partition(":")[0]
+
+    @property
+    def trainer(self) -> tuple[str, ...]:
+        """The module that trains elsewhere than on this machine, if one does."""
+        engine = self.params.train.engine
+        return (self.code.trainers[engine],) if engine in self.code.trainers else ()
 
     def own(self, command: str, *modules: str) -> list[str]:
         """Return the files of a command that runs code of the case, with what the case declares."""
@@ -282,11 +292,11 @@ def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
         StageDefinition(
             "train",
             "leverframe train",
-            (*case.own("train", case.estimator), learnt, train),
-            ("train",),
+            (*case.own("train", case.estimator, *case.trainer), learnt, train),
+            _ON_SPARK if case.trainer else ("train",),
             cached=(model,),
             in_git=(_path(layout.MODEL_DESCRIPTION),),
-            installation=keys,
+            installation=case.code.keys(*((installation.EXTRAS,) if case.trainer else ())),
         ),
         StageDefinition(
             "evaluate",
