@@ -34,11 +34,36 @@ def called(found: Any, recipe: Recipe) -> Any:
     try:
         return found(*given, **params)
     except Exception as error:
+        if _without_spark(error):
+            raise _needs_spark(recipe) from error
         raise EstimatorError(
             f"`{recipe.estimator}` cannot be built",
             why=first_line(error),
             next="fix `train.params` in params.yaml, or the function",
         ) from error
+
+
+def refuse_distributed(made: Any, recipe: Recipe) -> None:
+    """Raise ``EstimatorError`` for a class of estimators that train on Spark, where this machine trains."""
+    if isinstance(made, type) and f"{made.__module__}.".startswith(("pyspark.", "xgboost.spark.")):
+        raise _needs_spark(recipe)
+
+
+def _without_spark(error: BaseException) -> bool:
+    """Tell whether PySpark raised what it does without a session, by a bare assertion."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return isinstance(error, AssertionError | RuntimeError) and f"{raised_in}.".startswith("pyspark.")
+
+
+def _needs_spark(recipe: Recipe) -> EstimatorError:
+    return EstimatorError(
+        f"`{recipe.estimator}` gives an estimator that trains on Spark",
+        why="`train.engine` in params.yaml is sklearn, which trains on this machine",
+        next="set `train.engine: spark`, or choose an estimator of scikit-learn's interface",
+    )
 
 
 def _parameters(found: Callable[..., Any], recipe: Recipe) -> Mapping[str, inspect.Parameter]:

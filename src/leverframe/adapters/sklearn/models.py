@@ -19,7 +19,7 @@ import threadpoolctl
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import InvalidParameterError
 
-from leverframe.adapters.sklearn.building import called, check_methods
+from leverframe.adapters.sklearn.building import called, check_methods, refuse_distributed
 from leverframe.adapters.sklearn.known_types import known
 from leverframe.adapters.sklearn.preparing import of_library, prepared
 from leverframe.adapters.sklearn.storing import check_types, dumped, first_line, opened, types_to_trust
@@ -53,7 +53,9 @@ class SklearnModels:
         learn, predict the label, or be stored.
         """
         named = load(recipe.estimator, self._root, said_by=_SAID_BY)
+        refuse_distributed(named, recipe)
         estimator = called(named, recipe)
+        refuse_distributed(type(estimator), recipe)
         check_methods(estimator, recipe)
         if of_library(named):
             estimator = prepared(estimator, recipe.features)

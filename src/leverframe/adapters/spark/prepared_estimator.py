@@ -36,9 +36,8 @@ def prepared(estimator: Any, features: Sequence[Feature]) -> Any:
     if numbers and not gaps:
         stages.append(Imputer(inputCols=numbers, outputCols=filled, strategy="median"))
     taken = [*codes, *numbers] if gaps else [*hot, *filled]
-    return Pipeline(
-        stages=[*stages, VectorAssembler(inputCols=taken, outputCol=VECTOR, handleInvalid="keep"), estimator]
-    )
+    vector = VectorAssembler(inputCols=taken, outputCol=VECTOR, handleInvalid="keep")
+    return Pipeline(stages=[*stages, vector, estimator])
 
 
 def _reads_vector(estimator: Any) -> bool:

@@ -27,7 +27,7 @@ from leverframe.adapters.spark.training_rows import TrainingRows, columns_of
 from leverframe.domain.features.training_set import Feature, Label
 from leverframe.domain.model.distributed import SAMPLE, ClusterFit, LabelValues
 from leverframe.domain.model.train import Recipe
-from leverframe.errors import EstimatorError, LeverframeError
+from leverframe.errors import EstimatorError
 from leverframe.settings.params import SparkTrainingSettings
 
 CHOSEN = Chosen("train", "set `train.engine: sklearn`")
@@ -63,7 +63,7 @@ class SparkCluster:
         self._opened.__exit__(kind, error, trace)
 
     def label(self, path: Path, features: tuple[Feature, ...], label: Label) -> LabelValues:
-        """Return what the labels are; raises ``SourceError`` for a file that is missing, damaged or of other columns."""
+        """Return what the labels are; raises ``SourceError`` for a file that is missing, damaged or of others."""
         rows = self._rows(path, features)
         with _damage_told(rows.file):
             return rows.labels(label)
@@ -113,9 +113,7 @@ def _damage_told(file: Path) -> Iterator[None]:
     """Name the file where it is one that cannot be read to its end which made Spark fail."""
     try:
         yield
-    except LeverframeError as error:
-        raise (parquet.damage([file]) if isinstance(error.__cause__, Py4JError | PySparkException) else None) or error
-    except (PySparkException, Py4JError) as error:
+    except (PySparkException, Py4JError, EstimatorError) as error:
         raise (parquet.damage([file]) or error) from error
 
 
@@ -128,8 +126,8 @@ def _learning(estimator: Any) -> Iterator[None]:
         raise EstimatorError(
             f"{name} cannot learn from these data on Spark",
             why=_first_line(error),
-            next="fix `train.params`, or the function of `train.estimator`; a pipeline of its own must read the columns "
-            "of the features, with `label`",
+            next="fix `train.params`, or the function of `train.estimator`: a pipeline reads one column a feature, by its "
+            "name, and `label`",
         ) from error
 
 

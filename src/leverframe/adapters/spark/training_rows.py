@@ -57,8 +57,8 @@ class TrainingRows:
     def labels(self, label: Label) -> LabelValues:
         """Return what the labels are, without fetching them."""
         dtype = self._types[LABEL]
-        value = named(LABEL).cast(_label_type(dtype)) if _label_type(dtype) else named(LABEL)
-        frame = self._read().select(value.alias(LABEL))
+        shown = _label_type(dtype)
+        frame = self._read().select((named(LABEL).cast(shown) if shown else named(LABEL)).alias(LABEL))
         numbers = label.kind == "regression" and not pa.types.is_string(dtype)
         found = [F.count("*").alias("rows"), F.count(LABEL).alias("known")]
         if numbers:

@@ -66,7 +66,7 @@ class Cluster(Protocol):
     """Trains on the rows of a Parquet file, which never come to this process."""
 
     def label(self, path: Path, features: tuple[Feature, ...], label: Label) -> LabelValues:
-        """Return what the labels are; raises ``SourceError`` for a file that is missing, damaged or of other columns."""
+        """Return what the labels are; raises ``SourceError`` for a file that is missing, damaged or of others."""
 
     def fit(self, recipe: Recipe, path: Path, classes: tuple[Any, ...]) -> ClusterFit:
         """Return the fitted model; raises ``DefinitionError`` or ``EstimatorError``."""
@@ -147,9 +147,10 @@ def _classes(frames: Frames, known: LabelValues, label: Label) -> tuple[Any, ...
 
 def _refuse_reserved(features: tuple[Feature, ...]) -> None:
     for feature in features:
-        if feature.name in RESERVED:
+        if feature.name in RESERVED or {"`", "."} & set(feature.name):
             raise DefinitionError(
-                f"the feature `{feature.name}` has a name that Spark's estimators use",
-                why=f"they add columns called {', '.join(f'`{name}`' for name in RESERVED)}",
+                f"estimators of Spark cannot read a feature called `{feature.name}`",
+                why=f"they add columns called {', '.join(f'`{name}`' for name in RESERVED)}, and take a dot in a name "
+                "for a field within a column",
                 next="give the feature another name in star.yaml, or set `train.engine: sklearn`",
             )
