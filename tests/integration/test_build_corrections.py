@@ -130,7 +130,7 @@ def test_all_versions_of_a_label_are_kept_and_the_newest_is_shown(world: World, 
         cut = Cut((tmp_path / layout.features(str(MARCH)),), "high", ("id",), AT + timedelta(hours=hours))
         counted = DuckDBSplitter().cut(cut, tmp_path / "train.parquet")
         labels.append((counted, pl.read_parquet(tmp_path / "train.parquet")["label"].to_list()))
-    assert labels == [((0, 2, 1), []), ((1, 2, 0), [1]), ((1, 2, 0), [1]), ((1, 2, 0), [0])]
+    assert labels == [((0, 2, 1, None), []), *(((1, 2, 0, None), [value]) for value in (1, 1, 0))]
 
 
 def test_what_was_taken_back_before_it_happened_is_no_version(world: World, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def trained(plan: Plan, world: World, then: datetime) -> list[dict[str, Any]]:
         built(plan, world, root)
         columns = tuple(dict.fromkeys([*plan.keys, *plan.features()]))
         cut = Cut((root / layout.features(str(MARCH)),), "amount", columns, then)
-        kept, _, _ = DuckDBSplitter().cut(cut, root / "train.parquet")
+        kept, *_ = DuckDBSplitter().cut(cut, root / "train.parquet")
         rows = pl.read_parquet(root / "train.parquet").to_dicts()
     assert kept == len(rows)
     return sorted((row for row in rows if row["as_of"] <= then), key=lambda row: int(row["id"]))

@@ -23,7 +23,7 @@ from leverframe.domain.features.star import Star
 from leverframe.domain.features.star_picture import origin_lines
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
-from leverframe.settings.params import FeaturesSettings, PartitionRange
+from leverframe.settings.params import FeaturesSettings, HoldoutRange, PartitionRange
 
 TIMESTAMP = pl.Datetime("us", "UTC")
 FIRST, SECOND = Partition.of("2021-01"), Partition.of("2021-02")
@@ -48,7 +48,7 @@ def plan() -> Plan:
 
 def features(**changes: Any) -> FeaturesSettings:
     """Return settings that learn from January and judge on February."""
-    train, holdout = (PartitionRange(first=month, last=month) for month in ("2021-01", "2021-02"))
+    train, holdout = PartitionRange(first="2021-01", last="2021-01"), HoldoutRange(first="2021-02", last="2021-02")
     given: dict[str, Any] = {"label": "big", "select": ["*"], "train": train, "holdout": holdout}
     return FeaturesSettings(**(given | changes))
 
@@ -159,3 +159,34 @@ def test_provenance_counts_what_the_kernel_counted(root: Path) -> None:
     assert len(origin_lines(list(origins.values()))) == len(origins) + 1
     with pytest.raises(SourceError, match="has no row 28"):
         provenance(plan(), root / layout.features("2021-02"), files, 28)
+
+
+def test_a_hold_out_of_many_rows_is_drawn_by_key(root: Path) -> None:
+    """About as many rows as are asked for, the same ones each time, in their order, and the description says so."""
+    path = root / layout.features(str(SECOND))
+    built, spec = pl.read_parquet(path), provenance_spec(path)
+    many = pl.concat([built.with_columns(id=pl.col("id") + f"-{copy}") for copy in range(200)])
+    many.write_parquet(path, metadata={"spec": spec})
+    settings = features(holdout={"first": "2021-02", "last": "2021-02", "rows": 1000})
+    found = split(plan(), settings, MONTHS, DuckDBSplitter(), Disk(root).exists, root)
+    drawn = pl.read_parquet(root / layout.HOLDOUT)
+    assert found.holdout.of == 200 * 21
+    assert found.holdout.rows == drawn.height
+    assert 900 < drawn.height < 1100
+    assert drawn["id"].is_unique().all()
+    assert drawn.select("as_of", "id").equals(
+        many.filter(pl.col("id").is_in(drawn["id"].implode())).select("as_of", "id")
+    )
+    assert "drawn by key out of 4,200" in found.lines()[2]
+    again = plain(found, without_none=True)
+    assert parsed(type(found), json.dumps(again)) == found
+    many.extend(many.head(28).with_columns(id=pl.col("id") + "-late")).write_parquet(path, metadata={"spec": spec})
+    split(plan(), settings, MONTHS, DuckDBSplitter(), Disk(root).exists, root)
+    kept = pl.read_parquet(root / layout.HOLDOUT)["id"].to_list()
+    assert len({*kept} & {*drawn["id"].to_list()}) > 0.97 * drawn.height
+    assert split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root).holdout.of is None
+
+
+def provenance_spec(path: Path) -> str:
+    """Return the definition's hash that a built file carries."""
+    return DuckDBSplitter().spec(path) or ""

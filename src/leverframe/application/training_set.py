@@ -16,6 +16,6 @@ def training_set(workspace: Workspace) -> TrainingSet:
     """Write both sides of the training set, and its description."""
     root, features = workspace.root, workspace.params.features
     written = run(workspace.plan, features, workspace.partitions, DuckDBSplitter(), Disk(root).exists, root)
-    write_json(root / layout.TRAINING_SET, plain(written))
-    write_json(root / layout.LEARNING_SET, plain(written.learning))
+    write_json(root / layout.TRAINING_SET, plain(written, without_none=True))
+    write_json(root / layout.LEARNING_SET, plain(written.learning, without_none=True))
     return written

@@ -71,6 +71,15 @@ class PartitionRange(Document):
         return self
 
 
+class HoldoutRange(PartitionRange):
+    """The partitions of the hold-out, and how many of their rows judge a model."""
+
+    rows: Annotated[int, Field(ge=1000)] = Field(
+        default=2_000_000,
+        description="of more rows about so many are drawn by their key, so that evaluation and gate fit into memory",
+    )
+
+
 class DataSettings(PartitionRange):
     """Which partitions exist, how many of them one file holds, and where the case is declared."""
 
@@ -132,7 +141,7 @@ class FeaturesSettings(Document):
     label: str = Field(description="label of star.yaml that the model learns")
     select: list[str] = Field(min_length=1, description="feature names of star.yaml; `*` matches any text")
     train: PartitionRange = Field(description="partitions the model learns from")
-    holdout: PartitionRange = Field(description="later partitions the model is judged on")
+    holdout: HoldoutRange = Field(description="later partitions the model is judged on, and at most how many `rows`")
 
     @model_validator(mode="after")
     def _train_before_holdout(self) -> FeaturesSettings:

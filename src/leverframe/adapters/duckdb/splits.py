@@ -15,7 +15,7 @@ from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
 from leverframe.adapters.duckdb.sql import column, files_error, text
 from leverframe.domain.data.column_types import kind
 from leverframe.domain.features.reserved import KNOWN_AT, VERSIONS
-from leverframe.domain.features.split import Cut
+from leverframe.domain.features.split import Cut, CutRows
 from leverframe.domain.features.training_set import AS_OF, LABEL
 from leverframe.files import replacing
 
@@ -33,8 +33,8 @@ class DuckDBSplitter:
         rows = self._all(query, [file])
         return str(rows[0][0]) if rows else None
 
-    def cut(self, cut: Cut, out: Path) -> tuple[int, int, int]:
-        """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
+    def cut(self, cut: Cut, out: Path) -> CutRows:
+        """Write the rows in order, and return how many of which kind there were."""
         label = column(cut.label)
         found = self._relation(cut.files)
         value = f"{_known(cut, set(found.types))} AS __value"
@@ -44,14 +44,16 @@ class DuckDBSplitter:
             f"count(*) FILTER (__value IS NULL AND {label} IS NOT NULL) FROM {source}"
         )
         columns = ", ".join(column(name) for name in cut.columns)
+        ((kept, without, too_late),) = self._all(counts, cut.files)
+        some = cut.most is not None and kept > cut.most
         rows = (
             f"SELECT {AS_OF}, __value AS {LABEL}, {columns} FROM {source} "
-            f"WHERE __value IS NOT NULL ORDER BY {FILE}, {PLACE}"
+            f"WHERE __value IS NOT NULL{_drawn(cut, kept) if some else ''} ORDER BY {FILE}, {PLACE}"
         )
-        ((kept, without, too_late),) = self._all(counts, cut.files)
         with replacing(out) as temporary:
-            self._all(f"COPY ({rows}) TO {text(str(temporary))} (FORMAT parquet, COMPRESSION zstd)", cut.files)
-        return int(kept), int(without), int(too_late)
+            copy = f"COPY ({rows}) TO {text(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
+            ((written,),) = self._all(copy, cut.files)
+        return CutRows(int(written), int(without), int(too_late), int(kept) if some else None)
 
     def _relation(self, files: Sequence[Path]) -> Relation:
         with self._connected(files) as connection:
@@ -83,6 +85,13 @@ def _where(cut: Cut) -> str:
         return ""
     first, end = (f"TIMESTAMPTZ {text(timestamp.isoformat())}" for timestamp in cut.within)
     return f" WHERE {AS_OF} >= {first} AND {AS_OF} < {end}"
+
+
+def _drawn(cut: Cut, rows: int) -> str:
+    """Return what keeps about ``cut.most`` of so many rows: those with the smallest digests."""
+    parts = ", ".join([f"epoch_us({AS_OF})", *(column(name) for name in cut.keys)])
+    share = 2**64 * (cut.most or 0) // rows
+    return f" AND md5_number_lower(concat_ws(chr(31), {parts})) < {share}::UBIGINT"
 
 
 def _known(cut: Cut, columns: set[str]) -> str:

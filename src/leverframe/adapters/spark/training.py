@@ -126,7 +126,7 @@ def _learning(estimator: Any) -> Iterator[None]:
         raise EstimatorError(
             f"{name} cannot learn from these data on Spark",
             why=_first_line(error),
-            next="fix `train.params`, or the function of `train.estimator`: a pipeline reads one column a feature, by its "
+            next="fix `train.params`, or the function of `train.estimator`: a pipeline reads a column a feature, by its "
             "name, and `label`",
         ) from error
 

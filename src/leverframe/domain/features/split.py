@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, select
@@ -24,7 +24,8 @@ class Cut:
 
     ``known_before`` drops rows whose label became known only at or after that timestamp: at the
     time of training nobody had it. ``within`` keeps the rows whose ``as_of`` lies from its first
-    timestamp to before its second; None where all rows of the files do.
+    timestamp to before its second; None where all rows of the files do. Of more than ``most`` rows about so many are
+    drawn by a digest of their time and ``keys``, so that the same rows are drawn again whatever else a file holds.
     """
 
     files: tuple[Path, ...]
@@ -32,6 +33,17 @@ class Cut:
     columns: tuple[str, ...]
     known_before: datetime | None
     within: tuple[datetime, datetime] | None = None
+    most: int | None = None
+    keys: tuple[str, ...] = ()
+
+
+class CutRows(NamedTuple):
+    """The rows of one side: kept, without label, with a label known too late, and out of how many some were drawn."""
+
+    kept: int
+    without_label: int
+    too_late: int
+    of: int | None = None
 
 
 class Splitter(Protocol):
@@ -43,8 +55,8 @@ class Splitter(Protocol):
     def spec(self, file: Path) -> str | None:
         """Return the definition's hash that a built file carries."""
 
-    def cut(self, cut: Cut, out: Path) -> tuple[int, int, int]:
-        """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
+    def cut(self, cut: Cut, out: Path) -> CutRows:
+        """Write the rows in order, and return how many of which kind there were."""
 
 
 def run(
@@ -66,22 +78,22 @@ def run(
     kinds = _kinds(chosen, splitter, [*train, *holdout])
     _same_definition(plan, [*train, *holdout], splitter)
     cutoff = Partition.of(features.holdout.first).start(partitions.timezone)
-    columns = tuple(dict.fromkeys([*plan.keys, *plan.spine_features, *chosen]))
+    keys = tuple(dict.fromkeys([*plan.keys, *plan.spine_features]))
+    columns = tuple(dict.fromkeys([*keys, *chosen]))
     sides = []
-    for name, split, files, out, before in (
-        ("train", features.train, train, layout.TRAIN, cutoff),
-        ("holdout", features.holdout, holdout, layout.HOLDOUT, None),
+    for name, split, files, out, before, most in (
+        ("train", features.train, train, layout.TRAIN, cutoff, None),
+        ("holdout", features.holdout, holdout, layout.HOLDOUT, None, features.holdout.rows),
     ):
-        rows, without, late = splitter.cut(
-            Cut(files, label.name, columns, before, _within(split, partitions, plan.lead_time)), root / out
-        )
-        if rows == 0:
+        within = _within(split, partitions, plan.lead_time)
+        rows = splitter.cut(Cut(files, label.name, columns, before, within, most, keys), root / out)
+        if rows.kept == 0:
             raise LabelError(
                 f"no row of features.{name} has the label `{label.name}`",
-                why=f"{without} rows have none, {late} became known after the hold-out began",
+                why=f"{rows.without_label} rows have none, {rows.too_late} became known after the hold-out began",
                 next=f"choose other partitions for features.{name} in params.yaml",
             )
-        sides.append(Split(split.first, split.last, rows, without, late))
+        sides.append(Split(split.first, split.last, rows.kept, rows.without_label, rows.too_late, rows.of))
     return TrainingSet(label, kinds, plan.spec, *sides)
 
 

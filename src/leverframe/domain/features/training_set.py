@@ -30,13 +30,17 @@ class Label:
 
 @dataclass(frozen=True)
 class Split:
-    """One side of the time split: rows kept, and rows left out with the reason."""
+    """One side of the time split: rows kept, and rows left out with the reason.
+
+    ``of`` is the number of rows that those kept were drawn from, None where all were kept.
+    """
 
     first: str
     last: str
     rows: int
     without_label: int
     label_known_too_late: int
+    of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class TrainingSet:
         sides = (("train", self.train), ("holdout", self.holdout))
         return [head] + [
             f"{name:<8} {side.first} to {side.last}  {side.rows:,} rows; left out: {side.without_label:,} without a "
-            f"label, {side.label_known_too_late:,} with a label known too late"
+            f"label, {side.label_known_too_late:,} with a label known too late{_drawn(side)}"
             for name, side in sides
         ]
+
+
+def _drawn(side: Split) -> str:
+    return "" if side.of is None else f"; drawn by key out of {side.of:,}"

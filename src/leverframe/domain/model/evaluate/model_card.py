@@ -174,6 +174,8 @@ _THRESHOLD_HEAD = ("threshold", "precision", "recall", "F1", "predicted positive
 def _limits(subject: Subject, holdout: Holdout, scores: Scores, small: Sequence[SliceLine]) -> Iterable[str]:
     split, kind = subject.training.holdout, subject.model.label.kind
     yield f"The metrics hold for {split.first} to {split.last}; they say nothing about later rows."
+    if split.of is not None:
+        yield f"The hold-out is drawn by key: {split.rows:,} of {split.of:,} rows (`features.holdout.rows`)."
     if split.without_label:
         share = split.without_label / (split.without_label + split.rows)
         yield f"{split.without_label:,} hold-out rows ({share:.1%}) have no label; the metrics leave them out."
