@@ -18,7 +18,8 @@ LEFT = pytest.StashKey[int]()
 FOLDERS = ("loop", "workflows", "integration", "terraform", "unit")
 # Before all, in this order: the tests of one Spark, so that no other worker takes some of them and starts another, and
 # tests of a minute or more, of which none may be the last that runs.
-FIRST = ("test_build_spark.py", "test_replay.py", "test_stranger.py", "test_demo_loop.py", "test_demo_pull_requests.py")
+FIRST = ("test_build_spark.py", "test_train_spark.py", "test_replay.py", "test_stranger.py", "test_demo_loop.py",
+         "test_demo_pull_requests.py")  # fmt: skip
 
 # Threads of numeric libraries sleep while they wait, here and in whatever is started: two workers share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -83,7 +83,7 @@ class SparkCluster:
 
     def versions(self) -> dict[str, str]:
         """Return the versions of Spark, and of the library of the estimator that was fitted."""
-        return {name: version(name) for name in sorted(self._libraries)}
+        return {name: str(sys.modules[name].__version__) for name in sorted(self._libraries)}
 
     def _rows(self, path: Path, features: tuple[Feature, ...]) -> TrainingRows:
         return TrainingRows(self._spark, self._root / path, path, features)
@@ -126,8 +126,8 @@ def _learning(estimator: Any) -> Iterator[None]:
         raise EstimatorError(
             f"{name} cannot learn from these data on Spark",
             why=_first_line(error),
-            next="fix `train.params`, or the function of `train.estimator`: a pipeline reads a column a feature, by its "
-            "name, and `label`",
+            next="fix `train.params`, or the function of `train.estimator`: its pipeline has a column a feature, by the "
+            "name of that, and `label`",
         ) from error
 
 
