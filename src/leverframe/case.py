@@ -6,7 +6,8 @@ major version; every other module is private. Nothing heavy is imported here.
 - sources.py: ``Source`` with a reader, ``Csv``, ``Parquet``, ``Query`` or ``Function``, which gets a ``Partition``
 - contracts.py: ``Contract`` with a pandera schema and the monitors ``UniqueKey``, ``ForeignKey``, ``SchemaDiff``,
   ``Freshness``, ``Volume`` and ``NullRate``, each with a ``Severity``
-- model.py: an estimator function gets a ``Label`` and the ``Feature``s of the training set
+- model.py: an estimator function gets a ``Label`` and the ``Feature``s of the training set; it returns a scikit-learn
+  compatible estimator, or with ``train.engine: spark`` one of ``pyspark.ml`` or ``xgboost.spark``
 """
 
 from __future__ import annotations

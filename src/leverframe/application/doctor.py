@@ -93,8 +93,11 @@ def _programs(workspace: Workspace) -> Findings:
         from leverframe.adapters.terraform.terraform_program import program_path  # noqa: PLC0415 - an extra
 
         yield Diagnosed(area, "ok", f"infrastructure runs with {program_path(workspace.levers.infra.tool, os.environ)}")
-    if workspace.has_case and workspace.params.features.engine == "spark" and not shutil.which("java"):
-        yield Diagnosed(area, "wrong", "`features.engine` is spark, and there is no java", "install Java 17 or later")
+    for section in (workspace.params.features, workspace.params.train) if workspace.has_case else ():
+        if section.engine == "spark" and not shutil.which("java"):
+            name = "features" if section is workspace.params.features else "train"
+            what = f"`{name}.engine` is spark, and there is no java"
+            yield Diagnosed(area, "wrong", what, "install Java 17 or later")
 
 
 def _version(*command: str) -> tuple[int, ...] | None:

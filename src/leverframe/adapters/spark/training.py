@@ -126,8 +126,8 @@ def _learning(estimator: Any) -> Iterator[None]:
         raise EstimatorError(
             f"{name} cannot learn from these data on Spark",
             why=_first_line(error),
-            next="fix `train.params`, or the function of `train.estimator`: its pipeline has a column a feature, by the "
-            "name of that, and `label`",
+            next="fix `train.params`, or the function of `train.estimator`: its pipeline has a column a feature, by "
+            "its name, and `label`",
         ) from error
 
 
