@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,7 @@ pytest.importorskip("xgboost", reason="XGBoost is not installed")
 
 CLASSIFIER, REGRESSOR = "xgboost.spark:SparkXGBClassifier", "xgboost.spark:SparkXGBRegressor"
 LOGISTIC = "pyspark.ml.classification:LogisticRegression"
+GUIDE = REPOSITORY / "docs/guides/engines.md"
 night = pytest.mark.deep
 
 
@@ -152,7 +154,9 @@ def test_rows_are_not_fetched(running: SparkSession, tmp_path: Path, monkeypatch
     monkeypatch.setattr(frames, "toLocalIterator", None)
     case = make(tmp_path, "binary", rows=12_000)
     monkeypatch.setattr(PolarsTables, "read", None)  # nor does this process read the file itself
-    train(case.root, settings_of(LOGISTIC, maxIter=3), running)
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "guide_of_spark.py").write_text(code, encoding="utf-8")
+    train(case.root, settings_of("guide_of_spark:estimator", penalty=0.1), running)
     assert SAMPLE <= max(fetched) <= 1.5 * SAMPLE
     assert sum(fetched) < 2 * SAMPLE
 

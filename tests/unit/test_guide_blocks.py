@@ -21,6 +21,11 @@ ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs/guides"
 FENCE = re.compile(r"(?:^`([\w./-]+)`:[^\n]*\n\n)?^```(yaml|python|bash|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 ELSEWHERE = {  # by page, language and first line: the test that runs it, or why none does
+    (
+        "engines.md",
+        "python",
+        '"""Which estimator learns: a logistic regression of scaled numbers."""',
+    ): "tests/integration/test_train_spark.py",
     ("monitor-alerts.md", "python", "import hashlib"): "tests/integration/test_webhook.py",
     ("own-model.md", "yaml", "stages:"): "tests/integration/test_own_models.py",
     ("scaling.md", "yaml", "scrape_configs:"): "tests/unit/test_guides.py",
