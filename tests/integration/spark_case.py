@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 HERE = "tests.integration.spark_case"
-BOOSTING = {"n_estimators": 8, "max_depth": 3, "learning_rate": 0.3, "max_bin": 64, "random_state": 0}
+BOOSTING: dict[str, Any] = {"n_estimators": 8, "max_depth": 3, "learning_rate": 0.3, "max_bin": 64, "random_state": 0}
 
 
 @contextmanager
@@ -144,6 +144,17 @@ def tree(features: Sequence[Feature]) -> Any:
     from pyspark.ml.classification import DecisionTreeClassifier
 
     return DecisionTreeClassifier(maxDepth=1)
+
+
+def by_sets(features: Sequence[Feature]) -> Any:
+    """Return trees that split by sets of places of a text, which no exported form has."""
+    from pyspark.ml import Pipeline
+    from pyspark.ml.feature import StringIndexer, VectorAssembler
+    from pyspark.ml.regression import DecisionTreeRegressor
+
+    code = StringIndexer(inputCol="gate", outputCol="code", handleInvalid="keep")
+    vector = VectorAssembler(inputCols=["code"], outputCol="features")
+    return Pipeline(stages=[code, vector, DecisionTreeRegressor(maxDepth=2)])
 
 
 def lost(features: Sequence[Feature]) -> Any:

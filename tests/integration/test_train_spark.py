@@ -16,6 +16,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from leverframe.adapters.onnx.convert import converted
+from leverframe.adapters.onnx.session import OnnxModel
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.bundle import bundle
@@ -26,11 +28,12 @@ from leverframe.documents import parsed
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.distributed import CLASSES, SAMPLE
+from leverframe.domain.model.table import model_inputs
 from leverframe.domain.model.train import ModelDescription
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, SourceError
 from leverframe.settings.params import TrainSettings
 from tests.integration import own_case
-from tests.integration.small_case import REPOSITORY, SmallCase, make
+from tests.integration.small_case import FEATURES, REPOSITORY, SmallCase, make
 from tests.integration.spark_case import BOOSTING, HERE, opened, predictions, settings_of, train
 
 if TYPE_CHECKING:
@@ -120,6 +123,29 @@ def test_boosted_trees_are_those_of_one_machine(
         )
 
 
+@pytest.mark.parametrize(
+    ("kind", "estimator", "params"),
+    [
+        ("binary", "classification:GBTClassifier", {"maxIter": 3, "seed": 1}),
+        pytest.param("regression", "regression:GBTRegressor", {"maxIter": 3}, marks=night),
+        pytest.param("regression", "regression:RandomForestRegressor", {"numTrees": 4, "seed": 1}, marks=night),
+        pytest.param("regression", "regression:DecisionTreeRegressor", {"maxDepth": 3}, marks=night),
+    ],
+)
+def test_trees_convert_to_onnx(
+    kind: LabelKind, estimator: str, params: dict[str, Any], running: SparkSession, tmp_path: Path
+) -> None:
+    """The exported trees are those of Spark, as each training verifies, and the converter knows them."""
+    case = make(tmp_path, kind)
+    train(case.root, settings_of(f"pyspark.ml.{estimator}", **params), running)
+    model = SklearnModels(REPOSITORY).load((case.root / layout.MODEL).read_bytes())
+    inputs: Any = model_inputs(case.table(layout.HOLDOUT), FEATURES, file=layout.HOLDOUT)
+    columns: dict[str, Any] = {name: inputs[name].to_numpy() for name in ("gate", "wind", "night")}
+    found = OnnxModel(converted(model, FEATURES)).predict(columns)
+    assert np.abs(found - predictions(case)).max() < (1e-6 if kind == "binary" else 1e-5)
+    assert case.evaluate().metrics["auc" if kind == "binary" else "r2"] > (0.8 if kind == "binary" else 0.4)
+
+
 @night
 @pytest.mark.parametrize(
     ("estimator", "params"),
@@ -170,13 +196,14 @@ def test_rows_are_not_fetched(running: SparkSession, tmp_path: Path, monkeypatch
         (f"{HERE}:strict", "`StringIndexer` cannot be exported"),
         (f"{HERE}:binned", "`BinarizerModel`|`Binarizer` cannot be exported"),
         (f"{HERE}:tree", "`DecisionTreeClassificationModel` cannot be exported"),
+        (f"{HERE}:by_sets", "splits by a set of texts"),
     ],
 )
 def test_what_cannot_be_trained_or_exported_is_named(
     estimator: str, said: str, running: SparkSession, tmp_path: Path
 ) -> None:
     """With the way on, and nothing is written."""
-    case = make(tmp_path, "binary")
+    case = make(tmp_path, "regression" if estimator.endswith(":by_sets") else "binary")
     with pytest.raises(EstimatorError, match=said) as caught:
         train(case.root, settings_of(estimator), running)
     assert caught.value.next

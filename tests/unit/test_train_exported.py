@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import yaml
@@ -23,7 +25,8 @@ from leverframe.domain.pipeline.installation import StageCode
 from leverframe.domain.pipeline.stages import pipeline, render
 from leverframe.errors import EstimatorError
 from leverframe.settings.params import Params
-from tests.unit.test_stages import PARAMS, SOURCES, STAR, code_of
+from tests.integration.shop import PARAMS, STAR
+from tests.unit.test_stages import SOURCES, code_of
 
 CODE = StageCode(code_of, {"duckdb": "an.engine"}, installed=False, trainers={"spark": "a.trainer"})
 
@@ -37,6 +40,42 @@ def test_a_scaler_is_folded_into_the_weights() -> None:
     assert folded.weights @ values + folded.intercepts == pytest.approx(wanted)
 
 
+TEXT = """DecisionTreeRegressionModel: uid=dtr_1, depth=2, numNodes=5, numFeatures=3
+  If (feature 0 <= 0.25)
+   If (feature 1 in {1.0})
+    Predict: 1.5
+   Else (feature 1 not in {1.0})
+    Predict: -2.0E-5
+  Else (feature 0 > 0.25)
+   Predict: 7.0
+"""
+
+
+@dataclass
+class DecisionTreeRegressionModel:
+    """A model as PySpark shows it."""
+
+    toDebugString: str = TEXT  # noqa: N815 - its name there
+
+
+def test_trees_are_read_from_their_text() -> None:
+    """A set of one of two values is a threshold between them, sides exchanged where it is the larger one."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from leverframe.adapters.spark.tree_text import summed_trees  # noqa: PLC0415 - an optional package
+
+    steps = (Number("a"), Indicators("b", ("x", "y")))
+    (tree,) = summed_trees(DecisionTreeRegressionModel(), steps).trees
+    assert (tree.feature.tolist(), tree.threshold.tolist()) == ([0, 1, 0, 0, 0], [0.25, 0.5, 0, 0, 0])
+    assert (tree.left.tolist(), tree.right.tolist()) == ([1, 3, 0, 0, 0], [4, 2, 0, 0, 0])
+    assert tree.value.tolist() == [0, 0, 1.5, -2e-5, 7]
+    for other in (TEXT[:90], TEXT.replace("Else", "Or"), TEXT.replace("If", "When")):
+        with pytest.raises(EstimatorError, match="cannot be exported") as caught:
+            summed_trees(DecisionTreeRegressionModel(other), steps)
+        assert "describes trees otherwise" in caught.value.why
+    with pytest.raises(EstimatorError, match="splits by a set of texts"):
+        summed_trees(DecisionTreeRegressionModel(), (Number("a"), Code("b", ("x", "y"))))
+
+
 def test_the_width_is_that_of_all_steps() -> None:
     """A text may be several values."""
     steps = (Number("a"), Code("b", ("x", "y")), Indicators("b", ("x", "y")))
@@ -47,8 +86,8 @@ def test_predictions_must_be_those_of_the_cluster() -> None:
     """Probabilities as they are, numbers by the largest; another shape or a missing value is never the same."""
     told = np.array([[0.25, 0.75], [0.5, 0.5]])
     assert refuse_mismatch(told, told + TOLERANCE / 2, "binary") == pytest.approx(TOLERANCE / 2)
-    numbers = np.array([1e9, 1.0])
-    assert refuse_mismatch(numbers, numbers + 100, "regression") == pytest.approx(1e-7)
+    numbers = np.array([1e9, 1.0], np.float64)
+    assert refuse_mismatch(numbers, numbers + 100.0, "regression") == pytest.approx(1e-7)
     for other in (told + 2 * TOLERANCE, told[:, 0], np.full_like(told, np.nan)):
         with pytest.raises(EstimatorError, match="predicts other values than the cluster"):
             refuse_mismatch(told, other, "binary")

@@ -13,9 +13,19 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
+from leverframe.adapters.sklearn.exported_trees import summed
 from leverframe.adapters.sklearn.models import SklearnModels
 from leverframe.domain.features.training_set import Feature, LabelKind
-from leverframe.domain.model.exported import BoostedTrees, Code, ExportedModel, Indicators, Linear, Number, Step
+from leverframe.domain.model.exported import (
+    BoostedTrees,
+    Code,
+    ExportedModel,
+    Indicators,
+    Linear,
+    Number,
+    Step,
+    SummedTrees,
+)
 from leverframe.domain.model.train import Recipe
 
 Frame = Callable[[Mapping[str, Any]], Any]
@@ -33,10 +43,13 @@ class ExportedModels(SklearnModels):
     def exported(self, model: ExportedModel, recipe: Recipe) -> Any:
         """Return the model, ready to predict a frame with a column a feature."""
         columns = _columns(model.steps, recipe.features, self._frame)
-        if isinstance(model.model, BoostedTrees):
-            last = self._trees(model.model, model.kind)
-        else:
-            last = _linear(model.model, model)
+        match model.model:
+            case BoostedTrees():
+                last = self._trees(model.model, model.kind)
+            case SummedTrees():
+                last = summed(model.model, model)
+            case Linear():
+                last = _linear(model.model, model)
         return Pipeline([("columns", columns), ("model", last)])
 
 

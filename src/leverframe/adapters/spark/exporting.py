@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from leverframe.adapters.spark.tree_text import TREES, summed_trees
 from leverframe.domain.features.training_set import Feature, LabelKind
 from leverframe.domain.model.exported import (
     BoostedTrees,
@@ -21,12 +22,17 @@ from leverframe.domain.model.exported import (
     Linear,
     Number,
     Step,
+    SummedTrees,
     not_exported,
     scaled,
 )
 from leverframe.errors import EstimatorError
 
-_KNOWN = "LogisticRegression, LinearRegression, SparkXGBClassifier and SparkXGBRegressor"
+_BOOSTERS = ("SparkXGBClassifierModel", "SparkXGBRegressorModel")
+_KNOWN = (
+    "LogisticRegression, LinearRegression, GBTClassifier, GBTRegressor, RandomForestRegressor, DecisionTreeRegressor, "
+    "SparkXGBClassifier and SparkXGBRegressor"
+)
 _STEPS = "StringIndexer, OneHotEncoder, Imputer, VectorAssembler and StandardScaler"
 _KEEP = "set `handleInvalid='keep'`: a server meets values that training did not hold"
 
@@ -67,11 +73,14 @@ def exported(fitted: Any, features: Sequence[Feature], kind: LabelKind, classes:
     vector = _joined(_of(columns, name, texts, last) for name in _inputs(last))
     name = type(last).__name__
     if name in ("LogisticRegressionModel", "LinearRegressionModel"):
-        model: Linear | BoostedTrees = scaled(_linear(last), vector.shift, vector.factor)
-    elif name in ("SparkXGBClassifierModel", "SparkXGBRegressorModel"):
+        model: Linear | BoostedTrees | SummedTrees = scaled(_linear(last), vector.shift, vector.factor)
+    elif name in TREES or name in _BOOSTERS:
         if vector.moved:
             raise not_exported(f"`{name}` behind a scaler", "trees do not depend on the scale", "leave the scaler out")
-        model = BoostedTrees("xgboost", bytes(last.get_booster().save_raw("ubj")))
+        if name in TREES:
+            model = summed_trees(last, vector.steps)
+        else:
+            model = BoostedTrees("xgboost", bytes(last.get_booster().save_raw("ubj")))
     else:
         raise not_exported(f"`{name}`", f"the estimators that are known are {_KNOWN}",
                            "choose one of them, or set `train.engine: sklearn`")  # fmt: skip

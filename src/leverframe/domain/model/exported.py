@@ -82,6 +82,28 @@ class BoostedTrees:
 
 
 @dataclass(frozen=True)
+class Tree:
+    """The nodes of a tree, each array of shape (nodes,), a parent before its children, the root first.
+
+    A value of ``feature`` up to ``threshold`` goes to ``left``, any other to ``right``, which are 0 for a leaf; there
+    ``value`` is what the tree gives.
+    """
+
+    feature: NDArray[np.int64]
+    threshold: Floats
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    value: Floats
+
+
+@dataclass(frozen=True)
+class SummedTrees:
+    """Trees whose values are added: to a number, or to the log odds of the second of two classes."""
+
+    trees: tuple[Tree, ...]
+
+
+@dataclass(frozen=True)
 class ExportedModel:
     """The steps in the order of the values that the model sees, and the model.
 
@@ -91,7 +113,7 @@ class ExportedModel:
     kind: LabelKind
     classes: tuple[Any, ...]
     steps: tuple[Step, ...]
-    model: Linear | BoostedTrees
+    model: Linear | BoostedTrees | SummedTrees
 
     @property
     def width(self) -> int:

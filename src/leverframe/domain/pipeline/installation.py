@@ -16,6 +16,10 @@ from leverframe.settings.params import Params
 FILE = "leverframe-version.yaml"
 VERSION, EXTRAS = "leverframe.version", "leverframe.extras"  # keys that stages depend on
 DEFAULTS = "defaults"  # before the name of a setting
+# The settings that a model which was trained on Spark depends on: not where, which the rest of `train.spark` says.
+ON_SPARK = tuple(
+    f"train.{name}" for name in ("engine", "estimator", "params", "spark.megabytes", "threads", "trusted_types")
+)
 _EXPONENT = re.compile(r"\b(\d+)e")  # without a point YAML reads a text
 _VERSION = re.compile(r"^  version: (\S+)$", re.MULTILINE)
 

@@ -34,11 +34,6 @@ OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` ke
 # What YAML reads as it stands; all else is quoted.
 _PLAIN = re.compile(r"(?!(true|false|null|yes|no|on|off|y|n)$)[a-z./$_][\w./${}=+@, -]*", re.IGNORECASE)
 _PLAN = "leverframe.domain.features.plan"  # what reads and compiles star.yaml
-# What a model that was trained on Spark depends on: not where, which the rest of `train.spark` says.
-_ON_SPARK = tuple(
-    f"train.{name}" for name in ("engine", "estimator", "params", "spark.megabytes", "threads", "trusted_types")
-)
-
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.
 _DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
     "binary": (
@@ -293,7 +288,7 @@ def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
             "train",
             "leverframe train",
             (*case.own("train", case.estimator, *case.trainer), learnt, train),
-            _ON_SPARK if case.trainer else ("train",),
+            installation.ON_SPARK if case.trainer else ("train",),
             cached=(model,),
             in_git=(_path(layout.MODEL_DESCRIPTION),),
             installation=case.code.keys(*((installation.EXTRAS,) if case.trainer else ())),
