@@ -35,6 +35,35 @@ if TYPE_CHECKING:
 HERE = "tests.integration.spark_case"
 BOOSTING: dict[str, Any] = {"n_estimators": 8, "max_depth": 3, "learning_rate": 0.3, "max_bin": 64, "random_state": 0}
 
+WITHOUT_SPARK = """
+import sys
+from pathlib import Path
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pyspark", "py4j") or name.startswith("xgboost.spark"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+from leverframe.serving.bundle import OpenBundle
+opened = OpenBundle(Path(sys.argv[1]))
+print(opened.manifest.engine, len(opened.golden))
+"""
+MEASURED = r"""
+import json, re, sys
+from pathlib import Path
+from leverframe.application.train_spark import cluster, trained
+from leverframe.settings.params import TrainSettings
+
+settings = TrainSettings(
+    engine="spark", spark={"master": "local[2]", "memory": "1g", "megabytes": 1}, estimator=sys.argv[2],
+    params=json.loads(sys.argv[3]),
+)
+rows = trained(Path(sys.argv[1]), settings, cluster).rows
+# not `ru_maxrss`, which begins with what the process had that started this one
+print(rows, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
 
 @contextmanager
 def opened(cores: int = 2) -> Iterator[SparkSession]:

@@ -34,7 +34,16 @@ from leverframe.errors import DefinitionError, EstimatorError, LabelError, Sourc
 from leverframe.settings.params import TrainSettings
 from tests.integration import own_case
 from tests.integration.small_case import FEATURES, REPOSITORY, SmallCase, make
-from tests.integration.spark_case import BOOSTING, HERE, opened, predictions, settings_of, train
+from tests.integration.spark_case import (
+    BOOSTING,
+    HERE,
+    MEASURED,
+    WITHOUT_SPARK,
+    opened,
+    predictions,
+    settings_of,
+    train,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -282,22 +291,6 @@ def test_one_machine_refuses_an_estimator_of_spark(estimator: str, tmp_path: Pat
     assert "`train.engine: spark`" in caught.value.next
 
 
-WITHOUT_SPARK = """
-import sys
-from pathlib import Path
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("pyspark", "py4j") or name.startswith("xgboost.spark"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocked())
-from leverframe.serving.bundle import OpenBundle
-opened = OpenBundle(Path(sys.argv[1]))
-print(opened.manifest.engine, len(opened.golden))
-"""
-
-
 @pytest.mark.parametrize(
     ("estimator", "params", "engine"),
     [(LOGISTIC, {"maxIter": 20}, "onnx"), pytest.param(CLASSIFIER, BOOSTING, "skops", marks=night)],
@@ -367,22 +360,6 @@ def test_the_stage_is_quiet_and_leaves_nothing_behind(estimator: str, tmp_path: 
     done = stage(tmp_path, "train")
     assert (done.returncode, done.stderr.count("train:"), done.stderr.count("\n")) == (0, 3, 3), done.stderr
     assert {each.name for each in tmp_path.iterdir()} <= before | {"models", ".leverframe"}
-
-
-MEASURED = r"""
-import json, re, sys
-from pathlib import Path
-from leverframe.application.train_spark import cluster, trained
-from leverframe.settings.params import TrainSettings
-
-settings = TrainSettings(
-    engine="spark", spark={"master": "local[2]", "memory": "1g", "megabytes": 1}, estimator=sys.argv[2],
-    params=json.loads(sys.argv[3]),
-)
-rows = trained(Path(sys.argv[1]), settings, cluster).rows
-# not `ru_maxrss`, which begins with what the process had that started this one
-print(rows, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
-"""
 
 
 @night
