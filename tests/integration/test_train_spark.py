@@ -121,6 +121,9 @@ def test_boosted_trees_are_those_of_one_machine(
     case, alone = make(tmp_path / "spark", kind), make(tmp_path / "alone", kind)
     estimator = REGRESSOR if kind == "regression" else CLASSIFIER
     described = train(case.root, settings_of(estimator, num_workers=workers, **BOOSTING), running)
+    if kind == "multiclass":  # on one machine, XGBoost itself takes no texts for classes
+        numbers = pl.col("label").replace_strict({"early": 0, "late": 1, "on time": 2})
+        alone.replace(layout.TRAIN, label=numbers)
     alone.train(TrainSettings(estimator=f"{HERE}:boosted_on_one_machine"))
     assert "xgboost" in described.versions
     if workers == 1:
@@ -135,7 +138,7 @@ def test_boosted_trees_are_those_of_one_machine(
 @pytest.mark.parametrize(
     ("kind", "estimator", "params"),
     [
-        ("binary", "classification:GBTClassifier", {"maxIter": 3, "seed": 1}),
+        pytest.param("binary", "classification:GBTClassifier", {"maxIter": 3, "seed": 1}, marks=night),
         pytest.param("regression", "regression:GBTRegressor", {"maxIter": 3}, marks=night),
         pytest.param("regression", "regression:RandomForestRegressor", {"numTrees": 4, "seed": 1}, marks=night),
         pytest.param("regression", "regression:DecisionTreeRegressor", {"maxDepth": 3}, marks=night),
@@ -202,10 +205,10 @@ def test_rows_are_not_fetched(running: SparkSession, tmp_path: Path, monkeypatch
         ("pyspark.ml.feature:Tokenizer", "gives Tokenizer, which is no estimator of Spark"),
         ("sklearn.linear_model:LogisticRegression", "gives LogisticRegression, which is no estimator of Spark"),
         (f"{HERE}:lost", "Pipeline cannot learn from these data on Spark"),
-        (f"{HERE}:strict", "`StringIndexer` cannot be exported"),
-        (f"{HERE}:binned", "`BinarizerModel`|`Binarizer` cannot be exported"),
         (f"{HERE}:tree", "`DecisionTreeClassificationModel` cannot be exported"),
-        (f"{HERE}:by_sets", "splits by a set of texts"),
+        pytest.param(f"{HERE}:strict", "`StringIndexer` cannot be exported", marks=night),
+        pytest.param(f"{HERE}:binned", "`Binarizer` cannot be exported", marks=night),
+        pytest.param(f"{HERE}:by_sets", "splits by a set of texts", marks=night),
     ],
 )
 def test_what_cannot_be_trained_or_exported_is_named(
