@@ -129,7 +129,7 @@ def linear(features: Sequence[Feature], *, label: Label, scaled: bool = True) ->
             VectorAssembler(inputCols=["w", "n"], outputCol="numbers"),
             StandardScaler(inputCol="numbers", outputCol="scaled", withMean=True, withStd=True),
             VectorAssembler(inputCols=["hot", vector], outputCol="seen"),
-            model(featuresCol="seen", tol=1e-12, maxIter=500),
+            model(featuresCol="seen", tol=1e-9, maxIter=100),
         ]
     )
 

@@ -294,9 +294,10 @@ def test_one_machine_refuses_an_estimator_of_spark(estimator: str, tmp_path: Pat
     assert "`train.engine: spark`" in caught.value.next
 
 
+@night
 @pytest.mark.parametrize(
     ("estimator", "params", "engine"),
-    [(LOGISTIC, {"maxIter": 20}, "onnx"), pytest.param(CLASSIFIER, BOOSTING, "skops", marks=night)],
+    [(LOGISTIC, {"maxIter": 20}, "onnx"), (CLASSIFIER, BOOSTING, "skops")],
 )
 def test_a_model_of_spark_is_bundled_and_served_without_it(
     estimator: str, params: dict[str, Any], engine: str, running: SparkSession, tmp_path: Path
