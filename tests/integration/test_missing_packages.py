@@ -40,7 +40,7 @@ NEEDED = {
     "infrastructure": ("infra-plan",),
     "github": ("report --publisher github", "retrain"),
     "s3": ("fetch --remote s3://nobody/store --md5 0 --bundle 0 --model m --to fetched",),
-    "spark": ("build --partition 2024-01",),
+    "spark": ("build --partition 2024-01", "train"),
     "redis": (f"snapshot {REDIS}", f"features get --as-of 2024-05-01T00:00:00Z -e customer=c1 -e product=desk {REDIS}"),
 }
 
@@ -52,6 +52,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop.repository.write("leverframe.yaml", "infra: {environments: {local: {root: terraform}}}\n")
     shop.repository.write("terraform/main.tf", "")
     shop.replace("params.yaml", "engine: duckdb", "engine: spark")
+    shop.replace("params.yaml", "train:\n  estimator", "train:\n  engine: spark\n  estimator")
     pull = {"number": 1, "head": {"sha": "0" * 40, "ref": "change"}, "base": {"ref": "main"}}
     shop.repository.write("event.json", json.dumps({"pull_request": pull, "repository": {"full_name": "acme/shop"}}))
     shop.repository.commit("Everything declared")

@@ -62,6 +62,14 @@ def test_the_card_is_as_it_was_read() -> None:
     assert written == (GOLDEN / "model-card.md").read_text(encoding="utf-8")
 
 
+def test_the_card_says_that_the_hold_out_was_drawn() -> None:
+    """Out of how many rows, and by which setting."""
+    rows, known = holdout(), subject()
+    drawn = replace(known.training, holdout=replace(known.training.holdout, of=9000))
+    written = card(replace(known, training=drawn), rows, scored(rows, SETTINGS), [])
+    assert "The hold-out is drawn by key: 120 of 9,000 rows (`features.holdout.rows`)." in written
+
+
 def test_the_summary_is_as_it_was_read() -> None:
     """Metrics, intervals and the worst slices, line by line."""
     lines = summary_lines(scored(holdout(), SETTINGS).figures)
