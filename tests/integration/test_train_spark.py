@@ -44,6 +44,7 @@ from tests.integration.spark_case import (
     settings_of,
     train,
 )
+from tests.profiles import by_day
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -82,9 +83,7 @@ def apart(case: SmallCase, other: SmallCase) -> float:
     return float(np.abs(ours - theirs).max())
 
 
-@pytest.mark.parametrize(
-    "kind", ["binary", pytest.param("multiclass", marks=night), pytest.param("regression", marks=night)]
-)
+@pytest.mark.parametrize("kind", by_day(["binary", "multiclass", "regression"], "binary"))
 def test_a_linear_model_is_that_of_one_machine(kind: LabelKind, running: SparkSession, tmp_path: Path) -> None:
     """Both minimise the same loss, without a penalty, so that only the last digits of the search are apart."""
     case, alone = make(tmp_path / "spark", kind), make(tmp_path / "alone", kind)
@@ -109,10 +108,7 @@ def _inputs(table: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.mark.parametrize(
     ("kind", "workers"),
-    [
-        ("binary", 1),
-        *(pytest.param(*each, marks=night) for each in [("binary", 2), ("multiclass", 1), ("regression", 2)]),
-    ],
+    by_day([("binary", 1), ("binary", 2), ("multiclass", 1), ("regression", 2)], ("binary", 1)),
 )
 def test_boosted_trees_are_those_of_one_machine(
     kind: LabelKind, workers: int, running: SparkSession, tmp_path: Path
