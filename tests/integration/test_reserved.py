@@ -99,7 +99,7 @@ def everything(names: Mapping[str, str], *, whole: bool = True) -> list[Any]:
         built = root / layout.features(str(MARCH))
         columns = tuple(dict.fromkeys([*plan.keys, *plan.features()]))
         counted = DuckDBSplitter().cut(Cut((built,), plan.labels[0].name, columns, AT + timedelta(hours=9)), root / "t")
-        found = [pl.read_parquet(built).rows(), counted, pl.read_parquet(root / "t").rows()]
+        found: list[Any] = [pl.read_parquet(built).rows(), counted, pl.read_parquet(root / "t").rows()]
         if whole:
             served(plan, root)
             files = needed_files(plan, MARCH, WORLD, Disk(root).exists, root)
