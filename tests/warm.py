@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ LONGEST = 1 << 17  # bytes of a request: arguments and environment
 WORKER = "PYTEST_XDIST_WORKER"  # the variable that a worker of pytest-xdist has
 SOCKET = "WARM_SOCKET"  # the variable of the environment that tells where the server listens
 KILLED_AT = "WARM_KILLED_AT"  # the variable that says at which call of these a command is killed, or who else is
+KILLS = "kills"  # the file beside that one, where each kill of a server is noted: time on the machine's clock, process
 CALLS: Mapping[str, Sequence[str]] = {
     "leverframe.adapters.releases.Releases": (
         "record", "put_bundle", "put_release", "remove_release", "discard_release", "remove_model", "keep_bundles",
@@ -289,7 +291,10 @@ def _kill_at(number: str, server: str = "") -> None:
         if not server:
             os.kill(os.getpid(), signal.SIGKILL)
         with contextlib.suppress(OSError, ValueError):
-            os.kill(json.loads(Path(server).read_bytes())["pid"], signal.SIGKILL)
+            killed = json.loads(Path(server).read_bytes())["pid"]
+            with Path(server).with_name(KILLS).open("a", encoding="utf-8") as notes:
+                notes.write(f"{time.monotonic()} {killed}\n")
+            os.kill(killed, signal.SIGKILL)
 
     for place, names in CALLS.items():
         module, _, kind = place.rpartition(".")

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from leverframe.domain.model.bundle.bundle_manifest import ONNX
+from tests.integration.outages import Clients, Kill, Ready, Sent, unexplained
 from tests.integration.served import MODEL, deploy, served, two_models
 from tests.integration.shop import Shop, built_once, copied
 from tests.profiles import deep
@@ -126,35 +128,72 @@ def kill_in(shop: Shop, command: tuple[str, ...], where: str) -> int:
     return warm().run("leverframe", command, shop.root, environment).returncode
 
 
+def clients(shop: Shop, name: str) -> Clients:
+    """Return clients that send the example of a server for as long as the test says."""
+    example = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)["example"]
+    return Clients(folder(shop, name), MODEL, example, pause=0.05 if deep() else 0.1)
+
+
+def killed_round(shop: Shop, number: int, chance: random.Random) -> tuple[bool, object]:
+    """Kill a command, or the server in it, and deploy once more; return whether anything was killed, and what ran."""
+    command = COMMANDS[number % len(COMMANDS)]
+    name = "production" if "production" in command else "local"
+    if name == "production":
+        command = (*command, "--commit", recorded(shop)["manifest"]["commit"])
+    call, of_server = chance.randrange(16 if "rollback" in command else 48), chance.random() < 0.2
+    where = f"{call} {folder(shop, name) / 'server.json'}" if of_server else str(call)
+    codes = [kill_in(shop, command, where)]
+    if chance.random() < 0.3:
+        codes.append(kill_in(shop, command, str(chance.randrange(12))))
+    context = (number, command, where, codes)
+    if not of_server:
+        served(shop, name)  # something does, whatever was killed
+    wanted = command[-1] if name == "production" else "one" if {"one", "main"} & {*command} else "two"
+    again = shop.run("deploy", "--environment", name, "--commit", wanted)
+    assert again.code in (0, 30), (context, again.stderr, again.stdout)  # refused, after a rollback
+    is_one(shop, (context, again.stdout, again.stderr), name)
+    return of_server or -signal.SIGKILL in codes, context
+
+
 def test_whatever_is_killed_one_more_run_makes_it_one_again(shop: Shop) -> None:
     """Commands killed at random calls, inside a write too, or their server; then server, record and tags are one.
 
-    Sometimes the run is killed that resumes what was killed.
+    Sometimes the run is killed that resumes what was killed. Clients of both servers send requests all the while: none
+    fails but from the kill of a server until the next one is ready.
     """
     shop.repository.git("checkout", "-q", "-B", "main", "one")
     deploy(shop, "one")
     deploy(shop, "two")
     deploy(shop, "two", environment="production")
     seed = random.SystemRandom().randrange(1 << 30) if deep() else 20
-    chance, killed = random.Random(seed), 0  # noqa: S311 - no secret
-    for number in range(ROUNDS):
-        command = COMMANDS[number % len(COMMANDS)]
-        name = "production" if "production" in command else "local"
-        if name == "production":
-            command = (*command, "--commit", recorded(shop)["manifest"]["commit"])
-        call, of_server = chance.randrange(16 if "rollback" in command else 48), chance.random() < 0.2
-        where = f"{call} {folder(shop, name) / 'server.json'}" if of_server else str(call)
-        codes = [kill_in(shop, command, where)]
-        if chance.random() < 0.3:
-            codes.append(kill_in(shop, command, str(chance.randrange(12))))
-        killed += of_server or -signal.SIGKILL in codes
-        context = (seed, number, command, where, codes)
-        if not of_server:
-            served(shop, name)  # something does, whatever was killed
-        wanted = command[-1] if name == "production" else "one" if {"one", "main"} & {*command} else "two"
-        again = shop.run("deploy", "--environment", name, "--commit", wanted)
-        assert again.code in (0, 30), (context, again.stderr, again.stdout)  # refused, after a rollback
-        is_one(shop, (context, again.stdout, again.stderr), name)
+    chance, killed, begun = random.Random(seed), 0, list[tuple[float, object]]()  # noqa: S311 - no secret
+    both = [clients(shop, name) for name in ("local", "production")]
+    with both[0].running(), both[1].running():
+        for number in range(ROUNDS):
+            start = time.monotonic()
+            some, context = killed_round(shop, number, chance)
+            begun.append((start, (seed, context)))
+            killed += some
     assert killed >= ROUNDS // 3
     is_one(shop, seed)
     is_one(shop, seed, "production")
+    sent, failed = sum(len(each.sent) for each in both), sum(len(each.failed) for each in both)
+    servers = sum(len(each.kills) for each in both)
+    print(f"{ROUNDS} rounds, {killed} with a kill, {servers} of servers: {sent:,} requests, {failed:,} failed")
+    assert sent > 20 * ROUNDS
+    lost = [
+        (request, [context for start, context in begun if start <= request.over][-1:])
+        for each in both
+        for request in each.unexplained
+    ]
+    assert lost == []
+
+
+def test_only_a_kill_explains_a_failed_request() -> None:
+    """It explains what is under way from then until the next server is ready, and neither what follows nor the rest."""
+    kills = [Kill(10.0, 1), Kill(30.0, 2)]
+    ready = [Ready(9.9, 10.1, 1), Ready(10.5, 10.6, 1), Ready(14.0, 14.5, 2), Ready(20.0, 20.1, 2)]
+    times = ((9.0, 9.9), (9.0, 10.1), (14.4, 15.0), (15.0, 15.1), (31.0, 99.0))
+    failed = [Sent("REST", began, over, "reset") for began, over in times]
+    assert [each.began for each in unexplained(failed, kills, ready)] == [9.0, 15.0]
+    assert unexplained(failed[:1], [], ready) == failed[:1]
