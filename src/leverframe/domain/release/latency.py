@@ -3,8 +3,11 @@
 A pair is the response time of either release to the same request, each the fastest of several that were sent in turn,
 in an order that is drawn anew for every turn. Where both releases take the same time, each is the slower one of a pair
 with a chance of at most one half, whatever else the machine does: the draw makes it so, not the noise. A bet of one
-unit on "slower", which gains or loses the same share of itself with each pair, then reaches a multiple of itself with
+unit on "slower", which gains or loses the same share of itself with a pair, then reaches a multiple of itself with
 at most the inverse chance, however long it goes on (Ville 1939, "Étude critique de la notion de collectif").
+
+What the machine does only adds to the time of a response. So a pair ends early, and more is staked on it, where more
+turns would hardly change it: see ``clear``.
 """
 
 from __future__ import annotations
@@ -14,14 +17,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
+from typing import NamedTuple
 
 FALSE_ALARM = 1 / 4000  # for one kind of request; there are at most four
 MAXIMUM_PAIRS = 300
-_GIVEN_UP = 0.01  # of the bet, at which it is lost
-_GAIN, _LOSS = 1.4, 0.6  # best where a slow release is beyond the rule in seven pairs of ten
+_GIVEN_UP = 0.005  # of the bet, at which it is lost
+_STAKE = 0.4  # of the bet: best where a slow release is beyond the rule in seven pairs of ten
+_CLEAR_STAKE = 0.85  # and in more than nine of ten
 _TURNS, _PAIR = 7, 1.0  # of which the fastest counts, as it was hardly interrupted; and seconds for all of them
+_ALIKE, _NEAR = 3, 0.15  # how many of the fastest lie how close together, as a share of what may be added, where clear
 
-Pair = tuple[float, float]  # seconds of the release that serves, and of the candidate
+
+class Pair(NamedTuple):
+    """Seconds of the release that serves and of the candidate; ``clear`` where more turns would hardly change them."""
+
+    before: float
+    after: float
+    clear: bool = False
 
 
 class Pace(StrEnum):
@@ -78,6 +90,24 @@ def turns(usual: float) -> int:
     return max(1, min(_TURNS, int(_PAIR / max(usual, 1e-9))))
 
 
+def clear(before: Sequence[float], after: Sequence[float], rule: PaceRule) -> bool:
+    """Tell whether more turns would hardly change a pair, by the seconds of its turns so far.
+
+    They cannot where the candidate responded within the floor: then it takes less than that longer, whatever the other
+    one takes. They hardly do where the three fastest responses of both agree: interruptions differ. Neither favours
+    a release: which of both is the candidate changes nothing of the latter, and the former only loses the bet.
+    """
+    if min(after) <= rule.floor:
+        return True
+    return _agree(before, rule) and _agree(after, rule)
+
+
+def _agree(seconds: Sequence[float], rule: PaceRule) -> bool:
+    """Tell whether the fastest responses of a release lie within a share of what may be added to them."""
+    fastest = sorted(seconds)[:_ALIKE]
+    return len(fastest) == _ALIKE and fastest[-1] - fastest[0] <= _NEAR * rule.beyond(fastest[0])
+
+
 def paced(pairs: Sequence[Pair], rule: PaceRule, what: str) -> Paced:
     """Return what pairs say, in the order in which they were measured; there is at least one.
 
@@ -86,16 +116,17 @@ def paced(pairs: Sequence[Pair], rule: PaceRule, what: str) -> Paced:
     bet = best = 1.0
     slower, pace = 0, Pace.UNDECIDED
     known: list[float] = []
-    for before, after in pairs:
-        insort(known, before)
-        beyond = after - before > rule.beyond(known[len(known) // 2])
+    for pair in pairs:
+        insort(known, pair.before)
+        beyond = pair.after - pair.before > rule.beyond(known[len(known) // 2])
         slower += beyond
-        bet *= _GAIN if beyond else _LOSS
+        stake = _CLEAR_STAKE if pair.clear else _STAKE
+        bet *= 1 + stake if beyond else 1 - stake
         best = max(best, bet)
         if pace is Pace.UNDECIDED:
             pace = _decided(bet)
     old, new, apart = (median(values) * 1000 for values in (
-        [old for old, _ in pairs], [new for _, new in pairs], [new - old for old, new in pairs],
+        [pair.before for pair in pairs], [pair.after for pair in pairs], [pair.after - pair.before for pair in pairs],
     ))  # fmt: skip
     return Paced(what, pace, len(pairs), slower, old, new, apart, 1 / best)
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from leverframe.domain.model.bundle.schema import Schema
-from leverframe.domain.release.latency import MAXIMUM_PAIRS, Pace, Paced, PaceRule, Pair, paced, turns
+from leverframe.domain.release.latency import MAXIMUM_PAIRS, Pace, Paced, PaceRule, Pair, clear, paced, turns
 from leverframe.domain.release.replay import as_requests, body, together
 
 _BATCH = 32  # rows
@@ -48,7 +48,7 @@ def compared(probe: Probe, ask: Ask, rule: PaceRule, draw: Random) -> Paced | No
     count = turns(first[0] + first[1])
     pairs: list[Pair] = []
     while len(pairs) < MAXIMUM_PAIRS:
-        pair = _pair(probe, ask, draw, count)
+        pair = _pair(probe, ask, draw, count, rule)
         if pair is None:
             return None
         pairs.append(pair)
@@ -58,13 +58,15 @@ def compared(probe: Probe, ask: Ask, rule: PaceRule, draw: Random) -> Paced | No
     return found
 
 
-def _pair(probe: Probe, ask: Ask, draw: Random, count: int) -> Pair | None:
-    fastest: list[float | None] = [None, None]
+def _pair(probe: Probe, ask: Ask, draw: Random, count: int, rule: PaceRule) -> Pair | None:
+    """Return a pair of at most so many turns; None where one of both does not answer with 200."""
+    before, after = list[float](), list[float]()
     for _ in range(count):
         for candidate in draw.sample((False, True), 2):
             seconds = ask(probe.body, candidate)
             if seconds is None:
                 return None
-            fastest[candidate] = min(fastest[candidate] or seconds, seconds)
-    before, after = fastest
-    return None if before is None or after is None else (before, after)
+            (after if candidate else before).append(seconds)
+        if clear(before, after, rule):
+            return Pair(min(before), min(after), clear=True)
+    return Pair(min(before), min(after))
