@@ -24,6 +24,7 @@ from leverframe.domain.model.bundle.bundle_manifest import GOLDEN, MANIFEST, SCH
 from leverframe.domain.model.bundle.schema import from_json
 from leverframe.domain.release.smoke import differs, golden_requests
 from tests.integration.shop import Shop, copied, finished, wait_for
+from tests.integration.test_server_isolated import OWN
 from tests.manifests import target
 
 LOCKED = "mount --bind $0 $0; mount -o remount,bind,ro /; exec setpriv --no-new-privs"
@@ -133,6 +134,32 @@ def test_a_pod_fetches_and_serves(shop: Shop, remote: str, folder: Path) -> None
     assert server.returncode == 0
     (logged,) = (folder / "log").glob("dt=*/*.jsonl")
     assert json.loads(logged.read_text().splitlines()[0])["version"] == "3"
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("trusts", [False, True])
+def test_a_pod_serves_own_types_that_the_commit_trusts(shop: Shop, remote: str, folder: Path, trusts: bool) -> None:
+    """The image has their code on its path; fetched without their names, the same bundle is refused."""
+    model, kind, ports = shop.repository.read("pipelines/shop/model.py"), "pipelines.shop.model.Same", free_ports()
+    shop.repository.write("pipelines/shop/model.py", model.replace("(columns, ", "(columns, Same(), ") + OWN)
+    shop.replace("params.yaml", "train:\n  estimator", f"train:\n  trusted_types: [{kind}]\n  estimator")
+    shop.repository.dvc("repro", "bundle")
+    fetched = shop.run("fetch", *words(shop, remote, folder, ports), *(("--trusted", kind) if trusts else ()))
+    assert fetched.code == 0, fetched.stderr
+    with (folder / "said").open("w") as said:
+        server = subprocess.Popen(
+            [sys.executable, "-P", "-m", "leverframe.serving.server", str(folder / "srv/config.json")],
+            cwd=folder, env={**outside(folder, folder), "PYTHONPATH": str(shop.root)}, stdout=said, stderr=said,
+        )  # fmt: skip
+    client, printed = V2("127.0.0.1", ports[0], ports[2], ""), (folder / "said").read_text
+    try:
+        wait_for(lambda: "not trusted" in printed() or (client.live() and client.ready("shop")), 90)
+        assert (client.live() and client.ready("shop")) is trusts, printed()
+        if trusts:
+            _answers(shop, client)
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def _answers(shop: Shop, client: V2) -> None:

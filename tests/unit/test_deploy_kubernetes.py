@@ -231,7 +231,17 @@ def test_pods_read_the_url_of_redis_from_the_secret(flavour: str) -> None:
     assert (told["store"], told["redis"], told["maximum_age_hours"]) == ("redis", "FEATURES", 6)
     beside = target(online=OnlineSettings(store="file", maximum_age_hours=6)).arguments()
     assert json.loads(beside[beside.index("--online") + 1])["store"] == "bundle"
-    assert "--online" not in target().arguments()
+    assert not {"--online", "--trusted"} & {*target().arguments()}
     environment = {"kubernetes": cluster().model_dump(exclude={"monitor"}) | {"secret": None}}
     with pytest.raises(ValueError, match=r"online\.store: redis"):
         Levers.model_validate({"online": online.model_dump(), "deploy": {"environments": {"local": environment}}})
+
+
+def test_a_pod_is_told_which_own_types_the_commit_trusts() -> None:
+    """One option each; a release without any has the manifests that it had before."""
+    words = target(trusted=("shop.model.Same", "shop.model.log1p")).arguments()
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--trusted"] == [
+        "shop.model.Same",
+        "shop.model.log1p",
+    ]
+    assert overlay(target(trusted=())) == overlay(target())

@@ -106,8 +106,16 @@ def test_a_bundle_is_laid_with_its_release() -> None:
     said = place.releases["shop", 3]["parameters"]
     assert said["version"] == "3"
     assert said["extra"]["commit"] == "c" * 40
+    assert "trusted" not in said["extra"]
     assert md5(b"not of the bundle") not in remote.asked
     assert f"{len(files)} files" in found.line()
+
+
+def test_a_release_names_the_own_types_that_it_was_fetched_with() -> None:
+    """They are those of the settings of its commit: nothing beside the bundle adds one."""
+    files, place = bundle(), Folder()
+    run(wanted(Remote(files), files, trusted=("shop.model.Same",)), Remote(files), place)
+    assert place.releases["shop", 3]["parameters"]["extra"]["trusted"] == ["shop.model.Same"]
 
 
 def test_what_is_here_is_not_read_again_and_what_is_damaged_is() -> None:

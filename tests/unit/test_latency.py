@@ -152,13 +152,18 @@ def test_probes_go_to_both_in_turn_in_an_order_that_is_drawn(noise: float, pairs
     assert compared(PROBE, lambda _, candidate: None if candidate else 0.1, RULE, drawn(5)) is None
 
 
-def test_a_good_release_is_asked_little_where_it_is_quiet() -> None:
+@pytest.mark.parametrize(("seconds", "count"), [(0.004, 1 + 3), (0.02, 1 + 3 * 3)])
+def test_a_good_release_is_asked_little_where_it_is_quiet(seconds: float, count: int) -> None:
     """One that responds within the floor four times, any other ten times: all else would tell nothing new."""
-    for seconds, count in ((0.004, 1 + 3), (0.02, 1 + 3 * 3)):
-        asked: list[bool] = []
-        found = compared(PROBE, lambda _, candidate, s=seconds, a=asked: a.append(candidate) or s, RULE, drawn(5))
-        assert found is not None
-        assert (found.pace, sum(asked), len(asked)) == (Pace.NOT_SLOWER, count, 2 * count)
+    asked: list[bool] = []
+
+    def ask(_: bytes, candidate: bool) -> float:
+        asked.append(candidate)
+        return seconds
+
+    found = compared(PROBE, ask, RULE, drawn(5))
+    assert found is not None
+    assert (found.pace, sum(asked), len(asked)) == (Pace.NOT_SLOWER, count, 2 * count)
 
 
 def test_neither_endless_nor_long() -> None:

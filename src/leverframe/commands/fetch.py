@@ -17,6 +17,9 @@ from leverframe import output
 @click.option("--model", required=True, help="Name of the served model.")
 @click.option("--release", type=click.IntRange(min=1), default=1, show_default=True, help="Number of the release.")
 @click.option("--commit", default="", help="Commit of the bundle; responses name it.")
+@click.option(
+    "--trusted", multiple=True, help="Import path of an own type that the model may hold; it can be given again."
+)
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the server.")
 @click.option("--serve", help="Section `serve` of leverframe.yaml as JSON.  [default: the defaults of that section]")
 @click.option("--log", type=click.Path(file_okay=False, path_type=Path), help="Folder of the inference log; without "
@@ -26,8 +29,8 @@ from leverframe import output
               "read of the remote; the next run reads the rest.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def fetch(
-    remote: str, md5: str, bundle: str, model: str, release: int, commit: str, to: Path, serve: str | None,
-    log: Path | None, online: str | None, seconds: int, as_json: bool,
+    remote: str, md5: str, bundle: str, model: str, release: int, commit: str, trusted: tuple[str, ...], to: Path,
+    serve: str | None, log: Path | None, online: str | None, seconds: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Read the bundle from the remote, verify every file against its manifest, and write what a server needs.
 
@@ -36,7 +39,9 @@ def fetch(
     """
     from leverframe.application.fetch import fetch as run
 
-    found = run((remote, seconds), (md5, bundle, model, release, commit), to, (serve, online), log, output.progress)
+    found = run(
+        (remote, seconds), (md5, bundle, model, release, commit, trusted), to, (serve, online), log, output.progress
+    )
     if as_json:
         output.product_json(found)
     else:

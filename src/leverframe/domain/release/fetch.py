@@ -49,13 +49,17 @@ class Parts(BundleStore, Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A release: ``md5`` names the folder in the remote, ``bundle`` is the SHA-256 of its manifest."""
+    """A release: ``md5`` names the folder in the remote, ``bundle`` is the SHA-256 of its manifest.
+
+    ``trusted`` are own types that its model may hold, by the settings of its commit.
+    """
 
     md5: str
     bundle: str
     model: str
     release: int
     commit: str
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,9 @@ def run(wanted: Wanted, contents: Contents, store: Parts, tell: Callable[[str], 
         store.put_bundle(wanted.bundle, files)
     store.discard_parts()
     manifest = read_manifest(files[names.MANIFEST], wanted.bundle[:12])
-    settings = _settings(files[names.SETTINGS])
-    store.put_release(
-        wanted.model, wanted.release,
-        released(settings, manifest, wanted.release, f"../../../bundles/{wanted.bundle}", wanted.commit),
-    )  # fmt: skip
+    settings, uri = _settings(files[names.SETTINGS]), f"../../../bundles/{wanted.bundle}"
+    content = released(settings, manifest, wanted.release, uri, wanted.commit, wanted.trusted)
+    store.put_release(wanted.model, wanted.release, content)
     return Fetched(wanted, read.files, read.size)
 
 

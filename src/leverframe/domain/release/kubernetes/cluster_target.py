@@ -75,6 +75,7 @@ class ClusterTarget:
             bundle=desired.bundle,
             content=candidate.content,
             commit=commit,
+            trusted=tuple(candidate.trusted(commit)),
         )
         objects = stamped(self.releases.cluster.render(overlay(release)), release)
         return Rendered(release, digest_of(objects, release.workload), objects)

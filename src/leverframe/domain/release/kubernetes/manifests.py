@@ -37,7 +37,8 @@ class ClusterRelease:
     """One release as it should be in the cluster.
 
     ``content`` is the MD5 by which DVC knows the folder of the bundle, ``bundle`` the SHA-256 of its manifest.
-    ``environment`` is the one whose traffic a monitor beside the pods looks at.
+    ``environment`` is the one whose traffic a monitor beside the pods looks at, ``trusted`` are own types that the
+    model may hold.
     """
 
     model: str
@@ -49,6 +50,7 @@ class ClusterRelease:
     serve: ServeSettings
     environment: str = ""
     online: OnlineSettings = field(default_factory=OnlineSettings)
+    trusted: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,7 +73,8 @@ class ClusterRelease:
         }  # fmt: skip
         log = ["--log", f"{_LOG}/{self.name}/$(POD_NAME)"] if self.cluster.log_claim else []
         online = ["--online", json.dumps(self._online(), sort_keys=True)] if self.online != OnlineSettings() else []
-        return [part for option, value in words.items() for part in (f"--{option}", value)] + log + online
+        trusted = [part for kind in self.trusted for part in ("--trusted", kind)]
+        return [part for option, value in words.items() for part in (f"--{option}", value)] + trusted + log + online
 
     def _online(self) -> dict[str, Any]:
         """Return what pods are told of the online store: a folder of another machine is none of theirs."""
