@@ -42,8 +42,12 @@ class Kill:
 
 @dataclass(frozen=True)
 class Ready:
-    """A check in which a server said that it is ready: start, end and the process."""
+    """A check in which a server said by REST or gRPC that it is ready: start, end and the process.
 
+    Each protocol for itself: gRPC listens when the last release is loaded, REST answers by the newest before that.
+    """
+
+    how: str
     began: float
     over: float
     pid: int
@@ -51,14 +55,18 @@ class Ready:
 
 def unexplained(failed: Sequence[Sent], kills: Sequence[Kill], ready: Sequence[Ready]) -> list[Sent]:
     """Return the failed requests no part of which lies between a kill and the readiness of the next server."""
-    outages = [(kill.at, _ready_after(kill, ready)) for kill in kills]
+    outages = {(kill, how): _ready_after(kill, how, ready) for kill in kills for how in ("REST", "gRPC")}
     return [
-        request for request in failed if not any(request.began <= end and request.over >= at for at, end in outages)
+        request
+        for request in failed
+        if not any(request.over >= kill.at and request.began <= outages[kill, request.how] for kill in kills)
     ]
 
 
-def _ready_after(kill: Kill, ready: Sequence[Ready]) -> float:
-    later = (check.over for check in ready if check.began > kill.at and check.pid != kill.pid)
+def _ready_after(kill: Kill, how: str, ready: Sequence[Ready]) -> float:
+    later = (
+        check.over for check in ready if (check.how, check.pid != kill.pid) == (how, True) and check.began > kill.at
+    )
     return min(later, default=float("inf"))
 
 
@@ -77,7 +85,8 @@ class Clients:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Send requests until the block ends, then wait for those under way."""
-        threads = [threading.Thread(target=target, daemon=True) for target in (self._rest, self._grpc, self._check)]
+        targets = (self._rest, self._grpc, self._check_rest, self._check_grpc)
+        threads = [threading.Thread(target=target, daemon=True) for target in targets]
         for thread in threads:
             thread.start()
         try:
@@ -116,7 +125,7 @@ class Clients:
         try:
             request()
         except (OSError, http.client.HTTPException, ValueError, InferenceServerException) as error:
-            failure = repr(error)[:300]
+            failure = f"{type(error).__name__}: {error}"[:300]
         self.sent.append(Sent(how, began, time.monotonic(), failure))
         return bool(failure)
 
@@ -152,13 +161,26 @@ class Clients:
                 while not failed and not self._stop.wait(self._pause):
                     failed = self._keep("gRPC", lambda: client.infer(self._model, inputs, client_timeout=30))
 
-    def _check(self) -> None:
-        """Ask the server over and over whether it is ready."""
+    def _check_grpc(self) -> None:
+        """Ask the server over and over by gRPC whether it is ready."""
+        while not self._stop.wait(0.1):
+            at, ready = self._at(), True
+            with triton.InferenceServerClient(f"127.0.0.1:{at['grpc_port']}", channel_args=PROMPT) as client:
+                while ready and not self._stop.is_set():
+                    began, ready = time.monotonic(), False
+                    with suppress(InferenceServerException):
+                        ready = client.is_model_ready(self._model, client_timeout=30)
+                    if ready:
+                        self._ready.append(Ready("gRPC", began, time.monotonic(), at["pid"]))
+                        self._stop.wait(0.2)
+
+    def _check_rest(self) -> None:
+        """Ask the server over and over by REST."""
         while not self._stop.wait(0.1):
             at, began = self._at(), time.monotonic()
             connection = http.client.HTTPConnection("127.0.0.1", at["port"], timeout=30)
             with suppress(OSError, http.client.HTTPException):
                 connection.request("GET", f"/v2/models/{self._model}/ready")
                 if connection.getresponse().status == 200:
-                    self._ready.append(Ready(began, time.monotonic(), at["pid"]))
+                    self._ready.append(Ready("REST", began, time.monotonic(), at["pid"]))
             connection.close()

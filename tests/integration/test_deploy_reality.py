@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,14 +187,16 @@ def test_whatever_is_killed_one_more_run_makes_it_one_again(shop: Shop) -> None:
         for each in both
         for request in each.unexplained
     ]
-    assert lost == []
+    assert lost == [], "\n".join(map(str, lost))
 
 
 def test_only_a_kill_explains_a_failed_request() -> None:
     """It explains what is under way from then until the next server is ready, and neither what follows nor the rest."""
     kills = [Kill(10.0, 1), Kill(30.0, 2)]
-    ready = [Ready(9.9, 10.1, 1), Ready(10.5, 10.6, 1), Ready(14.0, 14.5, 2), Ready(20.0, 20.1, 2)]
+    checks = ((9.9, 10.1, 1), (10.5, 10.6, 1), (14.0, 14.5, 2), (20.0, 20.1, 2))
+    ready = [Ready("REST", *check) for check in checks] + [Ready("gRPC", 16.0, 16.1, 2)]
     times = ((9.0, 9.9), (9.0, 10.1), (14.4, 15.0), (15.0, 15.1), (31.0, 99.0))
     failed = [Sent("REST", began, over, "reset") for began, over in times]
     assert [each.began for each in unexplained(failed, kills, ready)] == [9.0, 15.0]
     assert unexplained(failed[:1], [], ready) == failed[:1]
+    assert unexplained([replace(failed[3], how="gRPC")], kills, ready) == []
