@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from leverframe.adapters.git.base import Base
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.rerun import Rerun
 from leverframe.application.results import forget, kept
@@ -19,6 +20,16 @@ from leverframe.settings import LEVERS
 from leverframe.settings.levers import levers_of
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a run: what to compare with, whether to run every stage, how far metrics may differ."""
+
+    base: str | None
+    full: bool
+    tolerance: float
+    tell: Callable[[str], None]
+
+
 def reproduce(
     workspace: Workspace, base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]
 ) -> Reproduced:
@@ -26,21 +37,39 @@ def reproduce(
     root, git = workspace.root, workspace.git
     forget(root, "reproduce")
     since = git.base(base)
-    unaffected = "" if full else untouched(workspace, since)
-    if unaffected:
+    if unaffected := "" if full else untouched(workspace, since):
         return kept(root, "reproduce", Reproduced(git.named("HEAD"), notes=(*since.notes, unaffected)))
-    state = status(root)
-    for path, content in state.stored.items():  # DVC hashes the bytes that are here; to git they are the same
-        (root / path).write_bytes(content)
     pipeline = Rerun.of(workspace, root, tell)
+    order, notes, changes = order_of(workspace, since, pipeline, Question(base, full, tolerance, tell))
+    result = run(pipeline, order)
+    return kept(root, "reproduce", replace(result, notes=(*notes, *result.notes, *changes)))
+
+
+def order_of(
+    workspace: Workspace, since: Base, pipeline: Rerun, question: Question
+) -> tuple[Order, tuple[str, ...], list[str]]:
+    """Return the order of a run, and what is said before and after its notes.
+
+    What git stores with other bytes than are here is written as git stores it: DVC hashes the bytes that are here.
+    """
+    root, git = workspace.root, workspace.git
+    state = status(root)
+    for path, content in state.stored.items():
+        (root / path).write_bytes(content)
     known = locked_here(pipeline.stages, lambda lock: (git.show(since.commit, lock) or b"").decode(errors="replace"))
     declared, changes = _tolerance(git.show(since.commit, str(LEVERS)) or b"", pipeline.text(str(LEVERS)))
-    order = Order(git.named("HEAD"), full, Remote.of(root) is not None, known, tolerance, declared, tell)
+    order = Order(
+        git.named("HEAD"),
+        question.full,
+        Remote.of(root) is not None,
+        known,
+        question.tolerance,
+        declared,
+        question.tell,
+    )
     if not workspace.has_case:
         order = _of_ones_own(order, state, pipeline)
-    result = run(pipeline, order)
-    notes = (*since.notes, *_converted(state.stored), *result.notes, *changes)
-    return kept(root, "reproduce", replace(result, notes=notes))
+    return order, (*since.notes, *_converted(state.stored)), changes
 
 
 def _of_ones_own(order: Order, state: PipelineStatus, pipeline: Rerun) -> Order:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from leverframe.adapters import runner
 from leverframe.adapters.git import Git
-from leverframe.application.reproduce import reproduce
+from leverframe.application.reproduce import Question
+from leverframe.application.reproduce_phase import Asked, Phased, asked
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.review.reproduce import Reproduced
 from leverframe.domain.review.reproduce_issue import REPRODUCE, ReproduceRecord, key, subject
 from leverframe.errors import PublishError
 
@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 
 def reproduce_main(
-    workspace: Workspace, base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]
-) -> tuple[Reproduced, str]:
+    workspace: Workspace,
+    base: str | None,
+    full: bool,
+    tolerance: float,
+    tell: Callable[[str], None],
+    phase: Asked | None = None,
+) -> tuple[Phased, str]:
     """Return what ran, as ``reproduce`` does, and the address of the issue of a mismatch, which is brought up to date.
 
     The commit is compared with the last one at which this workflow succeeded after a push: those between may never have
     been verified, as a run that waits is cancelled for a newer one. While a mismatch stands, it is compared with the
-    last one that reproduced, and wholly where none is known. Raises ``PublishError`` where there is no forge, or it
-    refuses something.
+    last one that reproduced, and wholly where none is known. A phase before the last one leaves the issue as it is.
+    Raises ``PublishError`` where there is no forge, or it refuses something.
     """
     git, project = workspace.git, workspace.project
     issues, label = _issues(), workspace.levers.reproduce.issue_label
@@ -38,12 +43,15 @@ def reproduce_main(
     else:
         base = base if full else _succeeded(git) or base
         verified = "" if full else git.base(base).commit
-    result = reproduce(workspace, base, full, tolerance, tell)
+    phased = asked(workspace, Question(base, full, tolerance, tell), phase)
+    result = phased.result
+    if phase is not None and phase.number < phase.count:
+        return phased, str(layout.lever("reproduce"))
     if record is not None and record.head != result.head and git.merge_base(result.head, record.head) == result.head:
         tell(f"the issue speaks of {record.head[:12]}, which came later, and stays as it is")
-        return result, str(layout.lever("reproduce"))
+        return phased, str(layout.lever("reproduce"))
     url = REPRODUCE.shown(issues, label, subject(result, verified, project))
-    return result, url or str(layout.lever("reproduce"))
+    return phased, url or str(layout.lever("reproduce"))
 
 
 def _succeeded(git: Git) -> str:

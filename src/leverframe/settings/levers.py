@@ -18,6 +18,7 @@ from leverframe.settings.monitor import AlertSettings, MonitorSettings
 from leverframe.settings.online import OnlineSettings
 from leverframe.settings.pipeline import PipelineSettings
 from leverframe.settings.retrain import RetrainSettings
+from leverframe.settings.runners import Labels, RunnerName, RunnerSettings
 from leverframe.yaml_files import load, parse
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -92,7 +93,7 @@ class GateSettings(Document):
 
 
 class ReproduceSettings(Document):
-    """How far metrics may differ where training is not deterministic, and who is told of a mismatch on main."""
+    """How far metrics may differ, who is told of a mismatch on main, and which stages need another machine."""
 
     tolerance: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
@@ -101,6 +102,13 @@ class ReproduceSettings(Document):
     )
     issue_label: Annotated[str, Field(min_length=1, max_length=50)] = Field(
         default="reproduce", description="label of the one issue that says whether the default branch reproduces"
+    )
+    runners: dict[RunnerName, RunnerSettings] = Field(
+        default_factory=dict, description="stages that need another machine in workflows, such as one with a GPU"
+    )
+    remote: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = Field(
+        default=None,
+        description="remote of DVC by which outputs travel between the jobs of `runners`; by default the default one",
     )
 
 
@@ -115,6 +123,9 @@ class JudgeSettings(Document):
     )
     own_approval: bool = Field(
         default=False, description="whether an owner who wrote the change may approve what the judge cannot judge"
+    )
+    runs_on: Labels | None = Field(
+        default=None, description="label or labels of the runner of the judge, where stages need more than a small one"
     )
 
 

@@ -107,7 +107,9 @@ class Order:
 
     ``base`` is the lock that the change started from: an entry as there was verified there. ``tolerance`` is relative
     and holds for all numbers, ``declared`` by metric where training is not deterministic. ``metrics`` are the files of
-    metrics; ``kept`` is what git keeps of outputs, and ``frozen`` are the stages and imports that nobody runs.
+    metrics; ``kept`` is what git keeps of outputs, and ``frozen`` are the stages and imports that nobody runs. Where
+    other machines ran stages before, ``committed`` is the state of the commit without that, ``elsewhere`` are those
+    stages, and ``unstable`` those of them that gave other outputs in a second run.
     """
 
     head: str
@@ -121,6 +123,9 @@ class Order:
     kept: tuple[str, ...] = (layout.REPORTS.as_posix(),)
     frozen: tuple[str, ...] = ()
     of_case: bool = True
+    committed: State | None = None
+    elsewhere: frozenset[str] = frozenset()
+    unstable: tuple[str, ...] = ()
 
 
 def run(pipeline: Pipeline, order: Order) -> Reproduced:
@@ -129,7 +134,7 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
     With ``full`` every stage runs and every output is compared, whatever its inputs became.
     Raises ``PipelineBusyError`` where another process works in the repository.
     """
-    before = _state(pipeline, order)
+    before = order.committed or state_of(pipeline, order)
     fetching = ("--pull", "--allow-missing") if order.pull else ()
     stages: list[StageRun] = []
     failures: list[Violation] = []
@@ -140,13 +145,13 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         pipeline.repro("--no-run-cache", *fetching, *(("--force",) if order.full else ()))
         stages = pipeline.runs()
         _verify(pipeline, order, _verifying(before.lock, order, stages), fetching)
-        stages = _merged(stages, pipeline.runs())
+        stages = merged_runs(stages, pipeline.runs())
     except PipelineBusyError:
         raise
     except PipelineError as error:
-        stages = _merged(stages, pipeline.runs())
-        failures = [_failure(error, next((stage.stage for stage in stages if stage.how == "failed"), ""))]
-    after = _state(pipeline, order)
+        stages = merged_runs(stages, pipeline.runs())
+        failures = [failure_of(error, next((stage.stage for stage in stages if stage.how == "failed"), ""))]
+    after = state_of(pipeline, order)
     violations, notes = _compared(pipeline, (before, after), stages, order)
     if violations and not failures:
         try:
@@ -158,7 +163,7 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         except PipelineBusyError:
             raise
         except PipelineError as error:
-            failures = [_failure(error, "")]
+            failures = [failure_of(error, "")]
     if failures and not order.full:
         violations, notes = [], []
     if violations and pipeline.lock() != before.lock:
@@ -187,19 +192,19 @@ def _run_twice(
     """Run what may have made the metrics once more: return what is said where it is not deterministic, else None."""
     before, after = states
     ran = {stage.stage for stage in stages if stage.how in ("ran", "verified")}
-    names = doubted(before, after, ran, order.metrics)
-    if not names:
-        return None
-    order.tell(f"running {', '.join(names)} a second time, to tell training that is not deterministic from a forgery")
-    pipeline.repro("--no-run-cache", "--force", "--single-item", *names)
-    stages = _merged(stages, pipeline.runs())
-    odd = unstable(names, after, _state(pipeline, order))
-    if not odd:
+    accused = doubted(before, after, ran, order.metrics)
+    odd, names = order.unstable, [name for name in accused if name not in order.elsewhere]
+    if names:
+        order.tell(f"running {', '.join(names)} a second time, to tell training that is not deterministic from forgery")
+        pipeline.repro("--no-run-cache", "--force", "--single-item", *names)
+        stages = merged_runs(stages, pipeline.runs())
+        odd = (*odd, *unstable(names, after, state_of(pipeline, order)))
+    if not (accused and odd):
         return None
     fetching = ("--pull", "--allow-missing") if order.pull else ()
     pipeline.repro("--no-run-cache", *fetching)  # what was made of the first run
-    stages = _merged(stages, pipeline.runs())
-    return stages, *_unstable(pipeline, (before, _state(pipeline, order)), stages, order, odd)
+    stages = merged_runs(stages, pipeline.runs())
+    return stages, *_unstable(pipeline, (before, state_of(pipeline, order)), stages, order, odd)
 
 
 def _unstable(
@@ -214,12 +219,14 @@ def _unstable(
     return [*violations, *others], [*notes, *more]
 
 
-def _state(pipeline: Pipeline, order: Order) -> State:
+def state_of(pipeline: Pipeline, order: Order) -> State:
+    """Return the entries of all locks, and the texts of outputs and metrics, as they are here."""
     lock = pipeline.lock()
     return State(lock, pipeline.texts([*outputs(lock), *order.metrics]))
 
 
-def _failure(error: PipelineError, stage: str) -> Violation:
+def failure_of(error: PipelineError, stage: str) -> Violation:
+    """Return the error of a stage as a violation."""
     broken = stage.partition("@")[0] == "validate" and "contract" in f"{error.what} {error.why}".lower()
     return Violation(
         Reason.CONTRACT_BROKEN if broken else Reason.STAGE_FAILED, f"{error.what}: {error.why}", error.next
@@ -244,7 +251,7 @@ def _verifying(lock: Mapping[str, Locked], order: Order, stages: Sequence[StageR
     """Return the fresh stages to run all the same, writers first: of metrics, and what the base has not so."""
     figures_of = set(order.metrics)
     wanted = {name for name, entry in lock.items() if figures_of & set(entry.outputs) or order.base.get(name) != entry}
-    return in_order(lock, wanted & {stage.stage for stage in stages if stage.how != "ran"})
+    return in_order(lock, wanted & {stage.stage for stage in stages if stage.how not in ("ran", "verified")})
 
 
 def _needed(known: Mapping[str, Locked], stages: Sequence[str]) -> list[str]:
@@ -252,7 +259,8 @@ def _needed(known: Mapping[str, Locked], stages: Sequence[str]) -> list[str]:
     return sorted({path for name in stages for path in known[name].dependencies} & set(outputs(known)))
 
 
-def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRun]:
+def merged_runs(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRun]:
+    """Return what became of each stage in one command and those after it."""
     runs = {each.stage: each for each in first}
     for each in then:
         known = runs.get(each.stage)

@@ -1,0 +1,122 @@
+"""What phases leave for one another in a folder: read and compared before a phase, written after it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from leverframe.application.status import status
+from leverframe.documents import loaded, plain
+from leverframe.domain.pipeline.status.lock import lock_of
+from leverframe.domain.pipeline.status.reasons import ABSENCE, StaleReason
+from leverframe.domain.pipeline.status.resolved import Artefact, Stage
+from leverframe.domain.review.handover import LARGEST, Handover, merged, taken
+from leverframe.errors import RepositoryError
+from leverframe.files import private_folder, replacing, write_json, write_text
+
+_NO_MISMATCH = ABSENCE | {StaleReason.ALWAYS_RUNS, StaleReason.UPSTREAM_STALE}
+
+
+def read(folder: Path, number: int) -> list[Handover]:
+    """Return what the phases before ``number`` left, in their order; one that left nothing is left out.
+
+    Raises ``RepositoryError`` for a file that no phase wrote.
+    """
+    found: list[Handover] = []
+    for earlier in range(1, number):
+        file = folder / f"{earlier}.json"
+        if not file.is_file() or file.is_symlink():
+            continue
+        with file.open("rb") as handle:
+            data = handle.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise unfit(f"{file.name} has more than {LARGEST:,} bytes")
+        handover = loaded(Handover, data, name=file.name)
+        if handover.phase != earlier:
+            raise unfit(f"{file.name} is of phase {handover.phase}")
+        found.append(handover)
+    return found
+
+
+def unfit(why: str) -> RepositoryError:
+    """Return the error for what cannot be taken over."""
+    return RepositoryError(
+        "what an earlier phase left cannot be used",
+        why=why,
+        next="start the whole run again, all of its jobs; where it says so again, `leverframe init --renew`",
+    )
+
+
+def write(folder: Path, handover: Handover) -> Path:
+    """Write what a phase leaves, and return the file."""
+    private_folder(folder)
+    file = folder / f"{handover.phase}.json"
+    write_json(file, plain(handover))
+    return file
+
+
+def entries_of(root: Path, stages: Sequence[Stage]) -> dict[str, str]:
+    """Return the texts of the entries of some stages in the locks of a folder."""
+    texts = {lock: (root / lock).read_text(encoding="utf-8") for lock in {lock_of(stage.file) for stage in stages}}
+    found = {stage.name: taken(texts[lock_of(stage.file)], [stage.name_in_file]) for stage in stages}
+    return {name: text for name, entry in found.items() for text in entry.values()}
+
+
+def files_of(root: Path, stages: Sequence[Stage]) -> dict[str, str]:
+    """Return the outputs of some stages that no remote gets, in base64; raises ``RepositoryError`` for too much."""
+    found: dict[str, str] = {}
+    for file in _files(root, (output for stage in stages for output in stage.outputs if not output.pushed)):
+        found[file.relative_to(root).as_posix()] = base64.b64encode(file.read_bytes()).decode()
+        if sum(map(len, found.values())) > LARGEST // 2:
+            raise RepositoryError(
+                "outputs that no remote gets are too large to be handed to the next phase",
+                why=f"`cache: false` and `push: false` keep them out of the remote; together they have more than "
+                f"{LARGEST // 4:,} bytes",
+                next="let DVC keep them: remove `cache: false` or `push: false` in dvc.yaml",
+            )
+    return found
+
+
+def _files(root: Path, outputs: Iterable[Artefact]) -> Iterator[Path]:
+    for output in outputs:
+        place = root / output.path
+        yield from sorted(file for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file())
+
+
+def apply(root: Path, handed: Sequence[Handover], stages: Sequence[Stage]) -> None:
+    """Let locks and outputs that git keeps be as earlier phases left them.
+
+    Raises ``RepositoryError`` where their entries do not fit to what is here.
+    """
+    known = {stage.name: stage for stage in stages}
+    entries: dict[str, dict[str, str]] = {}
+    for handover in handed:
+        for path, content in handover.files.items():
+            _write(root, path, content)
+        for name, text in handover.entries.items():
+            entries.setdefault(lock_of(known[name].file), {})[known[name].name_in_file] = text
+    for lock, texts in entries.items():
+        file = root / lock
+        here = file.read_text(encoding="utf-8") if file.is_file() else ""
+        write_text(file, merged(here, texts))
+    done = {name for each in handed for name in each.entries}
+    for each in status(root).stages if done else ():
+        odd = [finding for finding in each.findings if finding.reason not in _NO_MISMATCH]
+        if each.stage.name in done and odd:
+            what = f"`{each.stage.name}`: {odd[0].reason.value} {odd[0].subject}"
+            raise unfit(f"its entries are not those of the files that are here ({what})")
+
+
+def _write(root: Path, path: str, content: str) -> None:
+    place = root / path
+    above = [folder for folder in place.parents if folder.is_relative_to(root) and folder != root]
+    if any(folder.is_symlink() for folder in above) or (place.is_dir() and not place.is_symlink()):
+        raise unfit(f"the file {path} would be written through a link, or in the place of a folder")
+    try:
+        data = base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise unfit(f"the content of {path} is damaged") from error
+    with replacing(place) as temporary:
+        temporary.write_bytes(data)

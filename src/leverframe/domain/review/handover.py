@@ -1,0 +1,131 @@
+"""What one phase of a run hands to the next: entries of locks, small files, times. To the next one it is data.
+
+The outputs themselves travel by the remote of DVC. An entry is taken only if it is one of a stage of that phase, of
+this commit, with the command, the inputs and the outputs that the definition names; whether its digests fit to the
+files that are here, `status` says afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from leverframe.domain.pipeline.runners.runner_phases import Phase, Phases
+from leverframe.domain.pipeline.status.lock import lock_of, lock_text, locked, locked_stages, split
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
+from leverframe.domain.review.reproduce import StageRun
+from leverframe.domain.verdict import Violation
+from leverframe.errors import LeverframeError
+from leverframe.yaml_files import parse
+
+LARGEST = 50_000_000  # bytes of one, with the files that git keeps
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_FIELDS = {"cmd", "deps", "params", "outs"}
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What the phase number ``phase`` of ``phases`` did on its ``runner``, for the commit ``head`` beside ``base``.
+
+    ``entries`` are the texts of the entries of locks by stage; ``files`` are outputs that do not travel by the remote,
+    by path, in base64. ``stops`` say why nothing may follow; the outputs of ``unstable`` stages differ between two
+    runs. ``full`` tells that every stage runs.
+    """
+
+    head: str
+    base: str
+    full: bool
+    phase: int
+    phases: int
+    runner: str
+    entries: dict[str, str]
+    files: dict[str, str]
+    runs: tuple[StageRun, ...]
+    stops: tuple[Violation, ...] = ()
+    unstable: tuple[str, ...] = ()
+
+
+def refusal(handed: Sequence[Handover], plan: Phases, stages: Sequence[Stage], head: str, number: int) -> str:
+    """Return why what earlier phases left cannot be taken by the phase ``number``; empty where it can."""
+    known = {stage.name: stage for stage in stages}
+    seen: set[str] = set()
+    for each in handed:
+        if each.head != head:
+            return f"phase {each.phase} ran another commit, {each.head[:12]!r}"
+        if each.phases != plan.last or not 1 <= each.phase < number:
+            return f"phase {each.phase} of {each.phases} does not come before phase {number} of {plan.last}"
+        if (each.base, each.full) != (handed[0].base, handed[0].full):
+            return f"phase {each.phase} was compared with another base than phase {handed[0].phase}"
+        phase = plan.found[each.phase - 1]
+        names = [*each.entries, *(run.stage for run in each.runs), *each.unstable]
+        odd = [name for name in names if not _may_run(name, phase, plan)]
+        if odd or seen & set(each.entries):
+            name = next(iter(odd or seen & set(each.entries)))
+            return f"phase {each.phase} has no stage `{name}` to run"
+        seen.update(each.entries)
+        wrong = next((why for name, text in each.entries.items() if (why := _wrong(known[name], text))), "")
+        if wrong or (wrong := _strange(each, known)):
+            return f"phase {each.phase} {wrong}"
+    return ""
+
+
+def _may_run(name: str, phase: Phase, plan: Phases) -> bool:
+    """Tell whether a phase runs a stage: one of its own, or one that an earlier phase of its machine left."""
+    return any(each.runner == phase.runner and each.number <= phase.number and name in each.stages
+               for each in plan.found)  # fmt: skip
+
+
+def _wrong(stage: Stage, text: str) -> str:
+    """Return what is wrong with the entry of a stage; empty where it is one that a run of it may have written."""
+    try:
+        entry = entry_of(stage, text)
+    except (LeverframeError, ValueError, TypeError, AttributeError):
+        return f"left no entry of a lock for `{stage.name}`"
+    named = [
+        (entry.dependencies, {each.entry for each in stage.dependencies}),
+        (entry.outputs, {each.entry for each in stage.outputs}),
+    ]
+    fits = entry.command == stage.command and all(set(found) == wanted for found, wanted in named)
+    records = [*entry.dependencies.values(), *entry.outputs.values()]
+    if fits and set(entry.parameters) <= {file.entry for file in stage.parameters} and all(map(_well_formed, records)):
+        return ""
+    return f"left an entry of `{stage.name}` that is not one of what {stage.file} defines"
+
+
+def entry_of(stage: Stage, text: str) -> Locked:
+    """Return the entry of a stage in a text of its own; raises ``LeverframeError`` or ``ValueError`` for another."""
+    raw = locked_stages(parse(lock_text([text]), name=lock_of(stage.file), what="a lock"), lock_of(stage.file))
+    if list(raw) != [stage.name_in_file] or not set(raw[stage.name_in_file]) <= _FIELDS or not text.endswith("\n"):
+        raise ValueError(f"not one entry, of `{stage.name}`")
+    return locked(raw[stage.name_in_file], stage.name)
+
+
+def _well_formed(record: Recorded) -> bool:
+    numbers = (record.size, record.files)
+    return bool(_MD5.fullmatch(record.md5)) and all(isinstance(each, int | None) for each in numbers)
+
+
+def _strange(handover: Handover, stages: Mapping[str, Stage]) -> str:
+    """Return which file it brings that is no output of its stages; empty where there is none."""
+    places = [output.path for name in handover.entries for output in stages[name].outputs if not output.pushed]
+    for path in handover.files:
+        inside = any(path == place or path.startswith(f"{place}/") for place in places)
+        if not inside or not set(path.split("/")).isdisjoint({"", ".", "..", ".git", ".dvc"}) or "\\" in path:
+            return f"left the file `{path}`, which none of its stages writes"
+    return ""
+
+
+def merged(text: str, entries: Mapping[str, str]) -> str:
+    """Return a lock with some entries, by their names in it, replaced or added at its end."""
+    known = split(text)
+    written = {name.strip("'\""): name for name in known}
+    for name, entry in entries.items():
+        known[written.get(name, name)] = entry
+    return lock_text(list(known.values()))
+
+
+def taken(text: str, names: Sequence[str]) -> dict[str, str]:
+    """Return the texts of some entries of a lock by their names in it; one that it lacks is left out."""
+    found = {name.strip("'\""): entry for name, entry in split(text).items()}
+    return {name: found[name] for name in names if name in found}
