@@ -16,6 +16,7 @@ from leverframe.adapters.git import Git
 from leverframe.application.owner_steps import former_steps, owner_steps
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.requirements_lock import requirement_steps
+from leverframe.application.runner_jobs import jobs_of, judge_of
 from leverframe.application.stages import DVC_YAML, definition
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT
@@ -125,7 +126,12 @@ def _workflows(workspace: Workspace, actions: str) -> dict[str, tuple[str, str]]
     watched = "monitor" in workspace.levers.model_fields_set
     remote = any(environment.observe is None for environment in workspace.levers.infra.environments.values())
     around = setup.Surroundings(
-        project, remote, "{}.{}".format(*sys.version_info), submodules=(top / ".gitmodules").is_file()
+        project,
+        remote,
+        "{}.{}".format(*sys.version_info),
+        submodules=(top / ".gitmodules").is_file(),
+        jobs=jobs_of(workspace),
+        judge=judge_of(workspace),
     )
     names = ["workflow.yml", "workflow-review.yml", "workflow-judge.yml", "workflow-merge.yml"]
     names += ["workflow-monitor.yml"] if watched else []

@@ -12,10 +12,11 @@ from leverframe.application.phase_work import STOPS, worked
 from leverframe.application.phased_run import PhasedRun, Turn, in_order
 from leverframe.application.reproduce import Question, order_of, reproduce
 from leverframe.application.results import forget, kept
+from leverframe.application.runner_jobs import plan_of
 from leverframe.application.status import status
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
-from leverframe.domain.pipeline.runners.runner_phases import Phases, phases, runners_of
+from leverframe.domain.pipeline.runners.runner_phases import Phases
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.review.handover import Handover, refusal
 from leverframe.domain.review.phase_findings import machines, no_remote, not_pushed, not_run
@@ -57,13 +58,6 @@ def asked(workspace: Workspace, question: Question, phase: Asked | None) -> Phas
     return Phased(reproduce(workspace, question.base, question.full, question.tolerance, question.tell))
 
 
-def plan_of(workspace: Workspace, found: PipelineStatus) -> Phases:
-    """Return the phases that `reproduce.runners` asks for; raises ``SettingsError`` and ``DefinitionError``."""
-    stages = [each.stage for each in found.stages if not each.stage.is_source]
-    patterns = {name: runner.stages for name, runner in workspace.levers.reproduce.runners.items()}
-    return phases([stage.name for stage in stages], found.edges, runners_of(stages, patterns))
-
-
 def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> Phased:
     """Run one phase, and leave what the next one needs; the last one returns the result of all.
 
@@ -78,7 +72,7 @@ def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> P
             result = Reproduced(head, notes=(*since.notes, unaffected))
             return Phased(kept(root, "reproduce", result))
         found = status(root)
-        plan = plan_of(workspace, found)
+        plan = plan_of(workspace)
         if plan.last == 1:
             return _undivided(workspace, question, asked)
         _check_count(plan, asked)

@@ -39,3 +39,8 @@ class RunnerSettings(Document):
         default="requirements.lock",
         description="lock file of the packages of that machine, in the folder of the project",
     )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, each as itself."""
+        return (self.runs_on,) if isinstance(self.runs_on, str) else tuple(self.runs_on)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Template
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.ignore_files import completed
+from leverframe.domain.pipeline.runners.runner_jobs import RunnerJobs, filled, labels_text
 from leverframe.domain.project import WHOLE, Project
 from leverframe.errors import RepositoryError
 
@@ -166,13 +167,21 @@ def workflow_file(project: Project, template: str = "workflow.yml") -> str:
 class Surroundings:
     """What a workflow depends on: the project, whether it has infrastructure, the ``python`` of its lock file.
 
-    ``submodules`` tells that the repository has some.
+    ``submodules`` tells that the repository has some; ``jobs`` are those of stages on other machines, and ``judge`` are
+    the labels of the runner of the judge.
     """
 
     project: Project = WHOLE
     infra: bool = False
     python: str = "3.11"
     submodules: bool = False
+    jobs: RunnerJobs = field(default_factory=RunnerJobs)
+    judge: tuple[str, ...] = ("ubuntu-24.04",)
+
+    def phases(self, template: str) -> dict[str, str]:
+        """Return what stands in a template for the phases of `reproduce`."""
+        merges = "%{whenever}" in template
+        return self.jobs.of_merge() if merges else self.jobs.of_pull(["infrastructure"] if self.infra else [])
 
     def values(self) -> dict[str, str]:
         """Return what stands in a template for each of its names."""
@@ -187,6 +196,7 @@ class Surroundings:
             "dashed": project.dashed,
             "title": project.titled(""),
             "variable": project.dashed.upper().replace("-", "_"),
+            "judge": labels_text(self.judge),
             "submodules": "\n          submodules: recursive" if self.submodules else "",
         }
 
@@ -212,7 +222,9 @@ def workflow(template: str, actions: str, around: Surroundings = Surroundings())
             wanted = {"begin": around.infra, "without": not around.infra, "end": True}[mark.removeprefix(_MARK)]
         elif wanted:
             lines.append(line)
-    return _Workflow("".join(lines)).substitute(around.values(), place=place, version=version)
+    values = {**around.values(), "place": place, "version": version}
+    whole = filled("".join(lines), around.phases(template))  # whose jobs have holes of their own
+    return _Workflow(whole).substitute(values)
 
 
 class _Workflow(Template):

@@ -1,0 +1,36 @@
+"""The phases of a project by its settings and its pipeline, and the jobs of its workflows for them."""
+
+from __future__ import annotations
+
+from leverframe.adapters.git import Git
+from leverframe.application.status import tree_around
+from leverframe.application.workspace import Workspace
+from leverframe.domain.pipeline.runners.runner_jobs import RunnerJobs
+from leverframe.domain.pipeline.runners.runner_phases import Phases, phases, runners_of
+from leverframe.domain.pipeline.status import graph, staleness
+from leverframe.package import template
+
+
+def plan_of(workspace: Workspace) -> Phases:
+    """Return the phases that `reproduce.runners` asks for, from definitions alone.
+
+    Raises ``SettingsError`` where they fit no stage, and ``DefinitionError`` for stages that DVC would refuse.
+    """
+    tree = tree_around(workspace.root)
+    stages = staleness.stages(Git(tree.root), tree)
+    pairs = graph.edges(stages)
+    order = [stage.name for stage in graph.ordered(stages, pairs) if not stage.is_source]
+    patterns = {name: runner.stages for name, runner in workspace.levers.reproduce.runners.items()}
+    return phases(order, pairs, runners_of(stages, patterns))
+
+
+def jobs_of(workspace: Workspace) -> RunnerJobs:
+    """Return the jobs of the phases; none where no runner is declared."""
+    runners = workspace.levers.reproduce.runners
+    return RunnerJobs(plan_of(workspace), runners, template("phase-job.yml")) if runners else RunnerJobs()
+
+
+def judge_of(workspace: Workspace) -> tuple[str, ...]:
+    """Return the labels of the runner of the judge."""
+    labels = workspace.levers.judge.runs_on or "ubuntu-24.04"
+    return (labels,) if isinstance(labels, str) else tuple(labels)

@@ -1,0 +1,122 @@
+"""The jobs of a workflow for the phases of a run: one a phase, the last of which is the job `model`.
+
+A job on another machine starts only if the newest phase before it says that it has something to run. Pull requests of
+forks start none of them: their code would run on machines that are not thrown away, and no credentials could push what
+it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from leverframe.domain.pipeline.runners.runner_phases import SMALL, Phase, Phases
+from leverframe.settings.runners import RunnerSettings
+
+_HOSTED = "ubuntu-24.04"
+_MINUTES = 60  # of a phase on the small machine
+_OWN = "github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository"
+_OF_PULL = "(github.event.action != 'edited' || github.event.changes.base)"
+_BASE_OF_PULL = "origin/${{ github.base_ref || github.event.repository.default_branch }}"
+_HEAD = "\n          ref: ${{ github.event.pull_request.head.sha || github.sha }}"
+_TAKEN = """\
+      - uses: actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c # v8.0.1
+        with:
+          pattern: leverframe-handover%{dashed}-*
+          path: %{at}.leverframe/handover
+          merge-multiple: true
+"""
+_ISSUE = """
+          full: ${{ github.event_name == 'schedule' }}
+          issue: "true" # while a mismatch stands, more is compared
+          token: ${{ github.token }}"""
+_READ = """
+      actions: read # to tell at which commit this workflow succeeded last
+      issues: read # to tell whether a mismatch stands"""
+
+
+@dataclass(frozen=True)
+class RunnerJobs:
+    """The phases of a project, the settings of its runners, and the text of a job with a hole for each value."""
+
+    plan: Phases | None = None
+    runners: Mapping[str, RunnerSettings] | None = None
+    job: str = ""
+
+    @property
+    def _count(self) -> int:
+        return self.plan.last if self.plan else 1
+
+    def of_pull(self, needs: Sequence[str] = ()) -> dict[str, str]:
+        """Return what stands in the workflow of pull requests for its phases; the job `model` also ``needs`` others."""
+        jobs = self._jobs(f"({_OWN})\n      && {_OF_PULL}", _BASE_OF_PULL, ref=_HEAD)
+        return {"phases": jobs, **self._last(needs)}
+
+    def of_merge(self) -> dict[str, str]:
+        """Return what stands in the workflow of merges for its phases."""
+        more = {1: {"asked": _ISSUE, "more_permissions": _READ}}
+        jobs = self._jobs("", "${{ github.event.before }}", more=more)
+        divided = self._count > 1
+        return {
+            "phases": jobs,
+            "whenever": "\n    if: ${{ !cancelled() }} # a phase that was not needed was skipped" if divided else "",
+            "verified": "${{ !cancelled() && needs.model.result == 'success' && " if divided else "",
+            "end": " }}" if divided else "",
+            **self._last(()),
+        }
+
+    def _last(self, needs: Sequence[str]) -> dict[str, str]:
+        """Return what the job `model` has of its phase."""
+        every = [*needs, *(f"phase_{number}" for number in range(1, self._count))]
+        needed = every[0] if len(every) == 1 else f"[{', '.join(every)}]"
+        divided = self._count > 1
+        return {
+            "needs": f"\n    needs: {needed}" if every else "",
+            "taken": _TAKEN if divided else "",
+            "phase": f'\n          phase: "{self._count}/{self._count}"' if divided else "",
+        }
+
+    def _jobs(
+        self, guard: str, base: str, *, ref: str = "", more: Mapping[int, Mapping[str, str]] | None = None
+    ) -> str:
+        phases = self.plan.found[:-1] if self.plan else ()
+        found = {"base": base, "ref": ref, "asked": "", "more_permissions": ""}
+        return "".join(
+            filled(self.job, found | self._values(phase, guard) | dict((more or {}).get(phase.number, {})))
+            for phase in phases
+        )
+
+    def _values(self, phase: Phase, guard: str) -> dict[str, str]:
+        """Return what differs between the jobs; the rest is that of every workflow of the project."""
+        number, before = phase.number, [f"phase_{number}" for number in range(phase.number - 1, 0, -1)]
+        runner = (self.runners or {}).get(phase.runner)
+        told = " || ".join([*(f"needs.{name}.outputs.phases" for name in before), "'[]'"])
+        wanted = f"contains(fromJSON({told}), {number})" if phase.runner != SMALL else f"({told}) != '[]'"
+        conditions = ["!cancelled()", "!failure()", *([guard] if guard else []), *([wanted] if before else [])]
+        requirements = runner.requirements if runner else "requirements.lock"
+        return {
+            "number": str(number),
+            "count": str(self._count),
+            "on": f", {phase.runner}" if phase.runner else "",
+            "after": f"\n    needs: [{', '.join(reversed(before))}]" if before else "",
+            "condition": "\n      && ".join(conditions),
+            "runs_on": labels_text(runner.labels if runner else (_HOSTED,)),
+            "minutes": str(runner.minutes if runner else _MINUTES),
+            "requirements": "" if requirements == "requirements.lock" else f"\n          requirements: {requirements}",
+            "taken": _TAKEN if before else "",
+        }
+
+
+def labels_text(labels: Sequence[str]) -> str:
+    """Return the labels of a runner as a workflow names them."""
+    if "self-hosted" not in labels:
+        return labels[0] if len(labels) == 1 else f"[{', '.join(labels)}]"
+    why = "no pull request of a fork runs there"
+    return f"[{', '.join(labels)}] # zizmor: ignore[self-hosted-runner] {why}"
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Return a template with some of its holes filled, `%{name}` each; what else it has stays as it is."""
+    for name, value in values.items():
+        template = template.replace(f"%{{{name}}}", value)
+    return template
