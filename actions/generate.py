@@ -26,6 +26,9 @@ OUTPUTS = {
     "report": "file with the result, or the URL of the comment",
 }
 MORE_OUTPUTS = {
+    "reproduce": {
+        "phases": "with `phase`: the later phases on other machines that have something to run, as a list in JSON"
+    },
     "report": {"pulls": "with `pending`: the pull requests to be judged, as JSON for a matrix of jobs"},
     "infra-plan": {"changes": "`false` where nothing would change, else `true`"},
     "infra-apply": {"changes": "`true` where something was changed, else `false`"},

@@ -13,6 +13,7 @@ from pathlib import Path
 from leverframe.adapters.git.base import Base
 from leverframe.application.remote_store import remote_store
 from leverframe.application.results import forget, kept
+from leverframe.application.runner_check import runner_violations
 from leverframe.application.status import tree_around
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
@@ -48,7 +49,8 @@ def check(
     if unaffected:
         return kept(workspace.root, "check", Checked(workspace.git.named("HEAD"), notes=(*since.notes, unaffected)))
     result = run(_Change(workspace, since, tell, claimed or {}))
-    return kept(workspace.root, "check", replace(result, notes=(*since.notes, *result.notes)))
+    violations = (*result.violations, *runner_violations(workspace))
+    return kept(workspace.root, "check", replace(result, violations=violations, notes=(*since.notes, *result.notes)))
 
 
 def deciding() -> list[Path]:

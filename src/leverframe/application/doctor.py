@@ -20,6 +20,7 @@ from leverframe.adapters.dvc.plugins import check_plugin
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.remote_store import remote_store
+from leverframe.application.runner_check import runner_violations
 from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain.codeowners import PLACES
@@ -202,6 +203,8 @@ def _workflows(workspace: Workspace) -> Findings:
     folder = workspace.git.top() / ".github/workflows"
     files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
     yield from workflow_findings({file.name: file.read_text(encoding="utf-8", errors="replace") for file in files})
+    for violation in runner_violations(workspace):
+        yield Diagnosed(WORKFLOWS, "wrong", violation.what, "leverframe init --renew")
 
 
 def _forge(workspace: Workspace) -> Findings:

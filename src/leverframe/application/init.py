@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
@@ -16,8 +15,8 @@ from leverframe.adapters.git import Git
 from leverframe.application.owner_steps import former_steps, owner_steps
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.requirements_lock import requirement_steps
-from leverframe.application.runner_jobs import jobs_of, judge_of
 from leverframe.application.stages import DVC_YAML, definition
+from leverframe.application.workflow_texts import workflow_texts
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT
 from leverframe.domain.pipeline import init as setup
@@ -25,7 +24,7 @@ from leverframe.domain.pipeline.ignore_files import IGNORED, MACHINES
 from leverframe.domain.pipeline.init import CopyFile, SetConfig, StartDvc, Step, WriteFile
 from leverframe.errors import PipelineError, RepositoryError
 from leverframe.files import replacing, write_text
-from leverframe.package import built_from, local_environment, template
+from leverframe.package import built_from, local_environment
 from leverframe.settings import LEVERS
 
 _ACTIONS = "leverframe/leverframe/actions"
@@ -44,22 +43,23 @@ def actions_installed() -> str:
     return f"{_ACTIONS}@{commit} # v{__version__}" if commit else f"{_ACTIONS}@v{__version__}"
 
 
-def planned(workspace: Workspace, actions: str | None, owner: str | None = None) -> list[Step]:
-    """Return what has to be done to make this repository ready."""
+def planned(workspace: Workspace, actions: str | None, owner: str | None = None, renew: bool = False) -> list[Step]:
+    """Return what has to be done to make this repository ready, and where asked to ``renew`` its workflows."""
     actions = actions or actions_installed()
     root, git = workspace.root, workspace.git
     git.check()
     case, environments = workspace.has_case, workspace.levers.infra.environments
     data = case or not (environments or (root / DVC_YAML).exists())  # of Leverframe, now or soon
     program = f"{shlex.quote(sys.executable)} -m leverframe"
-    whole = {**_definition(workspace, case), **_workflows(workspace, actions), **_terraform(workspace)}
+    workflows = workflow_texts(workspace, actions)
+    whole = {**_definition(workspace, case), **workflows, **_terraform(workspace)}
     whole |= {} if case or (root / LEVERS).exists() else _layout(workspace)
     ignored = _ignored(data, infra=bool(environments))
     files = {path: _text(root / path) for path in (".gitattributes", *ignored, *whole)}
     extras = [*(["serving"] if data else []), "github", *(["infrastructure"] if environments else [])]
     wanted = [
         *_dvc(root, git.top(), needed=data),
-        *setup.steps(files, git.config("merge."), program, whole, ignored),
+        *setup.steps(files, git.config("merge."), program, whole, ignored, workflows if renew else ()),
         *requirement_steps(root, extras),
     ]
     first = any(isinstance(step, WriteFile) and step.path.endswith("-judge.yml") for step in wanted)
@@ -117,31 +117,6 @@ def _definition(workspace: Workspace, case: bool) -> dict[str, tuple[str, str]]:
     why = {DVC_YAML: "the stages of the case"}
     texts = definition(workspace)
     return {path: (text, why.get(path, "the stages depend on this version")) for path, text in texts.items()}
-
-
-def _workflows(workspace: Workspace, actions: str) -> dict[str, tuple[str, str]]:
-    """Return the workflow files, by their paths from the project: GitHub reads those at the top of the repository."""
-    project, top = workspace.project, workspace.git.top()
-    up = os.path.relpath(top, workspace.root.resolve())
-    watched = "monitor" in workspace.levers.model_fields_set
-    remote = any(environment.observe is None for environment in workspace.levers.infra.environments.values())
-    around = setup.Surroundings(
-        project,
-        remote,
-        "{}.{}".format(*sys.version_info),
-        submodules=(top / ".gitmodules").is_file(),
-        jobs=jobs_of(workspace),
-        judge=judge_of(workspace),
-    )
-    names = ["workflow.yml", "workflow-review.yml", "workflow-judge.yml", "workflow-merge.yml"]
-    names += ["workflow-monitor.yml"] if watched else []
-    names += ["workflow-infra.yml"] if remote else []  # what is observed on one machine is planned there alone
-    return {
-        os.path.normpath(f"{up}/{setup.workflow_file(project, name)}"): (
-            setup.workflow(template(name), actions, around), setup.WHY[name],
-        )
-        for name in names
-    }  # fmt: skip
 
 
 def _terraform(workspace: Workspace) -> dict[str, tuple[str, str]]:

@@ -19,6 +19,7 @@ from leverframe.domain.pipeline.init import Step, described, next_steps
 )
 @click.option("--actions", help="Repository and commit of the actions.  [default: the commit that is installed]")
 @click.option("--owner", help="Who approves code of a change, as `@login` or `@org/team`: completes CODEOWNERS.")
+@click.option("--renew", is_flag=True, help="Write the workflows anew where settings or pipeline ask for others.")
 @click.option("--table", "tables", multiple=True, help="Draft a case from this table, the first with the label.")
 @click.option("--label", help="With --table: the column that the model is to predict.")
 @click.option("--time", "time", help="With --table: the column with the timestamp of a row.")
@@ -39,6 +40,9 @@ def init(*, tables: Sequence[str], dry_run: bool, as_json: bool, **asked: Any) -
     ranges of the data, the star schema and an estimator for the kind of the label. Further tables are joined by equal
     keys; what was guessed is said.
 
+    With --renew it replaces workflows that it would write otherwise now, such as after `reproduce.runners` changed;
+    what somebody edited in them is in git.
+
     With --owner it adds the lines of CODEOWNERS for what the judge cannot verify; it never changes a line.
 
     With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor, with
@@ -49,7 +53,10 @@ def init(*, tables: Sequence[str], dry_run: bool, as_json: bool, **asked: Any) -
     if not dry_run:
         run(wiring.workspace(), drafted)  # what follows reads it
     alone = bool(drafted) and dry_run
-    steps = [*drafted, *([] if alone else planned(wiring.workspace(), asked["actions"], asked["owner"]))]
+    steps = [
+        *drafted,
+        *([] if alone else planned(wiring.workspace(), asked["actions"], asked["owner"], renew=asked["renew"])),
+    ]
     if not as_json:
         output.product("\n".join(described(step, drafts=alone) for step in steps) or "nothing to do")
     if not dry_run:

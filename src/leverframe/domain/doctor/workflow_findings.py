@@ -18,6 +18,7 @@ _OURS = re.compile(
 _NEED_HISTORY = {"check", "reproduce", "gate", "judge", "retrain"}
 _PINNED = re.compile(r"@[0-9a-f]{40}$")
 _CODE_OF_CHANGE = {"check", "reproduce", "gate"}
+_SAME = "github.event.pull_request.head.repo.full_name == github.repository"
 _CRON = re.compile(r"[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}")
 
 
@@ -43,12 +44,24 @@ def _triggers(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
     if "pull_request_target" in named and any(_CODE_OF_CHANGE & set(job.actions) for job in _jobs_of(content)):
         what = f"{name} runs code of a pull request on `pull_request_target`, with the secrets of the repository"
         yield Diagnosed(AREA, "wrong", what, f"in {name}, replace `pull_request_target:` by `pull_request:`")
+    if "pull_request" in named:
+        yield from _open_to_forks(name, content)
     schedules = events.get("schedule") if isinstance(events, dict) else None
     for entry in schedules if isinstance(schedules, list) else ():
         cron = str(entry.get("cron", "")) if isinstance(entry, dict) else str(entry)
         if not _CRON.fullmatch(cron):
             what = f"the schedule `{cron}` of {name} is no cron of five fields, so it never starts"
             yield Diagnosed(AREA, "wrong", what, f'in {name}, write `- cron: "23 5 * * *"`')
+
+
+def _open_to_forks(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
+    for job in _jobs_of(content):
+        if job.kept and _CODE_OF_CHANGE & set(job.actions) and _SAME not in job.condition:
+            what = (
+                f"job `{job.name}` of {name} runs code of every pull request, also of a fork, on a self-hosted runner, "
+                "where it can stay"
+            )
+            yield Diagnosed(AREA, "wrong", what, f"in {name}, add to the job: `if: {_SAME}`")
 
 
 def _permissions(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
@@ -79,13 +92,18 @@ def _steps(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
 
 @dataclass(frozen=True)
 class _Job:
-    """A job as far as it is looked at: our ``actions``, the depth of each checkout, and what it uses by a tag."""
+    """A job as far as it is looked at: our ``actions``, the depth of each checkout, and what it uses by a tag.
+
+    ``kept`` tells that its machine is not thrown away after it, ``condition`` is its `if`.
+    """
 
     name: str
     limited: bool
     actions: tuple[str, ...]
     depths: tuple[str, ...]
     loose: tuple[str, ...]
+    kept: bool
+    condition: str
 
 
 def _jobs_of(content: Mapping[str, Any]) -> list[_Job]:
@@ -102,7 +120,9 @@ def _job(name: str, body: Mapping[str, Any]) -> _Job:
     actions = tuple(found[1] for each in uses if (found := _OURS.search(each)))
     checkouts = [step.get("with") for step in steps if str(step.get("uses", "")).startswith("actions/checkout@")]
     depths = tuple(str(given.get("fetch-depth", "1")) if isinstance(given, dict) else "1" for given in checkouts)
-    return _Job(name, "permissions" in body, actions, depths, tuple(each for each in uses if not _is_pinned(each)))
+    loose = tuple(each for each in uses if not _is_pinned(each))
+    kept = "self-hosted" in str(body.get("runs-on", ""))
+    return _Job(name, "permissions" in body, actions, depths, loose, kept, str(body.get("if", "")))
 
 
 def _is_pinned(uses: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Template
 
@@ -36,6 +36,7 @@ _MARK = "# infra: "  # in a template, before lines that depend on whether infras
 _MARKS = tuple(f"{_MARK}{word}" for word in ("begin", "without", "end"))
 LAYOUT = "where the pipeline has what, and a first rule of the gate: read it, and correct what is not so"
 DRAFTED = "drafted from the tables: read it, and correct what is not so"
+RENEWED = "as settings and pipeline ask for now; `git diff` shows what it replaces"
 TERRAFORM = "the local environment that leverframe.yaml declares"
 
 
@@ -101,12 +102,13 @@ def steps(
     program: str,
     whole: Mapping[str, tuple[str, str]],
     ignored: Mapping[str, Sequence[str]],
+    renewed: Collection[str] = (),
 ) -> list[Step]:
     """Return the missing steps, none if the repository is set up.
 
     ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which git starts
     Leverframe; ``whole`` are files that it should have, and keeps where they are there, each with its text and what it
-    is for; ``ignored`` are the lines that each ignore file has to have.
+    is for; ``ignored`` are the lines that each ignore file has to have. Those of ``renewed`` that differ are replaced.
     """
     found = list[Step]()
     for path, wanted in ignored.items():
@@ -126,7 +128,8 @@ def steps(
         if config.get(key) != value:
             found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
     found += [WriteFile(path, text, why) for path, (text, why) in whole.items() if files.get(path) is None]
-    return found
+    other = [path for path in whole if path in renewed and files.get(path) not in (None, whole[path][0])]
+    return found + [WriteFile(path, whole[path][0], RENEWED) for path in other]
 
 
 def described(step: Step, *, drafts: bool = False) -> str:
