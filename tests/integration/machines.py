@@ -1,4 +1,4 @@
-"""A repository whose stages need two machines, and machines: clones that share nothing but the remotes of git and DVC."""
+"""A repository whose stages need two machines, and machines: clones that share nothing but remotes of git and DVC."""
 
 from __future__ import annotations
 
@@ -131,9 +131,10 @@ class Phase:
 def made(folder: Path, pipeline: str = PIPELINE, levers: str = LEVERS, **files: str) -> Author:
     """Return the repository of an author, reproduced, pushed and committed on main."""
     repository = _Machine.create(folder)
+    config = f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder / 'store'}\n"
     texts = {"dvc.yaml": pipeline, "leverframe.yaml": levers, "params.yaml": "rounds: 3\n", "rows.csv": ROWS,
              ".gitignore": "/.leverframe/\n/train.csv\n/holdout.csv\n/model.bin\n", ".dvcignore": ".leverframe\n",
-             ".dvc/config": f"[core]\n    remote = store\n['remote \"store\"']\n    url = {folder / 'store'}\n"}  # fmt: skip
+             ".dvc/config": config}  # fmt: skip
     for path, content in {**texts, **files}.items():
         repository.write(path, content)
     repository.dvc("repro", "--no-run-cache")

@@ -53,10 +53,8 @@ def init(*, tables: Sequence[str], dry_run: bool, as_json: bool, **asked: Any) -
     if not dry_run:
         run(wiring.workspace(), drafted)  # what follows reads it
     alone = bool(drafted) and dry_run
-    steps = [
-        *drafted,
-        *([] if alone else planned(wiring.workspace(), asked["actions"], asked["owner"], renew=asked["renew"])),
-    ]
+    how = (asked["actions"], asked["owner"], asked["renew"])
+    steps = [*drafted, *([] if alone else planned(wiring.workspace(), *how))]
     if not as_json:
         output.product("\n".join(described(step, drafts=alone) for step in steps) or "nothing to do")
     if not dry_run:
