@@ -41,7 +41,7 @@ def test_three_machines_make_what_one_makes(author: Author, two: tuple[Machine, 
     assert (small.trained, gpu.trained, last.trained) == (0, 1, 0)
     assert all(stage["seconds"] > 0 for stage in third.result["stages"])  # those of other machines as well
     assert third.reasons == []
-    assert "on the runner `gpu`: `train`" in third.result["notes"]
+    assert "`train` ran on the runner `gpu`" in third.result["notes"]
     alone = author.whole("rows")
     assert last.repository.read("dvc.lock") == alone.read("dvc.lock")
     for path in ("metrics.json", "model.bin"):

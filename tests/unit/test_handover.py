@@ -74,7 +74,7 @@ def test_what_two_phases_left_is_taken() -> None:
     """With files of a folder that git keeps; and a phase that had nothing to do left nothing."""
     assert refused(SECOND) == ""
     assert refused(replace(SECOND, entries={}, files={}, runs=())) == ""
-    assert machines([FIRST, SECOND]) == ["on the runner `gpu`: `train`"]
+    assert machines([FIRST, SECOND]) == ["`train` ran on the runner `gpu`"]
 
 
 def entry(old: str, new: str) -> Handover:

@@ -200,7 +200,9 @@ const job = workflow.jobs[asked.job];
 const needed = [job.needs ?? []].flat();
 const ended = (value) => (typeof value === "object" ? value : { result: value ?? "success", outputs: {} });
 const needs = Object.fromEntries(needed.map((name) => [name, ended(asked.needs?.[name])]));
-const before = Object.values(needs).every((each) => each.result === "success") ? "success" : "failure";
+const results = new Set(Object.values(needs).map((each) => each.result));
+results.delete("success");
+const before = !results.size ? "success" : results.size === 1 && results.has("skipped") ? "skipped" : "failure";
 const contexts = {
   github: asked.github, vars: asked.vars ?? {}, env: {}, runner: { os: "Linux", temp: asked.temp }, inputs: asked.inputs ?? {},
   needs, matrix: asked.matrix ?? {}, secrets: asked.secrets ?? {},

@@ -47,7 +47,7 @@ def machines(handed: Sequence[Handover]) -> list[str]:
     for each in handed:
         if each.runner:
             ran.setdefault(each.runner, []).extend(run.stage for run in each.runs if run.how != "unchanged")
-    return [f"on the runner `{runner}`: {_named(names)}" for runner, names in ran.items() if names]
+    return [f"{_named(names)} ran on the runner `{runner}`" for runner, names in ran.items() if names]
 
 
 def _named(names: Iterable[str]) -> str:
