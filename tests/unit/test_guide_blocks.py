@@ -47,6 +47,7 @@ ELSEWHERE = {  # by page, language and first line: the test that runs it, or why
         "leverframe bundle --model model.ubj --sample rows.parquet --label churned --name churn",
     ): "tests/integration/test_own_models.py",
     ("own-pipeline.md", "python", "import pickle"): "tests/integration/test_gate_own.py",
+    ("runners.md", "yaml", "launch:"): "tests/workflows/test_runner_definitions.py",
 }
 UNRUN_PAGES = {"installation.md": "a package index: CI installs the wheel that it builds in an empty environment"}
 UNRUN = {  # what reaches a network, with what it reaches
