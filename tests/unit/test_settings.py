@@ -54,6 +54,29 @@ def test_the_schema_describes_every_section() -> None:
     assert described["additionalProperties"] is False
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gpu: {stages: [], runs_on: gpu}", "stages"),
+        ("gpu: {stages: [train], runs_on: []}", "at least one label"),
+        ("gpu: {stages: [train], runs_on: '${{ inputs.x }}'}", "runs_on"),
+        ("gpu: {stages: [train], runs_on: [gpu, 'a, b']}", "runs_on"),
+        ("gpu: {stages: [train], runs_on: gpu, minutes: 1}", "minutes"),
+        ("gpu: {stages: [train], runs_on: gpu, requirements: ../x.lock}", "requirements"),
+        ("'g p u': {stages: [train], runs_on: gpu}", "runners"),
+        ("gpu: {stages: [train]}", "runs_on"),
+        ("gpu: {stages: [train], runs-on: gpu}", "runs_on"),
+    ],
+)
+def test_a_runner_says_what_a_workflow_can_say(text: str, words: str) -> None:
+    """No label is an expression or text of a workflow, and a lock file lies in the project."""
+    with pytest.raises(SettingsError) as caught:
+        levers_of(f"reproduce: {{runners: {{{text}}}}}", name="leverframe.yaml")
+    assert words in caught.value.render()
+    found = levers_of("reproduce: {runners: {gpu: {stages: [train], runs_on: large}}}", name="x").reproduce.runners
+    assert found["gpu"].labels == ("large",)
+
+
 INFRA = "infra: {{environments: {{e: {{{}}}}}}}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from leverframe.local.github import PullRequest, Token, pull_request_event, serving
+from leverframe.local.github.events import push_event
 from leverframe.local.github.server import LocalForge
 from tests.integration.machines import PIPELINE, ROWS, Author, made
 from tests.loop.forge import BOT, NAME, SECRET
@@ -124,3 +125,32 @@ def test_a_failure_on_the_other_machine_is_on_the_card(forge: tuple[LocalForge, 
     model = found.job("model")
     assert "stage `train` failed" in model.summary
     assert [each["reason"] for each in found.reproduced()["violations"]] == ["stage-failed"]
+
+
+def test_after_a_merge_both_machines_verify_the_default_branch(
+    forge: tuple[LocalForge, Author], tmp_path: Path
+) -> None:
+    """The issue is told by the last phase alone; a phase that was not needed does not keep the model from deployment."""
+    server, author = forge
+    before = author.repository.git("rev-parse", "main").strip()
+    author.propose("merged", **{"params.yaml": "rounds: 5\n"})
+    author.repository.dvc("repro", "--no-run-cache")
+    author.repository.dvc("push")
+    author.repository.commit("More rounds")
+    repository = server.repository(NAME)
+    author.repository.git("push", "--quiet", "--force", str(repository.path), "HEAD:main")
+    event = push_event(repository, "refs/heads/main") | {"before": before}
+    ended: dict[str, Any] = {}
+    for number, name in enumerate(("phase_1", "phase_2", "model")):
+        machine = author.machine(f"merged-{number}", "merged")
+        job = machine.repository
+        job.git("remote", "set-url", "origin", f"{server.address}/{NAME}")
+        github = context("push", event, ref="refs/heads/main") | {"repository": NAME}
+        environment = surroundings(server.address, job, "push", event, RUN, tmp_path)
+        done = run(str(author.repository.root / WORKFLOW.replace(".yml", "-merge.yml")), name, workspace=job.root,
+                   folder=tmp_path, github=github, environment=environment, needs=ended)  # fmt: skip
+        ended[name] = {"result": done.status, "outputs": done.outputs}
+        assert done.status == "success", done.log
+    assert ended["phase_1"]["outputs"] == {"phases": "[2]"}
+    assert "`train` ran on the runner `gpu`" in done.log
+    assert repository.issues == {}

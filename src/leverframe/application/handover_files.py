@@ -59,23 +59,27 @@ def write(folder: Path, handover: Handover) -> Path:
 
 def entries_of(root: Path, stages: Sequence[Stage]) -> dict[str, str]:
     """Return the texts of the entries of some stages in the locks of a folder."""
-    texts = {lock: (root / lock).read_text(encoding="utf-8") for lock in {lock_of(stage.file) for stage in stages}}
-    found = {stage.name: taken(texts[lock_of(stage.file)], [stage.name_in_file]) for stage in stages}
-    return {name: text for name, entry in found.items() for text in entry.values()}
+    found: dict[str, str] = {}
+    for lock in dict.fromkeys(lock_of(stage.file) for stage in stages):
+        names = {stage.name_in_file: stage.name for stage in stages if lock_of(stage.file) == lock}
+        entries = taken((root / lock).read_text(encoding="utf-8"), list(names))
+        found |= {names[name]: text for name, text in entries.items()}
+    return found
 
 
 def files_of(root: Path, stages: Sequence[Stage]) -> dict[str, str]:
     """Return the outputs of some stages that no remote gets, in base64; raises ``RepositoryError`` for too much."""
-    found: dict[str, str] = {}
+    found, size = dict[str, str](), 0
     for file in _files(root, (output for stage in stages for output in stage.outputs if not output.pushed)):
-        found[file.relative_to(root).as_posix()] = base64.b64encode(file.read_bytes()).decode()
-        if sum(map(len, found.values())) > LARGEST // 2:
+        size += file.stat().st_size
+        if size > LARGEST // 2:
             raise RepositoryError(
                 "outputs that no remote gets are too large to be handed to the next phase",
                 why=f"`cache: false` and `push: false` keep them out of the remote; together they have more than "
-                f"{LARGEST // 4:,} bytes",
+                f"{LARGEST // 2:,} bytes",
                 next="let DVC keep them: remove `cache: false` or `push: false` in dvc.yaml",
             )
+        found[file.relative_to(root).as_posix()] = base64.b64encode(file.read_bytes()).decode()
     return found
 
 

@@ -72,8 +72,8 @@ def refusal(handed: Sequence[Handover], plan: Phases, stages: Sequence[Stage], h
 
 def _may_run(name: str, phase: Phase, plan: Phases) -> bool:
     """Tell whether a phase runs a stage: one of its own, or one that an earlier phase of its machine left."""
-    return any(each.runner == phase.runner and each.number <= phase.number and name in each.stages
-               for each in plan.found)  # fmt: skip
+    own = plan.where.get(name)
+    return own is not None and own.runner == phase.runner and own.number <= phase.number
 
 
 def _wrong(stage: Stage, text: str) -> str:

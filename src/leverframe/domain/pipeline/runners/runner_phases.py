@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from leverframe.domain.pipeline.status.resolved import Stage
 from leverframe.errors import DefinitionError, SettingsError, nearest
@@ -39,9 +40,14 @@ class Phases:
         """Return the number of the last phase; 1 where no stage needs another machine."""
         return len(self.found)
 
+    @cached_property
+    def where(self) -> Mapping[str, Phase]:
+        """Return the phase of each stage."""
+        return {name: phase for phase in self.found for name in phase.stages}
+
     def of(self, stage: str) -> Phase:
         """Return the phase of a stage."""
-        return next(phase for phase in self.found if stage in phase.stages)
+        return self.where[stage]
 
     def runner(self, stage: str) -> str:
         """Return the machine of a stage."""
@@ -102,15 +108,47 @@ def phases(order: Sequence[str], edges: Sequence[tuple[str, str]], runners: Mapp
 _Steps = tuple[tuple[str, frozenset[str]], ...]  # each the machine, and the stages that it runs
 
 
+@dataclass(frozen=True)
+class _Graph:
+    """The machine of each stage, the stages that read what it writes, and those that it reads."""
+
+    machines: Mapping[str, str]
+    readers: Mapping[str, Set[str]]
+    writers: Mapping[str, Set[str]]
+
+    @classmethod
+    def of(cls, machines: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> _Graph:
+        """Return the graph of pairs of writer and reader."""
+        readers: dict[str, set[str]] = {name: set() for name in machines}
+        writers: dict[str, set[str]] = {name: set() for name in machines}
+        for writer, reader in pairs:
+            readers[writer].add(reader)
+            writers[reader].add(writer)
+        return cls(machines, readers, writers)
+
+    def taken(self, machine: str, done: Set[str]) -> frozenset[str]:
+        """Return all that a machine can run, going backwards, after what is done: whose readers are done or taken."""
+        covered, taken = set(done), set[str]()
+        waiting = [name for name, own in self.machines.items() if own == machine and name not in done]
+        while waiting:
+            name = waiting.pop()
+            if name in taken or not self.readers[name] <= covered:
+                continue
+            taken.add(name)
+            covered.add(name)
+            waiting += [each for each in self.writers[name] if self.machines[each] == machine and each not in covered]
+        return frozenset(taken)
+
+
 def _backwards(machines: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> _Steps:
     """Return the phases from the last one on: of all orders of machines a shortest, each taking all that it can.
 
     To take less never shortens what follows, so the only choice is the machine of each phase.
     """
-    readers = {name: {reader for writer, reader in pairs if writer == name} for name in machines}
+    graph = _Graph.of(machines, pairs)
     others = sorted(set(machines.values()) | {SMALL}, key=lambda runner: (runner == SMALL, runner))
-    waiting: dict[frozenset[str], _Steps] = {}
-    _step((), SMALL, frozenset(), machines, readers, waiting)
+    last = graph.taken(SMALL, set())
+    waiting: dict[frozenset[str], _Steps] = {last: ((SMALL, last),)}
     for _ in range(_MOST):
         for done, steps in waiting.items():
             if len(done) == len(machines):
@@ -118,36 +156,14 @@ def _backwards(machines: Mapping[str, str], pairs: Sequence[tuple[str, str]]) ->
         following: dict[frozenset[str], _Steps] = {}
         for done, steps in waiting.items():
             for runner in others:
-                if runner != steps[-1][0]:
-                    _step(steps, runner, done, machines, readers, following)
+                if runner != steps[-1][0] and (taken := graph.taken(runner, done)):
+                    following.setdefault(done | taken, (*steps, (runner, taken)))
         waiting = {done: steps for done, steps in following.items() if not any(done < other for other in following)}
-        if not waiting:
-            break
     raise DefinitionError(
         f"the stages of `reproduce.runners` need more than {_MOST} phases, or depend on one another",
         why="each change of the machine along the graph is a job that waits for the one before",
         next="let stages that follow one another run on the same runner, in leverframe.yaml",
     )
-
-
-def _step(
-    steps: _Steps,
-    runner: str,
-    done: frozenset[str],
-    machines: Mapping[str, str],
-    readers: Mapping[str, Set[str]],
-    into: dict[frozenset[str], _Steps],
-) -> None:
-    """Add what comes of one more phase of a machine; one in which it has nothing to do only at the very end."""
-    taken: set[str] = set()
-    while ready := [
-        name
-        for name, machine in machines.items()
-        if machine == runner and name not in taken and name not in done and readers[name] <= done | taken
-    ]:
-        taken.update(ready)
-    if taken or not steps:
-        into.setdefault(done | taken, (*steps, (runner, frozenset(taken))))
 
 
 def _reached(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:

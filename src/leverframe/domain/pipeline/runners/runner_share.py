@@ -78,7 +78,7 @@ def share(plan: Phases, number: int, needed: Set[str]) -> Share:
     phase = plan.found[number - 1]
     own = {name for name in needed if plan.runner(name) == phase.runner and plan.of(name).number <= number}
     others = needed - own
-    mine = {name for name in own if plan.before([name]).isdisjoint(others)}
+    mine = own - plan.behind(others)
     if phase.runner == SMALL and number < plan.last:
         mine &= plan.before(name for name in others if plan.runner(name) != SMALL)
     return Share(frozenset(mine), frozenset(needed - mine), later(plan, number, needed - mine))
