@@ -91,28 +91,10 @@ def _commit(author: Author, branch: str) -> str:
     return author.repository.git("rev-parse", branch).strip()
 
 
-def test_a_stage_that_fails_there_is_named_on_the_card(author: Author) -> None:
-    """No later phase runs anything, and the card says which stage it was."""
-    author.propose("fails", **{"dvc.yaml": PIPELINE.replace('echo "${rounds}', 'exit 3; echo "${rounds}')})
-    first = author.machine("small-fails", "fails").reproduce("--phase", "1/3")
-    second = author.machine("gpu-fails", "fails").reproduce("--phase", "2/3", left=first.left)
-    assert (second.reasons, second.needed, second.ended.code) == (["stage-failed"], [], 30)
-    last = author.machine("last-fails", "fails")
-    third = last.reproduce("--phase", "3/3", left=second.left)
-    assert (third.reasons, third.how["train"], third.how["evaluate"]) == (["stage-failed"], "failed", "unchanged")
-    repository = last.repository
-    repository.run("leverframe", "report", "--base", "origin/main", "--publisher", "file", "--html", "card.html")
-    assert "stage `train` failed" in repository.read(".leverframe/report.md")
-
-
-@pytest.mark.parametrize("ran", [(), (1,)], ids=["fork", "lost"])
-def test_a_machine_that_nobody_started_is_a_violation(
-    author: Author, two: tuple[Machine, Machine, Phase], ran: tuple[int, ...]
-) -> None:
-    """As in the pull request of a fork: what does not read its outputs runs, the rest is named."""
-    left = {number: two[2].left[number] for number in ran}
-    last = author.machine(f"last-{len(ran)}", "rows")
-    third = last.reproduce("--phase", "3/3", left=left)
+def test_a_machine_that_was_lost_is_a_violation(author: Author, two: tuple[Machine, Machine, Phase]) -> None:
+    """Nothing that reads its outputs runs; what would be without the phases before it: tests/workflows."""
+    last = author.machine("lost", "rows")
+    third = last.reproduce("--phase", "3/3", left={1: two[2].left[1]})
     assert third.reasons == ["not-judged"]
     assert "`train` did not run on the runner `gpu`" in third.result["violations"][0]["what"]
     assert third.how == {"prepare": "ran", "train": "unchanged", "evaluate": "unchanged"}
@@ -256,14 +238,14 @@ stages:
     ignored = "/.leverframe/\n/a.csv\n/b.txt\n/kept\n/c.txt\n/d.txt\n"
     author = made(tmp_path, pipeline, levers, **{".gitignore": ignored})
     author.propose("rows", **{"rows.csv": ROWS + "44,0\n"})
-    for more in ([], ["--full"]):
+    for branch, more in (("rows", []), ("main", ["--full"])):
         left: Left = {}
         for number in range(1, 6):
-            machine = author.machine(f"{len(more)}-{number}", "rows")
+            machine = author.machine(f"{branch}-{number}", branch)
             phase = machine.reproduce("--phase", f"{number}/5", *(more if number == 1 else []), left=left)
             left = phase.left
             assert phase.needed == [2, 4][number // 2 :], (number, phase)
         assert phase.reasons == [], phase
         assert set(phase.how.values()) == {"ran"}
-        alone = author.whole("rows")
+        alone = author.whole(branch)
         assert machine.repository.read("dvc.lock") == alone.read("dvc.lock")

@@ -130,7 +130,7 @@ def test_a_failure_on_the_other_machine_is_on_the_card(forge: tuple[LocalForge, 
 def test_after_a_merge_both_machines_verify_the_default_branch(
     forge: tuple[LocalForge, Author], tmp_path: Path
 ) -> None:
-    """The issue is told by the last phase alone; a phase that was not needed does not keep the model from deployment."""
+    """The issue is told by the last phase alone, which compares with what the first one was told to."""
     server, author = forge
     before = author.repository.git("rev-parse", "main").strip()
     author.propose("merged", **{"params.yaml": "rounds: 5\n"})
