@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Ended
 from tests.warm import WarmRepository, warm
 
@@ -40,10 +41,10 @@ reproduce:
 class Author:
     """Who has all of it on one machine: a clone that pushes to both remotes."""
 
-    repository: WarmRepository
+    repository: TemporaryRepository
     folder: Path
 
-    def propose(self, branch: str, **files: str) -> WarmRepository:
+    def propose(self, branch: str, **files: str) -> TemporaryRepository:
         """Commit changed files on a branch of their own, without a run of any stage, and return the repository."""
         repository = self.repository
         repository.git("checkout", "--quiet", "-B", branch, "main")
