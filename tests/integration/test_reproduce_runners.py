@@ -221,6 +221,26 @@ def test_outputs_travel_by_the_remote_that_is_named(author: Author) -> None:
     assert len([path for path in folder.rglob("*") if path.is_file()]) == 2  # both copies of the rows, and the model
 
 
+def test_a_stage_behind_one_that_wrote_the_same_does_not_run(tmp_path: Path) -> None:
+    """On the other machine as on one: it is neither run nor verified, although its outputs are not there."""
+    pipeline = """\
+stages:
+  train: {cmd: head -2 rows.csv > model.bin && echo train >> "$RAN", deps: [rows.csv], outs: [model.bin]}
+  tune: {cmd: cp model.bin tuned.bin && echo tune >> "$RAN", deps: [model.bin], outs: [tuned.bin]}
+  score: {cmd: "wc -c < tuned.bin > score.yaml", deps: [tuned.bin], outs: [{score.yaml: {cache: false}}]}
+"""
+    levers = "reproduce: {runners: {gpu: {stages: [train, tune], runs_on: gpu}}}\n"
+    author = made(tmp_path, pipeline, levers, **{".gitignore": "/.leverframe/\n/model.bin\n/tuned.bin\n"})
+    author.propose("rows", **{"rows.csv": ROWS + "45,1\n"})
+    first = author.machine("first", "rows").reproduce("--phase", "1/3")
+    assert (first.needed, set(first.how.values())) == ([2], {"unchanged"})
+    gpu = author.machine("second", "rows")
+    second = gpu.reproduce("--phase", "2/3", left=first.left)
+    assert (gpu.trained, second.how["train"], second.how["tune"]) == (1, "ran", "unchanged")
+    third = author.machine("third", "rows").reproduce("--phase", "3/3", left=second.left)
+    assert (third.how, third.reasons) == ({"train": "ran", "tune": "unchanged", "score": "unchanged"}, [])
+
+
 @pytest.mark.deep
 def test_machines_may_alternate(tmp_path: Path) -> None:
     """Five phases, with an output of the second that git keeps; every stage once where it belongs, `--full` too."""

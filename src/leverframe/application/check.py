@@ -49,7 +49,7 @@ def check(
     if unaffected:
         return kept(workspace.root, "check", Checked(workspace.git.named("HEAD"), notes=(*since.notes, unaffected)))
     result = run(_Change(workspace, since, tell, claimed or {}))
-    violations = (*result.violations, *runner_violations(workspace))
+    violations = tuple(dict.fromkeys((*result.violations, *runner_violations(workspace))))
     return kept(workspace.root, "check", replace(result, violations=violations, notes=(*since.notes, *result.notes)))
 
 

@@ -204,7 +204,7 @@ def _workflows(workspace: Workspace) -> Findings:
     files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
     yield from workflow_findings({file.name: file.read_text(encoding="utf-8", errors="replace") for file in files})
     for violation in runner_violations(workspace):
-        yield Diagnosed(WORKFLOWS, "wrong", violation.what, "leverframe init --renew")
+        yield Diagnosed(WORKFLOWS, "wrong", violation.what, violation.next)
 
 
 def _forge(workspace: Workspace) -> Findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leverframe.application.phased_run import PhasedRun
+from leverframe.application.status import status
 from leverframe.domain.review.reproduce import Order, StageRun, failure_of, merged_runs, state_of
 from leverframe.domain.review.same_outputs import State
 from leverframe.domain.review.unstable import unstable
@@ -21,13 +22,13 @@ def worked(pipeline: PhasedRun, order: Order) -> tuple[list[StageRun], tuple[Vio
     """
     runs, odd = list[StageRun](), tuple[str, ...]()
     try:
-        pipeline.repro(*(("--force",) if order.full else ()))
+        pipeline.repro("--allow-missing", *(("--force",) if order.full else ()))
         runs = _own(pipeline)
-        verifying = [run.stage for run in runs if run.how == "unchanged"]
-        known = pipeline.lock()
-        pipeline.again(verifying)
+        known, ran = pipeline.lock(), [run.stage for run in runs if run.how == "ran"]
+        needed, _ = pipeline.due(status(pipeline.root), ran)
+        pipeline.again(sorted(needed.verifying))
         if pipeline.lock() != known:
-            pipeline.repro()
+            pipeline.repro("--allow-missing")
         runs = merged_runs(runs, _own(pipeline))
         first = state_of(pipeline, order)
         odd = _run_twice(pipeline, order, first, runs)
@@ -59,7 +60,7 @@ def _run_twice(pipeline: PhasedRun, order: Order, first: State, runs: Sequence[S
     pipeline.again(doubted)
     odd = unstable(doubted, first, state_of(pipeline, order))
     if odd:
-        pipeline.repro()
+        pipeline.repro("--allow-missing")
     return odd
 
 

@@ -73,8 +73,8 @@ class PhasedRun(Rerun):
         run = in_order(found, needed.stale & part.mine)
         if run:
             self._require(run, self._inputs(found, part.mine))
-            force = ("--force",) if "--force" in arguments else ()
-            super().repro("--no-run-cache", "--single-item", *force, *run)
+            flags = [flag for flag in ("--allow-missing", "--force") if flag in arguments]
+            super().repro("--no-run-cache", "--single-item", *flags, *run)
 
     def again(self, names: Sequence[str]) -> None:
         """Run fresh stages of this phase all the same, writers before their readers."""

@@ -18,12 +18,13 @@ from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.runners.runner_phases import Phases
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
+from leverframe.domain.review.check import refused
 from leverframe.domain.review.handover import Handover, refusal
 from leverframe.domain.review.phase_findings import machines, no_remote, not_pushed, not_run
 from leverframe.domain.review.reproduce import Order, Reproduced, StageRun, merged_runs, run, state_of
 from leverframe.domain.review.same_outputs import MODELS, TABLES
 from leverframe.domain.verdict import Reason, Violation
-from leverframe.errors import RepositoryError, SettingsError
+from leverframe.errors import DefinitionError, RepositoryError, SettingsError
 from leverframe.settings import LEVERS
 
 HANDOVER = Path(".leverframe/handover")
@@ -78,9 +79,11 @@ def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> P
         _check_count(plan, asked)
         handed = _handed(workspace, plan, found, asked)
         phased = _Phase(workspace, asked, plan, handed).run(question)
-    except (SettingsError, RepositoryError) as error:
-        reason = Reason.SETTINGS_INVALID if isinstance(error, SettingsError) else Reason.NOT_JUDGED
-        phased = Phased(Reproduced(head, violations=(Violation(reason, f"{error.what}: {error.why}", error.next),)))
+    except (SettingsError, DefinitionError) as error:
+        phased = Phased(Reproduced(head, violations=(refused(error),)))
+    except RepositoryError as error:
+        violation = Violation(Reason.NOT_JUDGED, f"{error.what}: {error.why}", error.next)
+        phased = Phased(Reproduced(head, violations=(violation,)))
     return replace(phased, result=kept(root, "reproduce", phased.result))
 
 

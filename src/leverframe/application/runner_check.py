@@ -16,19 +16,20 @@ from leverframe.settings import LEVERS
 
 _WITH_PHASES = ("workflow.yml", "workflow-merge.yml", "workflow-judge.yml")
 _PHASE = "phase:"  # what every workflow with phases has
+_ASKED = "runs_on"  # what every setting of a runner has: others need not be read for this
 _ACTIONS = "leverframe/leverframe/actions@v0"  # which ones is not compared
 
 
 def runner_violations(workspace: Workspace) -> tuple[Violation, ...]:
     """Return how workflows differ from `reproduce.runners`; nothing where neither has phases, or nobody wrote one."""
+    settings = workspace.root / LEVERS
+    asked = settings.is_file() and _ASKED in settings.read_text(encoding="utf-8", errors="replace")
     try:
-        levers = workspace.levers
         up = Path(os.path.relpath(workspace.git.top(), workspace.root.resolve()))
         names = (workflow_file(workspace.project, name) for name in _WITH_PHASES)
         files = {os.path.normpath(up / name): workspace.root / up / name for name in names}
         found = {path: file.read_text(encoding="utf-8", errors="replace")
                  for path, file in files.items() if file.is_file()}  # fmt: skip
-        asked = levers.reproduce.runners or levers.judge.runs_on
         if not found or not (asked or any(_PHASE in text for text in found.values())):
             return ()
         wanted = workflow_texts(workspace, _ACTIONS)

@@ -25,9 +25,11 @@ def plan_of(workspace: Workspace) -> Phases:
 
 
 def jobs_of(workspace: Workspace) -> RunnerJobs:
-    """Return the jobs of the phases; none where no runner is declared."""
+    """Return the jobs of the phases; none where no runner is declared, or there are no stages yet."""
     runners = workspace.levers.reproduce.runners
-    return RunnerJobs(plan_of(workspace), runners, template("phase-job.yml")) if runners else RunnerJobs()
+    if not runners or not workspace.git.files("dvc.yaml", "*/dvc.yaml"):
+        return RunnerJobs()
+    return RunnerJobs(plan_of(workspace), runners, template("phase-job.yml"))
 
 
 def judge_of(workspace: Workspace) -> tuple[str, ...]:
