@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.machines import LEVERS, PIPELINE, ROWS, Author, Machine, Phase, made
+from tests.integration.shop import copied, finished
 
 Left = dict[int, str]
 
@@ -269,3 +270,28 @@ stages:
         assert set(phase.how.values()) == {"ran"}
         alone = author.whole(branch)
         assert machine.repository.read("dvc.lock") == alone.read("dvc.lock")
+
+
+@pytest.mark.deep
+def test_a_case_trains_on_another_machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its reports travel as files, its tables and models by the remote; the lock is that of one machine."""
+    shop = copied(finished(tmp_path_factory), tmp_path)
+    config = f"[core]\n    remote = store\n['remote \"store\"']\n    url = {tmp_path / 'store'}\n"
+    shop.repository.write(".dvc/config", config)
+    shop.repository.write("leverframe.yaml", "reproduce: {runners: {gpu: {stages: [train], runs_on: gpu}}}\n")
+    shop.repository.dvc("push")
+    shop.repository.commit("A remote, and a runner")
+    shop.repository.git("branch", "--force", "main")
+    author = Author(shop.repository, tmp_path)
+    params = shop.repository.read("params.yaml").replace("iterations: 5", "iterations: 6")
+    author.propose("trees", **{"params.yaml": params})
+    left: Left = {}
+    for number in (1, 2, 3):
+        machine = author.machine(f"case-{number}", "trees")
+        phase = machine.reproduce("--phase", f"{number}/3", left=left)
+        left = phase.left
+    assert phase.reasons == [], phase
+    assert (phase.how["train"], phase.how["evaluate"], phase.how["bundle"]) == ("ran", "ran", "ran")
+    alone = author.whole("trees")
+    assert machine.repository.read("dvc.lock") == alone.read("dvc.lock")
+    assert machine.repository.read("reports/metrics.json") == alone.read("reports/metrics.json")

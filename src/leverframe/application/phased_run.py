@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from leverframe.application.rerun import Rerun
 from leverframe.application.status import status, tree_around
@@ -156,14 +157,17 @@ class PhasedRun(Rerun):
 
     def _inputs(self, found: PipelineStatus, names: Iterable[str]) -> list[str]:
         """Return what some stages read of the outputs of others, and of data beside them."""
-        wanted = set(names)
-        others = [each.path for stage in found.stages if stage.stage.name not in wanted for each in stage.stage.outputs]
+        wanted, inside = set(names), dict[str, list[str]]()  # folder -> the outputs at any depth in it
+        others = {each.path for stage in found.stages if stage.stage.name not in wanted for each in stage.stage.outputs}
+        for output in sorted(others):
+            for folder in PurePosixPath(output).parents:
+                inside.setdefault(str(folder), []).append(output)
         stages = [each.stage for each in found.stages if each.stage.name in wanted]
-        read: list[str] = []
+        read: dict[str, None] = {}
         for path in dict.fromkeys(each.path for stage in stages for each in stage.dependencies):
-            within = [output for output in others if output.startswith(f"{path}/")]
-            read += within or [path for output in others if f"{path}/".startswith(f"{output}/")]
-        return list(dict.fromkeys(read))
+            within = not others.isdisjoint([path, *map(str, PurePosixPath(path).parents)])
+            read |= dict.fromkeys([path] if within else inside.get(path, []))
+        return list(read)
 
 
 def in_order(found: PipelineStatus, names: Iterable[str]) -> list[str]:
