@@ -206,6 +206,7 @@ def test_training_that_is_not_deterministic_runs_twice_where_it_can(author: Auth
     assert "`train`" in last.result["violations"][0]["what"]
 
 
+@pytest.mark.deep
 def test_outputs_travel_by_the_remote_that_is_named(author: Author) -> None:
     """A place of its own, which anybody who opens a pull request may write to, keeps the one of main as it is."""
     folder = author.folder / "travel"
@@ -281,7 +282,6 @@ def test_a_case_trains_on_another_machine(tmp_path: Path, tmp_path_factory: pyte
     shop.repository.write("leverframe.yaml", "reproduce: {runners: {gpu: {stages: [train], runs_on: gpu}}}\n")
     shop.repository.dvc("push")
     shop.repository.commit("A remote, and a runner")
-    shop.repository.git("branch", "--force", "main")
     author = Author(shop.repository, tmp_path)
     params = shop.repository.read("params.yaml").replace("iterations: 5", "iterations: 6")
     author.propose("trees", **{"params.yaml": params})
