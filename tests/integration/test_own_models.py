@@ -23,7 +23,7 @@ from tests.integration.shop import Shop
 from tests.warm import WarmRepository
 
 MLFLOW = Path(__file__).parents[1] / "golden/mlflow"
-SERVED = (("lightgbm", "multiclass"), ("catboost", "regression"))  # that of XGBoost is deployed
+SERVED = (("lightgbm", "multiclass"), ("catboost", "regression"))  # test_own_libraries has that of XGBoost
 LEVERS = """\
 pipeline:
   predictions: {path: rows.parquet, kind: binary, label: binary, model: churn}
@@ -108,11 +108,6 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     found.run("serve", "--stop", "--name", "local")
 
 
-def test_a_model_of_xgboost_is_deployed_and_rolled_back(shop: Shop) -> None:
-    """Without a case, from a stage of the repository's own; logged requests are replayed on the next model."""
-    goes_and_comes_back(shop, "xgboost")
-
-
 def test_what_cannot_be_bundled_or_deployed_is_said_at_once(shop: Shop) -> None:
     """Options that miss each other, a pickle, rows without a column, and a library that a cluster has not."""
     model = trained("catboost", "binary", shop.root)
@@ -141,14 +136,9 @@ def test_what_cannot_be_bundled_or_deployed_is_said_at_once(shop: Shop) -> None:
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("format", ["lightgbm", "catboost", "skops", "onnx"])
-def test_a_model_of_any_library_is_deployed_and_rolled_back(shop: Shop, format: str) -> None:
-    """The same, with every other format."""
-    goes_and_comes_back(shop, format)
-
-
-def goes_and_comes_back(shop: Shop, format: str) -> None:
-    """Deploy a model, then one that was trained on other rows, and go back to the first."""
+@pytest.mark.parametrize("format", ["skops", "onnx"])
+def test_a_model_of_a_format_is_deployed_and_rolled_back(shop: Shop, format: str) -> None:
+    """A model, then one that was trained on other rows, and back to the first; test_own_libraries has the libraries."""
     models = [trained(format, "binary", shop.root)]
     written(models[0], shop.root, "binary")
     shop.repository.write("dvc.yaml", f"stages:{PIPELINE.replace('model.ubj', models[0].file.name)}")
