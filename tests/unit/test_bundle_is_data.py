@@ -19,6 +19,7 @@ from leverframe.domain.model.bundle.bundle_manifest import (
     FILES,
     MANIFEST,
     ONNX,
+    OWN_FILES,
     SKOPS,
     Manifest,
     read_manifest,
@@ -32,6 +33,10 @@ from leverframe.serving.bundle_folder import files_in
 from leverframe.yaml_files import parse
 
 SOUND = Manifest("shop", "late", "onnx", 1e-5, "spec", {}, {name: sha256(b"x") for name in (*FILES, ONNX)})
+OF_RUNTIME = Manifest(
+    "shop", "late", "runtime", 1e-5, "", {}, {name: sha256(b"x") for name in (*OWN_FILES, "model.tar")},
+    runtime="shop.scoring:predict",
+)  # fmt: skip
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 9)
 )
@@ -71,6 +76,26 @@ def test_a_manifest_that_no_bundle_has_is_refused(change: dict[str, Any], why: s
     with pytest.raises(BundleError) as caught:
         read_manifest(data, "here")
     assert why.replace("\\\\", "\\") in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"runtime": None}, "lacks the name of it"),
+        ({"spec": "spec", "files": {name: sha256(b"x") for name in (*FILES, "model.tar")}}, "of another format"),
+        ({"engine": "onnx", "files": {name: sha256(b"x") for name in (*OWN_FILES, ONNX)}}, "where none can be"),
+        ({"runtime": "os"}, "'os', which is no import path"),
+        ({"runtime": "../os.system"}, "no import path"),
+        ({"runtime": "shop.scoring:predict\n"}, "no import path"),
+        ({"runtime": "shop.scoring:a.b"}, "no import path"),
+    ],
+)
+def test_a_runtime_is_named_as_one_or_not_at_all(change: dict[str, Any], why: str) -> None:
+    assert read_manifest(OF_RUNTIME.to_bytes(), "here").runtime == "shop.scoring:predict"
+    assert b"runtime" not in SOUND.to_bytes()  # the digests of other bundles stay what they are
+    with pytest.raises(BundleError) as caught:
+        read_manifest(replace(OF_RUNTIME, **change).to_bytes(), "here")
+    assert why in caught.value.why
 
 
 @pytest.mark.parametrize("model", [["shop"], {"a": 1}, 7, None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -135,6 +136,16 @@ def test_a_manifest_in_a_tag_is_read_back(first: str) -> None:
     assert from_tag_message(first) is None
     assert from_tag_message(f"x\n\n[{json.dumps(first)}]") is None
     assert from_tag_message('x\n\n{"model": "shop"}') is None
+
+
+def test_a_manifest_names_what_opens_its_model_only_where_that_is_not_ours() -> None:
+    named = replace(DESIRED, runtime="shop.runtimes.Scorer")
+    assert from_tag_message(tag_message(named, "x")) == named
+    assert "runtime" not in tag_message(DESIRED, "x")
+    assert DESIRED.differences(named) == ["runtime"]
+    with pytest.raises(PromotionError, match="not what `staging` serves") as caught:
+        refuse_other(DESIRED, named, "`staging` serves", next="do")
+    assert "runtime is None here and shop.runtime there" in caught.value.why
 
 
 def test_golden_rows_are_asked_form_by_form() -> None:

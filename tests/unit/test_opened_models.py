@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,20 @@ def test_a_function_of_the_repository_predicts_in_a_process_without_secrets(
         with pytest.raises(EstimatorError) as caught:
             open_model(tmp_path, ModelRole(predict=f"own:{name}")).predict(rows, ["a"])
         assert words in caught.value.what + caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds", "why"),
+    [("while True: pass", 3.0, "took longer than 3 seconds"), ("return bytes(6 << 30)", 60.0, "MemoryError")],
+)
+def test_a_function_has_a_limit_of_time_and_of_memory(tmp_path: Path, body: str, seconds: float, why: str) -> None:
+    (tmp_path / "endless.py").write_text(f"def predict(rows, model):\n    {body}\n")
+    role = ModelRole(path="model.pkl", predict="endless:predict")
+    opened = open_model(tmp_path, role, seconds)
+    limited = replace(opened, order=replace(opened.order, megabytes=4096))
+    with pytest.raises(EstimatorError) as caught:
+        limited.predict(pl.DataFrame({"x": [1.0]}), ["x"])
+    assert why in caught.value.why
 
 
 def test_no_pickle_is_opened_and_what_is_no_model_is_named(tmp_path: Path) -> None:

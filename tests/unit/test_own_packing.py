@@ -17,6 +17,7 @@ from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, SCHEMA, rea
 from leverframe.domain.model.bundle.schema import Accepted
 from leverframe.domain.own_model.opened import About, as_inputs
 from leverframe.domain.own_model.own_packing import OwnBundle, Sample, Served, Wanted, features_of, packed
+from leverframe.domain.own_model.runtime_form import RuntimeForm, datatypes_of
 from leverframe.errors import BundleError, SourceError
 from leverframe.files import write_folder
 from leverframe.serving.formats import model_in, opened
@@ -65,6 +66,25 @@ def test_the_label_is_told_by_the_file_or_by_a_person() -> None:
     for about, predictions in ((About(kind="regression"), 2 * TWO), (names, THREE)):
         with pytest.raises(BundleError, match="does not predict a binary label"):
             bundled(about, predictions, "binary")
+
+
+def test_code_that_a_bundle_names_is_imported_only_where_the_settings_name_it_too(tmp_path: Path) -> None:
+    """The bundle says what it needs; no part of it says what is allowed, and its parts do not contradict each other."""
+    form = RuntimeForm("shop.scoring:predict", "model.pkl", datatypes_of(TABLE, ["x", "town"]))
+    assert dict(form.datatypes) == {"x": "FP64", "town": "BYTES"}
+    served = Served("runtime", b"data", "runtime", "as it is", {}, form)
+    made = packed(Sample(TABLE, About(), TWO), served, Wanted("model", "binary", "y", 64, 1e-5))
+    assert (made.manifest.runtime, made.manifest.model_file) == ("shop.scoring:predict", "model.tar")
+    write_folder(tmp_path / "bundle", made.files)
+    for trusted in ((), ("shop.scoring:predict",), ("runtime:shop.scoring",)):
+        with pytest.raises(BundleError, match="cannot be used") as caught:
+            OpenOwnBundle(tmp_path / "bundle", trusted=trusted)
+        assert "is not one that the settings let serve" in caught.value.why
+    manifest = replace(made.manifest, runtime="shop.other:predict")
+    write_folder(tmp_path / "other", {**made.files, MANIFEST: manifest.to_bytes()})
+    with pytest.raises(BundleError, match="cannot be used") as caught:
+        OpenOwnBundle(tmp_path / "other", trusted=("runtime:shop.other:predict",))
+    assert "name different runtimes" in caught.value.why
 
 
 @pytest.mark.parametrize("kind", LABELS)

@@ -16,13 +16,14 @@ from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, sha256
+from leverframe.domain.own_model.runtime_form import TRUSTED
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.release.serve import AS_IS, UNCOMMITTED
 from leverframe.errors import BundleError
 from leverframe.serving.bundle_folder import files_in
-from leverframe.settings import PARAMS
-from leverframe.settings.levers import Levers
+from leverframe.settings import LEVERS, PARAMS
+from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import BundleSettings, Params, params_of
 from leverframe.yaml_files import parse
 
@@ -53,12 +54,14 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
 
 
 def trusted_types(workspace: Workspace, commit: str = "") -> Sequence[str]:
-    """Return the own types that the settings of a commit trust, without one those here, which need not be any."""
+    """Return what the settings of a commit trust, without one those here: own types of a model, and runtimes."""
     if commit and commit not in (UNCOMMITTED, AS_IS):
-        params = params_at(workspace, commit)
+        params, name = params_at(workspace, commit), f"{LEVERS} of {commit[:12]}"
+        levers = levers_of((workspace.git.show(commit, str(LEVERS)) or b"").decode(errors="replace"), name=name)
     else:
-        params = workspace.params if workspace.has_case else None
-    return params.train.trusted_types if params else ()
+        params, levers = workspace.params if workspace.has_case else None, workspace.levers
+    types = params.train.trusted_types if params else ()
+    return [*types, *(f"{TRUSTED}{runtime}" for runtime in levers.serve.runtimes)]
 
 
 def params_at(workspace: Workspace, commit: str) -> Params | None:

@@ -16,6 +16,7 @@ from leverframe.application.targets import releases_of, target_of
 from leverframe.application.workspace import Workspace
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest
+from leverframe.domain.own_model.runtime_form import not_trusted
 from leverframe.domain.release import deploy as deployment
 from leverframe.domain.release.deploy import Deployed
 from leverframe.domain.release.kubernetes.cluster_plan import Apply
@@ -110,6 +111,8 @@ def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environm
     parts, lock = read_manifest(manifest, f"of {commit[:12]}"), git.show(commit, "dvc.lock") or b""
     if environment.in_cluster(asked.target):
         _refuse_unservable(parts)
+    if parts.runtime is not None and parts.runtime not in levers.serve.runtimes:
+        raise not_trusted(parts.runtime, commit)  # first: a candidate that cannot be loaded is refused for good
     desired = ReleaseManifest.of(model, commit, lock, manifest, parts)
     return environment, Candidate(
         desired, recorded_bundle(git, commit).md5, lambda: files, partial(trusted_types, workspace)
@@ -121,7 +124,7 @@ def _refuse_unservable(manifest: Manifest) -> None:
     if manifest.engine not in ("onnx", "skops"):
         raise BundleError(
             f"no cluster can serve `{manifest.model}` with {manifest.engine}",
-            why=f"the image has ONNX Runtime and scikit-learn, and not {manifest.engine}",
+            why=f"the image has ONNX Runtime and scikit-learn, and not {manifest.runtime or manifest.engine}",
             next="deploy it to a server; or train without categories, so that it converts to ONNX",
         )
 

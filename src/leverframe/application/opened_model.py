@@ -18,6 +18,7 @@ def open_model(root: Path, role: ModelRole, seconds: float = SECONDS) -> OpenedM
     is no model of a known format.
     """
     if role.predict is not None:
-        return OpenedModel(Order(str(root.resolve()), function=role.predict), seconds=seconds)
+        file = str((root / role.path).resolve()) if role.path else None
+        return OpenedModel(Order(str(root.resolve()), function=role.predict, file=file), seconds=seconds)
     told, data = model_in(root / (role.path or ""), role.format)
     return OpenedModel(Order(str(root.resolve()), told), data, seconds)

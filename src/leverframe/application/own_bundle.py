@@ -9,9 +9,11 @@ from pathlib import Path
 
 from leverframe.application.bundles import model_name
 from leverframe.application.role_files import read_rows
+from leverframe.application.runtime_bundle import Runtime, by_runtime
 from leverframe.application.workspace import Workspace
 from leverframe.documents import validated
 from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.table import Table
 from leverframe.domain.own_model.opened import NativeFormat, itself
 from leverframe.domain.own_model.own_packing import OwnBundle, Sample, Served, Wanted, packed, seen
 from leverframe.errors import BundleError, SourceError
@@ -20,6 +22,7 @@ from leverframe.package import check_extras
 from leverframe.serving.formats import model_in
 from leverframe.serving.model_process import OpenedModel, Order
 from leverframe.serving.own_bundle import OwnBundle as OpenOwnBundle
+from leverframe.settings import LEVERS
 from leverframe.settings.params import BundleSettings
 from leverframe.settings.pipeline import ModelFormat
 
@@ -35,6 +38,7 @@ class Asked:
     """The model in a file or a folder of MLflow, rows that it predicts, and what a person says of it.
 
     ``name`` is that under which it is served, by default as the settings say; ``out`` is the folder of the bundle.
+    ``runtime`` opens the model and gets ``columns``, and ``output`` is which of its outputs has the predictions.
     """
 
     model: Path
@@ -44,6 +48,9 @@ class Asked:
     kind: LabelKind | None = None
     label: str | None = None
     name: str | None = None
+    runtime: str | None = None
+    output: str | None = None
+    columns: tuple[str, ...] = ()
     dry_run: bool = False
 
 
@@ -54,24 +61,34 @@ def own_bundle(workspace: Workspace, asked: Asked, tell: Callable[[str], None]) 
     ``BundleError`` for what no server could serve.
     """
     check_extras(("serving",), "a bundle")
-    source, data = model_in(asked.model, asked.format)
     table = read_rows(Path(), str(asked.sample))
     if not table.height:
         raise SourceError(f"{asked.sample} has no row", why="the schema is inferred from rows", next="name other rows")
     named = {"model": asked.name or model_name(workspace)}
     settings = validated(BundleSettings, named, name="the name of the model")
     wanted = Wanted(settings.model, asked.kind, asked.label, settings.golden_rows, settings.tolerance)
+    if asked.runtime is None:
+        made = packed(*_by_library(asked, table, wanted, tell), wanted)
+    else:
+        how = Runtime(asked.runtime, asked.output, asked.columns)
+        made = packed(*by_runtime(how, asked.model, table, wanted, tell), wanted)
+        if asked.runtime not in workspace.levers.serve.runtimes:
+            tell(f"no server loads it until `serve.runtimes` in {LEVERS} names `{asked.runtime}`")
+    if not asked.dry_run:
+        write_folder(asked.out, made.files, *([_refuse_unservable] if asked.runtime is None else []))
+    return made
+
+
+def _by_library(asked: Asked, table: Table, wanted: Wanted, tell: Callable[[str], None]) -> tuple[Sample, Served]:
+    """Return rows that the library of a model predicts, and the file that serves: that of the model, or its ONNX."""
+    source, data = model_in(asked.model, asked.format)
     tell(f"predicting {table.height:,} rows of {asked.sample} with {asked.model} ({source})")
     model, columns = OpenedModel(Order("", source), data), seen(table, asked.label)
     sample = Sample(table, *model.asked(table, columns))
     onnx, why = _converted(source, model, sample, wanted)
     engine: NativeFormat = source if onnx is None else "onnx"
     versions = {name: number for each in {source, engine} for name, number in _versions(each).items()}
-    served = Served(engine, data if onnx is None else onnx, source, why, versions)
-    made = packed(sample, served, wanted)
-    if not asked.dry_run:
-        write_folder(asked.out, made.files, _refuse_unservable)
-    return made
+    return sample, Served(engine, data if onnx is None else onnx, source, why, versions)
 
 
 def _converted(source: NativeFormat, model: OpenedModel, sample: Sample, wanted: Wanted) -> tuple[bytes | None, str]:

@@ -22,6 +22,7 @@ from leverframe.application.servers import (
     ports_again,
     requests_of,
     server_folder,
+    settings_hold,
     start_ports,
 )
 from leverframe.application.workspace import Workspace
@@ -123,7 +124,7 @@ def _wanted(
     """Return the releases to serve: those in ``path``, by default the bundle that the lock names."""
     own = workspace.root / layout.BUNDLE
     if path is not None and path.resolve() != own.resolve():
-        return _releases_in(path, trusted_types(workspace) if code_of(workspace, path) else ())
+        return _releases_in(path, trusted_types(workspace) if settings_hold(workspace, path) else ())
     found = Local(own, AS_IS) if how.as_is else bundle_of_lock(workspace, Releases(server.folder), tell)
     return _releases_in(found.folder, trusted_types(workspace, found.commit), found.commit)
 

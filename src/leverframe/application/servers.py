@@ -50,8 +50,12 @@ def code_of(workspace: Workspace, served: Path | None = None) -> Path | None:
     have settings and modules beside it.
     """
     root = workspace.root.resolve()
-    foreign = served is not None and root.is_relative_to(served.resolve())
-    return None if foreign or not (root / PARAMS).is_file() else root
+    return root if settings_hold(workspace, served) and (root / PARAMS).is_file() else None
+
+
+def settings_hold(workspace: Workspace, served: Path | None = None) -> bool:
+    """Tell whether the settings say what may be imported: not where what is ``served`` lies around them."""
+    return served is None or not workspace.root.resolve().is_relative_to(served.resolve())
 
 
 def requests_of(settings: ServeSettings) -> Mapping[str, Any]:

@@ -19,6 +19,11 @@ _file = click.Path(exists=True, path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Print the contents of the bundle as JSON.")
 @click.option("--model", type=_file, help="A model trained elsewhere: a file, or a folder of MLflow.")
 @click.option("--sample", type=_file, help="Rows that it predicts, as Parquet, CSV or JSON lines; with --model.")
+@click.option("--runtime", help="What opens and predicts it instead, of an installed package: a runtime of MLServer, "
+              "package.module.Class, or module:function.")  # fmt: skip
+@click.option("--output", help="Output of the runtime with the predictions.  [default: the first]")
+@click.option("--column", "columns", multiple=True,
+              help="Column that the runtime gets; again for each, in order.  [default: all but the label]")  # fmt: skip
 @click.option("--format", type=click.Choice(_FORMATS), help="Format of the model.  [default: told by its content]")
 @click.option("--kind", type=click.Choice(_KINDS), help="Kind of its label.  [default: told by its file]")
 @click.option("--label", help="Column of the sample with the label, which the model does not see.")
@@ -33,7 +38,8 @@ def bundle(as_json: bool, model: Path | None, convert: Path | None, dry_run: boo
 
     Without --model this is a stage: it converts the model to ONNX, compares that with scikit-learn, and packs it with
     the snapshot. With --model and --sample it opens a model of ONNX, skops, XGBoost, LightGBM, CatBoost or MLflow,
-    infers what requests may hold from the sample, and packs it with what it predicts for rows of it.
+    infers what requests may hold from the sample, and packs it with what it predicts for rows of it. With --runtime,
+    code of an installed package opens the model.
     """
     if convert is not None:  # the child that does the first of these
         from leverframe.application.conversion import convert as alone
@@ -56,6 +62,10 @@ def _trained() -> Any:
 def _own(model: Path | None, dry_run: bool, own: dict[str, Any]) -> Any:
     from leverframe.application.own_bundle import Asked, own_bundle
 
+    if own["runtime"] is None and (own["output"] is not None or own["columns"]):
+        raise click.UsageError("`--output` and `--column` are for a `--runtime`")
+    if own["runtime"] is not None and own["format"] is not None:
+        raise click.UsageError("`--format` is told to Leverframe, and a `--runtime` opens the model itself")
     if model is None or own["sample"] is None:
         raise click.UsageError("`--model` and `--sample` belong together, and `--dry-run` with them")
     return own_bundle(wiring.workspace(anywhere=True), Asked(model, dry_run=dry_run, **own), output.progress)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from leverframe.domain.own_model.opened import NativeFormat, NativeModel, format_of, is_pickle, pickled, unopened
+from leverframe.domain.own_model.runtime_form import RuntimeForm
 from leverframe.errors import EstimatorError
 from leverframe.package import check_extras
 from leverframe.private_files import plain_file
@@ -30,6 +31,18 @@ def model_in(path: Path, format: ModelFormat | None = None) -> tuple[NativeForma
     if is_pickle(path.name, data):
         raise pickled(str(path))
     return format or format_of(path.name, data), data
+
+
+def opened_as(
+    format: NativeFormat | None, runtime: RuntimeForm | None, data: bytes, trusted: Collection[str] = ()
+) -> NativeModel:
+    """Return the model in the bytes of a file of a format, or in the archive of a runtime; as ``opened`` does."""
+    if runtime is not None:
+        from leverframe.serving.own_runtime import open_runtime  # noqa: PLC0415 - imports MLServer
+
+        return open_runtime(runtime, data)
+    assert format is not None  # noqa: S101 - a model has one of the two
+    return opened(format, data, trusted)
 
 
 def opened(format: NativeFormat, data: bytes, trusted: Collection[str] = ()) -> NativeModel:

@@ -14,6 +14,7 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle.acceptance import accepted
 from leverframe.domain.own_model.opened import About, as_inputs, first_line, matched, outcome, unpredicted
 from leverframe.domain.own_model.own_packing import features_of
+from leverframe.domain.own_model.whole_numbers import with_whole
 from leverframe.errors import EstimatorError, LeverframeError
 from leverframe.imports import load
 from leverframe.serving.model_process import ABOUT, CONVERSION, FAILURE, MODEL, ONNX, ORDER, PREDICTIONS, ROWS, Order
@@ -37,11 +38,10 @@ def main(folder: Path) -> None:
 
 def _by_file(folder: Path, order: Order) -> About:
     from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - within the limit of memory, as all that is heavy
-    from leverframe.serving.formats import opened  # noqa: PLC0415 - as above
+    from leverframe.serving.formats import opened_as  # noqa: PLC0415 - as above
     from leverframe.serving.own_conversion import to_onnx  # noqa: PLC0415 - as above
 
-    assert order.format is not None  # noqa: S101 - an order names a format or a function
-    model = opened(order.format, (folder / MODEL).read_bytes(), order.trusted)
+    model = opened_as(order.format, order.runtime, (folder / MODEL).read_bytes(), order.trusted)
     if order.columns is not None:
         table = PolarsTables(folder).read(ROWS)
         names = matched(model.about, order.columns)
@@ -51,8 +51,11 @@ def _by_file(folder: Path, order: Order) -> About:
         )
         if order.asks or order.tolerance is not None:
             features = features_of(table, names)
-            about = replace(model.about, accepts=accepted(model.predict, inputs, features, lambda: inputs))
-            if order.tolerance is not None:
+            takes = accepted(model.predict, inputs, features, lambda: inputs)
+            if order.runtime is not None:
+                takes = with_whole(takes, order.runtime.datatypes, model.predict, inputs, features)
+            about = replace(model.about, accepts=takes)
+            if order.tolerance is not None and order.format is not None:
                 _convert(folder, to_onnx(order.format, model, about, (features, inputs), order.tolerance))
             return about
     return model.about
@@ -66,12 +69,13 @@ def _convert(folder: Path, found: tuple[bytes | None, str]) -> None:
 
 def _by_function(folder: Path, order: Order) -> About:
     from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - as above
+    from leverframe.serving.own_function import asked  # noqa: PLC0415 - as above
 
     assert order.function is not None  # noqa: S101 - as above
     function = load(order.function, Path(order.root), said_by="`pipeline.model.predict`")
     table = PolarsTables(folder).read(ROWS)
     try:
-        found = function(table.to_arrow())
+        found = asked(function, table.to_arrow(), Path(order.file) if order.file else None)
     except Exception as error:  # a function of a user raises what it likes
         raise unpredicted(f"`{order.function}`", f"{type(error).__name__}: {first_line(error)}") from error
     np.save(folder / PREDICTIONS, outcome(found, table.height, None), allow_pickle=False)

@@ -24,6 +24,7 @@ from leverframe.adapters.process import TIMED_OUT, run_group
 from leverframe.documents import parsed, plain
 from leverframe.domain.model.table import Table
 from leverframe.domain.own_model.opened import About, NativeFormat, itself
+from leverframe.domain.own_model.runtime_form import RuntimeForm
 from leverframe.errors import EstimatorError, PipelineError
 from leverframe.redaction import for_server
 
@@ -39,6 +40,7 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 class Order:
     """What a process is to do: open a model of ``format``, or import ``function`` below ``root``, and predict rows.
 
+    ``file`` is the path of the model that the function may open, and ``runtime`` what opens an archive instead.
     ``columns`` are those that the model may see, None where nothing is to be predicted; ``asks`` lets it find out what
     the model takes in them, and ``tolerance`` convert it to ONNX, which may predict otherwise by no more.
     """
@@ -51,6 +53,8 @@ class Order:
     megabytes: int = MEGABYTES
     asks: bool = False
     tolerance: float | None = None
+    file: str | None = None
+    runtime: RuntimeForm | None = None
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from leverframe.adapters.polars import PolarsTables
 from leverframe.documents import parsed
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle import bundle_manifest as names
-from leverframe.domain.model.bundle.bundle_manifest import unusable
-from leverframe.domain.own_model.opened import NativeModel, outcome
+from leverframe.domain.model.bundle.bundle_manifest import Manifest, unusable
+from leverframe.domain.own_model.opened import NativeModel, outcome, unopened
 from leverframe.domain.own_model.own_packing import OwnDescription, by_class
+from leverframe.domain.own_model.runtime_form import TRUSTED, RuntimeForm, not_trusted
 from leverframe.errors import EstimatorError
-from leverframe.serving.formats import opened
+from leverframe.serving.formats import opened_as
 from leverframe.serving.model_process import OpenedModel, Order
 from leverframe.serving.served import ServedBundle, invalid, verified
 
@@ -25,7 +26,9 @@ _SECONDS = 120.0  # in which a process opens a model and predicts the golden row
 
 
 class OwnBundle(ServedBundle):
-    """The bundle in ``folder``; with ``digest``, only the one of that name. ``trusted`` are own types of its model.
+    """The bundle in ``folder``; with ``digest``, only the one of that name.
+
+    ``trusted`` are own types of its model, and runtimes that may open one.
 
     Unless it was ``tried``, a process of its own opens the model and predicts the golden rows first: a file that makes
     its library crash ends that one, and not the server. Raises ``BundleError`` as every bundle does, and for a model
@@ -40,14 +43,16 @@ class OwnBundle(ServedBundle):
         if not manifest.own:
             raise unusable(str(folder), "it is one of a case")
         try:
-            self.features = parsed(OwnDescription, files[names.DESCRIPTION]).features
+            described = parsed(OwnDescription, files[names.DESCRIPTION])
         except ValueError as error:
             raise invalid(folder, error) from error
+        self.features, self.apart = described.features, manifest.engine == "runtime"
         data = files[manifest.model_file]
         try:
+            order = _order(manifest, described.runtime, trusted)
             if not tried:
-                self._try_alone(Order("", manifest.engine, trusted=tuple(trusted)), data)
-            model = opened(manifest.engine, data, trusted)
+                self._try_alone(order, data)
+            model = opened_as(order.format, order.runtime, data, trusted)
         except EstimatorError as error:
             raise unusable(str(folder), f"{error.what}: {error.why}") from error
         self._model = _Model(model, tuple(feature.name for feature in self.features), self.schema.label.kind)
@@ -60,6 +65,22 @@ class OwnBundle(ServedBundle):
         OpenedModel(order, data, _SECONDS).predict(PolarsTables(Path()).frame(rows), list(kinds))
 
 
+def _order(manifest: Manifest, form: RuntimeForm | None, trusted: Collection[str]) -> Order:
+    """Return how the model is opened; raises ``EstimatorError`` for a runtime that nobody trusts."""
+    if manifest.engine != "runtime":
+        return Order("", manifest.engine, trusted=tuple(trusted))
+    if form is None or form.path != manifest.runtime:
+        raise unopened(str(manifest.runtime), f"{names.DESCRIPTION} and the manifest name different runtimes")
+    if f"{TRUSTED}{form.path}" not in trusted:
+        raise not_trusted(form.path)
+    return Order("", runtime=form)
+
+
+def _doubles(values: NDArray[Any]) -> NDArray[Any]:
+    """Return whole numbers, of which those that are missing are masked, as models take them."""
+    return np.ma.filled(values.astype(np.float64), np.nan) if np.ma.isMaskedArray(values) else values
+
+
 class _Model:
     """The model as servers ask it: columns in the order of the model, and probabilities of each class."""
 
@@ -68,6 +89,6 @@ class _Model:
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return (n, classes) probabilities, or (n,) numbers of a regression."""
-        inputs = {name: columns[name] for name in self._features}
+        inputs = {name: _doubles(columns[name]) for name in self._features}
         found = self._model.predict(inputs)
         return by_class(outcome(found, len(found), self._kind), self._kind)

@@ -21,6 +21,7 @@ from mlserver.utils import generate_uuid, get_model_uri
 from leverframe.domain.model.bundle.input_check import Checked, Tensor, checked
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, earlier, metrics, process
+from leverframe.serving.apart import predicted_apart
 from leverframe.serving.asked import Asked
 from leverframe.serving.bundle import OpenBundle
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
@@ -125,6 +126,8 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             source = choice.source if choice else None
             if source is not None and source.remote:
                 predicted = await looked_up(bundle, request, now, source)
+            elif bundle.apart:
+                predicted = await predicted_apart(bundle, request, now)
             elif request.rows > _IN_THREAD:
                 predicted = await asyncio.to_thread(bundle.predict, request, now, source)
             else:

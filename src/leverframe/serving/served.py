@@ -52,6 +52,7 @@ class ServedBundle:
     """
 
     _model: ServedModel
+    apart = False  # whether code that is not ours predicts
 
     def __init__(self, folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
         self._folder, self.manifest = str(folder), manifest

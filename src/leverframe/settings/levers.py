@@ -148,6 +148,9 @@ class LogSettings(Document):
     days: Annotated[float, Field(ge=1)] = Field(default=90.0, description="days after which a file is removed")
 
 
+_IMPORT = "[A-Za-z_][A-Za-z0-9_]*"
+
+
 class ServeSettings(Document):
     """How a model server listens, whichever model it serves."""
 
@@ -171,6 +174,11 @@ class ServeSettings(Document):
         default_factory=list, description="environment variables that a server of this machine is given besides its own"
     )
     log: LogSettings = Field(default_factory=LogSettings, description="the inference log")
+    runtimes: list[Annotated[str, Field(pattern=rf"^{_IMPORT}(\.{_IMPORT})*[.:]{_IMPORT}$")]] = Field(
+        default_factory=list,
+        description="what of installed packages may open and predict a model: runtimes of MLServer, "
+        "`package.module.Class`, and functions, `module:function`",
+    )
 
 
 Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,21 @@ from leverframe.domain.model.bundle.golden_rows import by_columns, refuse_unserv
 from leverframe.domain.model.bundle.metadata import model_settings
 from leverframe.domain.model.bundle.schema import Accepted, Field, Schema, narrowed
 from leverframe.domain.model.table import Table, texts
-from leverframe.domain.own_model.opened import TEXTS, About, NativeFormat, as_inputs, matched
+from leverframe.domain.own_model.opened import TEXTS, About, as_inputs, matched
+from leverframe.domain.own_model.runtime_form import RuntimeForm
 from leverframe.errors import BundleError, SourceError, nearest
 
 
 @dataclass(frozen=True)
 class OwnDescription:
-    """The content of ``model.json``: the features in the order of the model, and the ``source`` format of its file."""
+    """The content of ``model.json``: the features in the order of the model, and the ``source`` format of its file.
 
-    source: NativeFormat
+    ``runtime`` is how the runtime is asked that opens the file, None where Leverframe does.
+    """
+
+    source: Engine
     features: tuple[Feature, ...]
+    runtime: RuntimeForm | None = None
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,10 @@ class Served:
 
     engine: Engine
     data: bytes
-    source: NativeFormat
+    source: Engine
     conversion: str
     versions: Mapping[str, str]
+    runtime: RuntimeForm | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,8 @@ class OwnBundle:
         needed, label = [field.name for field in schema.columns if not field.nullable], schema.label
         return [
             f"bundle {self.manifest.digest[:12]}  {len(self.files)} files, {size:.1f} MB",
-            f"  `{self.manifest.model}` predicts `{label.name}` ({label.kind}) with {self.manifest.engine}",
+            f"  `{self.manifest.model}` predicts `{label.name}` ({label.kind}) with "
+            f"{self.manifest.runtime or self.manifest.engine}",
             f"  {self.conversion}",
             f"  {len(schema.columns)} columns"
             + (f", of which {', '.join(f'`{name}`' for name in needed[:8])} may not be missing" if needed else ""),
@@ -141,18 +148,18 @@ def packed(sample: Sample, served: Served, wanted: Wanted) -> OwnBundle:
     refuse_unservable(schema, golden)
     files = {
         names.SCHEMA: _json(plain(schema, without_none=True)),
-        names.DESCRIPTION: _json(plain(OwnDescription(served.source, features))),
+        names.DESCRIPTION: _json(plain(OwnDescription(served.source, features, served.runtime), without_none=True)),
         names.GOLDEN: "".join(json.dumps(row, allow_nan=False) + "\n" for row in golden).encode(),
         names.SETTINGS: _json(model_settings(schema, wanted.model, served.engine, dict(served.versions))),
     }
     engine = served.engine
     scale = spread(_numbers(sample, wanted.label)) if label.kind == "regression" else None
-    unnamed = Manifest(wanted.model, label.name, engine, wanted.tolerance, "", served.versions, {}, scale=scale)
+    path = served.runtime.path if served.runtime else None
+    unnamed = Manifest(
+        wanted.model, label.name, engine, wanted.tolerance, "", served.versions, {}, scale=scale, runtime=path
+    )
     files[unnamed.model_file] = served.data
-    digests = {name: sha256(data) for name, data in sorted(files.items())}
-    manifest = Manifest(
-        wanted.model, label.name, engine, wanted.tolerance, "", served.versions, digests, scale=scale
-    )  # fmt: skip
+    manifest = replace(unnamed, files={name: sha256(data) for name, data in sorted(files.items())})
     written = {**files, names.MANIFEST: manifest.to_bytes()}
     return OwnBundle(manifest, written, schema, served.conversion, len(golden))
 

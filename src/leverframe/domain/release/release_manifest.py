@@ -18,7 +18,7 @@ class ReleaseManifest:
 
     ``commit`` wants it, ``lock`` is the SHA-256 of its dvc.lock, ``bundle`` that of the bundle's own
     manifest; ``weights`` that of the model file, ``plan`` the hash of the features' definition,
-    ``schema`` what a request may hold.
+    ``schema`` what a request may hold, ``runtime`` what of an installed package opens the model, None for ours.
     """
 
     model: str
@@ -28,6 +28,7 @@ class ReleaseManifest:
     weights: str
     plan: str
     schema: str
+    runtime: str | None = None
 
     def differences(self, other: ReleaseManifest) -> list[str]:
         """Return the parts in which two manifests differ, commits aside: another commit may want the same."""
@@ -39,8 +40,9 @@ class ReleaseManifest:
         """Return the manifest of a commit with these bytes of dvc.lock, and of a bundle with this MANIFEST.json."""
         files = parts.files
         return cls(
-            model, commit, sha256(lock), sha256(bundle), files[parts.model_file], parts.spec, files[names.SCHEMA]
-        )
+            model, commit, sha256(lock), sha256(bundle), files[parts.model_file], parts.spec, files[names.SCHEMA],
+            parts.runtime,
+        )  # fmt: skip
 
 
 def refuse_other(
@@ -53,7 +55,7 @@ def refuse_other(
     if recorded is None:
         why = f"{absent or 'it serves nothing'}; what was not served there is not promoted"
     elif apart := desired.differences(recorded):
-        ours, theirs = (asdict(manifest)[apart[0]][:12] for manifest in (desired, recorded))
+        ours, theirs = (str(asdict(manifest)[apart[0]])[:12] for manifest in (desired, recorded))
         why = f"the release manifests differ in {', '.join(apart)}: {apart[0]} is {ours} here and {theirs} there"
     else:
         return
@@ -75,7 +77,7 @@ def unlike(files: Mapping[str, bytes], bundle: str, model: str) -> str:
 
 def tag_message(manifest: ReleaseManifest, first: str) -> str:
     """Return a manifest as the message of a tag that begins with the line ``first``."""
-    return f"{first}\n\n{json.dumps(plain(manifest), indent=1, sort_keys=True)}\n"
+    return f"{first}\n\n{json.dumps(plain(manifest, without_none=True), indent=1, sort_keys=True)}\n"
 
 
 def from_tag_message(message: str) -> ReleaseManifest | None:

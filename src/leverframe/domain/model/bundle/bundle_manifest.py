@@ -33,10 +33,12 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as of `bundle.mod
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 1e-2  # tolerance, as of `bundle.tolerance`: a larger one would prove nothing
 
-Engine = Literal["onnx", "skops", "xgboost", "lightgbm", "catboost"]
+Engine = Literal["onnx", "skops", "xgboost", "lightgbm", "catboost", "runtime"]
 _MODELS: Mapping[Engine, str] = {
     "onnx": ONNX, "skops": SKOPS, "xgboost": "model.xgboost", "lightgbm": "model.txt", "catboost": "model.cbm",
+    "runtime": "model.tar",
 }  # fmt: skip
+_RUNTIME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Manifest:
     elsewhere and gets them with each request, ``files`` the
     SHA-256 of every other file by name, ``versions`` the libraries that made the model. Golden rows
     are predicted within ``tolerance``, of a regression in units of ``scale``, which is how far its labels lie apart.
+    ``runtime`` is the import path of what serves a model of the engine `runtime`: code that a bundle never holds.
     """
 
     model: str
@@ -58,6 +61,7 @@ class Manifest:
     files: Mapping[str, str]
     format: int = FORMAT
     scale: float | None = None
+    runtime: str | None = None
 
     @property
     def model_file(self) -> str:
@@ -121,4 +125,17 @@ def _wrong(manifest: Manifest) -> str:
         return f"has a tolerance of {manifest.tolerance}, which would prove nothing"
     if manifest.scale is not None and not (math.isfinite(manifest.scale) and manifest.scale > 0):
         return f"has a scale of {manifest.scale}, which would prove nothing"
+    return _wrong_runtime(manifest)
+
+
+def _wrong_runtime(manifest: Manifest) -> str:
+    if (manifest.engine == "runtime") != (manifest.runtime is not None) or (manifest.runtime and not manifest.own):
+        return "names a runtime where none can be, or lacks the name of it"
+    if manifest.runtime is not None and not is_runtime(manifest.runtime):
+        return f"names a runtime {ascii(manifest.runtime)[:80]}, which is no import path"
     return ""
+
+
+def is_runtime(path: str) -> bool:
+    """Tell whether a text is the import path of a class, ``package.module.Class``, or function, ``module:function``."""
+    return _RUNTIME.fullmatch(path) is not None

@@ -53,12 +53,14 @@ class Field:
 class Accepted:
     """What a model takes in a feature: whether it may be missing, and which values it may have, None for any.
 
-    ``longest`` is how many characters a text may have, where that is not the usual number.
+    ``longest`` is how many characters a text may have, where that is not the usual number; ``whole`` that a number may
+    have no fraction.
     """
 
     nullable: bool = True
     values: tuple[str | int | float, ...] | None = None
     longest: int | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def narrowed(field: Field, accepted: Accepted | None) -> Field:
     if accepted.values is not None:
         allowed = tuple(value for value in accepted.values if field.allowed is None or value in field.members)
     nullable, longest = field.nullable and accepted.nullable, field.longest or accepted.longest
-    return replace(field, nullable=nullable, allowed=allowed, longest=longest)
+    whole = field.whole or accepted.whole
+    return replace(field, nullable=nullable, allowed=allowed, longest=longest, whole=whole)
 
 
 def _kind(field: Field) -> str:

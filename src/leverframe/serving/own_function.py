@@ -1,0 +1,47 @@
+"""A function of an installed package that predicts: it gets rows as a table of Arrow, and the path of its model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.domain.own_model.opened import About, Columns, first_line, unpredicted
+from leverframe.domain.own_model.runtime_form import RuntimeForm
+
+
+def asked(function: Callable[..., Any], table: Any, model: Path | None) -> Any:
+    """Return what a function says to a table; one of two parameters gets the path of the model as well."""
+    return function(table, model) if model is not None and _takes_two(function) else function(table)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        given = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of compiled code nobody knows
+        return False
+    needed = [each for each in given if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    return len([each for each in needed if each.default is each.empty]) == 2
+
+
+class FunctionModel:
+    """A model as one function predicts it; raises ``EstimatorError`` for what it does not take."""
+
+    about = About()
+
+    def __init__(self, form: RuntimeForm, function: Callable[..., Any], model: Path) -> None:
+        self._form, self._function, self._model = form, function, model
+
+    def predict(self, columns: Columns) -> NDArray[np.float64]:
+        """Return what the function gives for each row: (n,), or (n, classes)."""
+        from leverframe.adapters.pyarrow import arrow_table  # noqa: PLC0415 - heavy, for most servers for nothing
+
+        table = arrow_table(columns, self._form.datatypes)
+        try:
+            return np.asarray(asked(self._function, table, self._model), np.float64)
+        except Exception as error:  # code of a user raises what it likes
+            raise unpredicted(f"`{self._form.path}`", f"{type(error).__name__}: {first_line(error)}") from error
