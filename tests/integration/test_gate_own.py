@@ -246,13 +246,21 @@ def test_both_revisions_predict_the_same_rows_by_a_function_of_their_own(tmp_pat
         "holdout: {path: test.parquet, label: y, kind: binary, block: day}, model: {path: models/model.pkl, predict: "
     )
     rule = RULES.replace(", test.accuracy: {maximum_drop: 0.02}", "")
-    repository.write("leverframe.yaml", f"pipeline: {{{roles}'shop.predicting:predict'}}}}\n{rule}")
+    settings = f"pipeline: {{{roles}'shop.predicting:predict'}}}}\n{rule}"
+    repository.write("leverframe.yaml", settings)
     repository.dvc("repro")
     repository.commit("A pipeline")
     repository.git("checkout", "--quiet", "-b", "change")
     changed(repository, -2)
     result = gated(repository, REFUSED)
     assert result["evidence"] == "both models on the same rows"
+    assert "each by the function shop.predicting:predict of its own revision" in result["how"]
     assert [each["reason"] for each in result["violations"]] == ["metric-dropped"]
     changed(repository, 1.5)
     assert gated(repository)["metrics"][0]["gain"] == 0
+    repository.write("shop/scoring.py", files_of("own-model.md")["shop/scoring.py"])
+    repository.write("leverframe.yaml", settings.replace("shop.predicting", "shop.scoring"))
+    repository.commit("Predict by a function that is given the model")
+    result = gated(repository)
+    assert "this change by shop.scoring:predict and the base by shop.predicting:predict" in result["how"]
+    assert result["metrics"][0]["gain"] == 0

@@ -46,6 +46,13 @@ ELSEWHERE = {  # by page, language and first line: the test that runs it, or why
         "bash",
         "leverframe bundle --model model.ubj --sample rows.parquet --label churned --name churn",
     ): "tests/integration/test_own_models.py",
+    (
+        "own-model.md",
+        "bash",
+        "leverframe bundle --model model.pkl --sample rows.parquet --label churned --kind binary "
+        "--runtime shop.scoring:predict",
+    ): "tests/integration/test_own_runtimes.py",
+    ("own-model.md", "python", "import pickle"): "tests/integration/test_gate_own.py",
     ("own-pipeline.md", "python", "import pickle"): "tests/integration/test_gate_own.py",
     ("runners.md", "yaml", "launch:"): "tests/workflows/test_runner_definitions.py",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +78,8 @@ class OwnRevision:
                 next="run `dvc repro` there, or correct the path",
             )
         opened = open_model(self.root, model)
-        return predictions_of(roles, table, opened.predict(table, roles.features(table)), opened.about.classes)
+        found = predictions_of(roles, table, opened.predict(table, roles.features(table)), opened.about.classes)
+        return replace(found, function=model.predict or "")
 
     def content(self, path: str) -> bytes | None:
         """Return the content of a file that is here or in the cache; None where it is neither, or none at all."""

@@ -48,7 +48,19 @@ def on_same_rows(roles: Roles, candidate: Predicted, champion: Predicted, before
     if before is not None:
         there = _rows(before, roles.with_label(before))
         change = _change(roles, (table, there), _same(roles, table, there), most)
-    return OwnPair(pair, "both models predicted the same rows", change)
+    return OwnPair(pair, f"both models predicted the same rows{_by_functions(candidate, champion)}", change)
+
+
+def _by_functions(candidate: Predicted, champion: Predicted) -> str:
+    """Return in words which code of the repository predicted, empty for none."""
+    ours, theirs = candidate.function, champion.function
+    if not (ours or theirs):
+        return ""
+    apart = "of its own revision, in a process of its own"
+    if ours == theirs:
+        return f", each by the function {ours} {apart}"
+    named = [f"this change by {ours}"] * bool(ours) + [f"the base by {theirs}"] * bool(theirs)
+    return f", {' and '.join(named)}, a function {apart}"
 
 
 def by_key(roles: Roles, candidate: Predicted, champion: Predicted, most: float) -> OwnPair:

@@ -29,11 +29,15 @@ _MORE = "let the pipeline predict more rows, or improve the model"
 
 @dataclass(frozen=True)
 class Predicted:
-    """Rows with what a model predicted for them: shape (rows,), of many classes (rows, classes)."""
+    """Rows with what a model predicted for them: shape (rows,), of many classes (rows, classes).
+
+    ``function`` is the import path of that of the repository which predicted them, empty where none did.
+    """
 
     table: Table
     predictions: Floats
     classes: tuple[str, ...]
+    function: str = ""
 
 
 @dataclass(frozen=True)
