@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -84,8 +83,12 @@ def servers_in(place: Path) -> list[int]:
 
 
 def kill_server(shop: Shop) -> None:
-    """Kill the server as the machine does when memory runs out."""
-    os.kill(json.loads((folder(shop) / "server.json").read_bytes())["pid"], signal.SIGKILL)
+    """Kill the server as the machine does when memory runs out, and wait until it is gone."""
+    server = psutil.Process(json.loads((folder(shop) / "server.json").read_bytes())["pid"])
+    server.kill()
+    with suppress(psutil.NoSuchProcess):
+        while server.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
 
 
 def flip_a_byte(shop: Shop) -> None:

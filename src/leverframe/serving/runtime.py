@@ -124,14 +124,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
                 raise request
             choice = self._choice(asked.internal, request, now)
             source = choice.source if choice else None
-            if source is not None and source.remote:
-                predicted = await looked_up(bundle, request, now, source)
-            elif bundle.apart:
-                predicted = await predicted_apart(bundle, request, now)
-            elif request.rows > _IN_THREAD:
-                predicted = await asyncio.to_thread(bundle.predict, request, now, source)
-            else:
-                predicted = bundle.predict(request, now, source)
+            predicted = await self._predicted(request, now, source)
             outputs = bundle.outputs(predicted.predictions, asked.outputs)
         except RefusedError as error:
             self._not_answered(error.outcome, asked, name, now)
@@ -157,6 +150,17 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             "parameters": {**self._told, **choice.told()} if choice else self._told,
             "outputs": outputs,
         }
+
+    async def _predicted(self, request: Checked, now: datetime, source: FeatureSource | None) -> Predicted:
+        """Return the prediction; while it takes long, others are served."""
+        bundle = self._bundle
+        if source is not None and source.remote:
+            return await looked_up(bundle, request, now, source)
+        if bundle.apart:
+            return await predicted_apart(bundle, request, now)
+        if request.rows > _IN_THREAD:
+            return await asyncio.to_thread(bundle.predict, request, now, source)
+        return bundle.predict(request, now, source)
 
     def _choice(self, internal: bool, request: Checked, now: datetime) -> Choice | None:
         """Return where the features come from; None for a request that brings them.
