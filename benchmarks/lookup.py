@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
-import socket
 import sqlite3
 import struct
 import subprocess
@@ -21,14 +19,14 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.alternate import Measure, alternate, child, machine, measured, met
+from benchmarks.redis_server import redis_server
 
 # ruff: noqa: PLC0415 - a side imports only what it compares, and the parent of the children stays small
 
@@ -308,29 +306,6 @@ def reader(root: Path) -> None:
         ask(question)
     print("ready", flush=True)
     sys.stdin.readline()
-
-
-@contextmanager
-def redis_server() -> Iterator[str]:
-    """Run a Redis that keeps nothing on disk and yield its URL, an empty one where there is no Redis."""
-    if shutil.which("redis-server") is None:
-        yield ""
-        return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    server = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
 
 
 def _reader(root: Path) -> subprocess.Popen[str]:

@@ -52,6 +52,31 @@ def main() -> None:
     rows = [json.loads(line) for line in (BUNDLE / "golden.jsonl").read_text().splitlines()]
     columns = [each["inputs"] for each in rows if each["form"] == "columns"]
     keys = [each["inputs"] for each in rows if each["form"] == "keys"]
+    found = measured_sides(columns, keys, rounds, calls)
+    ratios = {
+        "p50_batch_1_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1"),
+        "p50_batch_1_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1"),
+        "p50_batch_1_vs_in_process_sklearn": over(found, "in_process", "batch 1"),
+        "p50_batch_1_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1"),
+        "p50_batch_1_keys_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1", ours="leverframe_keys"),
+        "p50_batch_1_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1"),
+        "p50_batch_1_keys_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1", ours="leverframe_keys"),
+        "p50_batch_1000_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1000"),
+        "p50_batch_1000_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1000"),
+        "p50_batch_1000_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1000"),
+        "p50_batch_1000_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1000"),
+        "time_per_request_8_connections_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "8 connections"),
+        "time_per_request_8_connections_vs_stock_mlserver": over(found, "stock_mlserver", "8 connections"),
+    }
+    milliseconds = {name: round(median(each) * 1000, 3) for name, each in found.items()}
+    print(json.dumps({
+        "name": "serving", "machine": machine(), "sizes": {"features": len(columns[0]), "calls": calls},
+        "ratios": ratios, "absolute": {"milliseconds": milliseconds}, "targets": TARGETS, "met": met(ratios, TARGETS),
+    }, indent=1))  # fmt: skip
+
+
+def measured_sides(columns: list[Any], keys: list[Any], rounds: int, calls: int) -> dict[str, list[float]]:
+    """Return the seconds of each side and kind of request, one figure a round; sides take turns."""
     thousand = [columns[number % len(columns)] for number in range(1000)]
     found: dict[str, list[float]] = {}
     with servers() as (sides, model):
@@ -74,26 +99,7 @@ def main() -> None:
                 found.setdefault(f"{side} 8 connections", []).append(per_request(*at, one, calls))
             found.setdefault("in_process batch 1", []).append(in_process(columns[:1], calls // 4))
             found.setdefault("in_process batch 1000", []).append(in_process(thousand, max(5, calls // 20)))
-    ratios = {
-        "p50_batch_1_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1"),
-        "p50_batch_1_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1"),
-        "p50_batch_1_vs_in_process_sklearn": over(found, "in_process", "batch 1"),
-        "p50_batch_1_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1"),
-        "p50_batch_1_keys_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1", ours="leverframe_keys"),
-        "p50_batch_1_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1"),
-        "p50_batch_1_keys_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1", ours="leverframe_keys"),
-        "p50_batch_1000_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1000"),
-        "p50_batch_1000_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1000"),
-        "p50_batch_1000_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1000"),
-        "p50_batch_1000_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1000"),
-        "time_per_request_8_connections_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "8 connections"),
-        "time_per_request_8_connections_vs_stock_mlserver": over(found, "stock_mlserver", "8 connections"),
-    }
-    milliseconds = {name: round(median(each) * 1000, 3) for name, each in found.items()}
-    print(json.dumps({
-        "name": "serving", "machine": machine(), "sizes": {"features": len(columns[0]), "calls": calls},
-        "ratios": ratios, "absolute": {"milliseconds": milliseconds}, "targets": TARGETS, "met": met(ratios, TARGETS),
-    }, indent=1))  # fmt: skip
+    return found
 
 
 def over(found: dict[str, list[float]], peer: str, what: str, ours: str = "leverframe") -> float:

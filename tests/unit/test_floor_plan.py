@@ -1,4 +1,4 @@
-"""The house itself: every room is found by the name of its command, and the walls hold."""
+"""The architecture itself: every module is found by the name of its command, and the layers hold."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HEAVY = (
 
 
 @pytest.mark.parametrize("word", COMMANDS)
-def test_one_word_every_room(word: str) -> None:
+def test_one_word_everywhere(word: str) -> None:
     """The command, its module in the domain and in the application, its tests and its page carry the same word."""
     homes = [path for path in (PACKAGE / "domain").rglob("*") if path.suffix in ("", ".py") and path.stem == word]
     assert homes or (PACKAGE / HOME_ELSEWHERE[word]).exists(), f"no module for {word}"
@@ -168,6 +168,19 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         else:
             assert len(places) == 1, f"{tool} is imported in {sorted(places)}"
             assert next(iter(places)).startswith("adapters/"), f"{tool} is imported in {sorted(places)}"
+
+
+def test_files_and_functions_are_read_at_one_go() -> None:
+    """No file has more than 400 lines, no function more than 50."""
+    long = []
+    for folder in ("src", "pipelines", "actions", "benchmarks", "docs"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            long += [path.name] if text.count("\n") > 400 else []
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+                    long += [f"{path.name}: {node.name}"] if node.end_lineno - node.lineno >= 50 else []
+    assert long == []
 
 
 def test_lock_file_has_hashes_and_no_address() -> None:

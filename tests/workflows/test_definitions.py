@@ -13,7 +13,7 @@ import click
 import pytest
 import yaml
 
-from actions import generate
+from actions import generate, workflows
 from leverframe.cli import leverframe
 from leverframe.domain.pipeline.init import WHY, Surroundings, workflow
 from leverframe.domain.project import WHOLE, Project
@@ -182,8 +182,7 @@ def test_a_commit_that_does_not_reproduce_is_not_deployed() -> None:
         )
     alone = yaml.safe_load(workflow(template("workflow-merge.yml"), "a/b/actions@v1", Surroundings(infra=True)))["jobs"]
     assert list(alone) == ["model"]  # what deploys comes after the platform
-    example = "\n".join(generate._after_merge())
-    jobs = yaml.safe_load(example)["jobs"]
+    jobs = yaml.safe_load(workflows.workflow("deploy", ()))["jobs"]
     assert jobs["deploy"]["needs"] == "model"
     assert "reproduce" in jobs["model"]["steps"][2]["uses"]
 

@@ -115,13 +115,7 @@ def run(
     """
     store = packed.store
     model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
-    if not model.spec == packed.plan.spec == store.about().spec:
-        raise BundleError(
-            "model, snapshot and star.yaml do not match",
-            why=f"the model was trained on {model.spec[:16]}, the snapshot is of {store.about().spec[:16]}, "
-            f"star.yaml is {packed.plan.spec[:16]}",
-            next="`dvc repro bundle` makes what is behind again",
-        )
+    _refuse_apart(model.spec, store.about().spec, packed.plan.spec)
     data = artefacts.read_bytes(layout.MODEL)
     trained = _Trained(predictor, predictor.load(data), model, tables)
     columns = trained.inputs(layout.HOLDOUT)
@@ -156,6 +150,16 @@ def run(
         scale=conversion.scale,
     )  # fmt: skip
     return Bundle(manifest, {**files, names.MANIFEST: manifest.to_bytes()}, conversion, len(golden))
+
+
+def _refuse_apart(model: str, snapshot: str, star: str) -> None:
+    """Raise ``BundleError`` unless all three are of one definition of features, by its hash."""
+    if not model == snapshot == star:
+        raise BundleError(
+            "model, snapshot and star.yaml do not match",
+            why=f"the model was trained on {model[:16]}, the snapshot is of {snapshot[:16]}, star.yaml is {star[:16]}",
+            next="`dvc repro bundle` makes what is behind again",
+        )
 
 
 @dataclass(frozen=True)
