@@ -104,7 +104,7 @@ def test_a_document_survives_json(kind: type[Any], data: st.DataObject) -> None:
 def test_files_in_git_keep_their_bytes(path: Path, kind: type[Any]) -> None:
     """What stages wrote before is read, and written again byte by byte."""
     data = (ROOT / path).read_bytes()
-    assert written(plain(parsed(kind, data))) == data
+    assert written(plain(parsed(kind, data), without_none=kind is not ModelDescription)) == data
 
 
 def test_the_report_of_a_bundle_keeps_its_bytes() -> None:
@@ -123,7 +123,7 @@ CONVERSION = Conversion("onnx", 10, 1e-7, 0, 1e-5)
     [
         ({"rows": "10"}, "`rows`: Input should be a valid integer"),
         ({"rows": 10.5}, "`rows`: Input should be a valid integer"),
-        ({"engine": "java"}, "`engine`: Input should be 'onnx', 'skops', 'xgboost', 'lightgbm' or 'catboost'"),
+        ({"engine": "java"}, "`engine`: Input should be 'onnx', 'skops', 'xgboost', 'lightgbm', 'catboost' or 'runtime'"),
         ({"rowz": 1}, "`rowz`: Unexpected keyword argument"),
         ({"largest": "far"}, "`largest`: Input should be a valid number"),
     ],
