@@ -6,7 +6,8 @@ import json
 import tarfile
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from leverframe.domain.release.serve import request
 from leverframe.domain.release.smoke import numbers
 from leverframe.errors import EstimatorError
 from leverframe.serving.model_archive import archived, unpacked
-from leverframe.serving.own_runtime import open_runtime
 from tests.fakes.own_models import trained
+from tests.integration import runtime_alone
 from tests.integration.own_package import FUNCTION, RUNTIME, expected, installed, rows, weights
-from tests.integration.shop import Shop, wait_for
-from tests.warm import WarmRepository
+from tests.integration.shop import Shop
+from tests.warm import PATIENCE, WarmRepository
 
 LEVERS = """\
 pipeline:
@@ -213,13 +214,34 @@ def test_an_archive_holds_plain_files_alone(tmp_path: Path) -> None:
         archived(tmp_path / "empty")
 
 
+@pytest.fixture(scope="module")
+def alone() -> Iterator[ProcessPoolExecutor]:
+    """Yield a process in which MLServer can be imported."""
+    with runtime_alone.process() as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A model as a bundle has it, and the folder of the package that opens it."""
+
+    data: bytes
+    site: str
+    alone: ProcessPoolExecutor
+
+    def refusal(self, form: RuntimeForm, inputs: runtime_alone.Inputs | None = None) -> tuple[str, str, str]:
+        """Return what is said of a runtime that cannot be used."""
+        found = self.alone.submit(runtime_alone.refusal, self.site, form, self.data, inputs).result(PATIENCE)
+        assert found is not None
+        return found
+
+
 @pytest.fixture
-def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Return the archive of a model whose package this process can import."""
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: ProcessPoolExecutor) -> Archive:
+    """Return the archive of a model, with its package."""
     installed(tmp_path, monkeypatch)
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
     (tmp_path / "model.json").write_text(weights(2.0, 1.0))
-    return archived(tmp_path / "model.json")
+    return Archive(archived(tmp_path / "model.json"), str(tmp_path / "site"), alone)
 
 
 def form(path: str, output: str | None = None) -> RuntimeForm:
@@ -241,10 +263,9 @@ INPUTS = {"amount": np.array([1.0, np.nan]), "plan": np.array(["pro", None], obj
         ("mlserver_other.Model", "install the package that has `mlserver_other`"),
     ],
 )
-def test_a_runtime_that_cannot_be_used_is_said(archive: bytes, path: str, words: str) -> None:
-    with pytest.raises(EstimatorError) as caught:
-        open_runtime(form(path), archive)
-    assert words in f"{caught.value.why} {caught.value.next}"
+def test_a_runtime_that_cannot_be_used_is_said(archive: Archive, path: str, words: str) -> None:
+    _, why, following = archive.refusal(form(path))
+    assert words in f"{why} {following}"
 
 
 @pytest.mark.parametrize(
@@ -256,25 +277,20 @@ def test_a_runtime_that_cannot_be_used_is_said(archive: bytes, path: str, words:
         ("scorers.runtimes.Late", None, "TimeoutError: the other machine does not answer"),
     ],
 )
-def test_an_output_that_has_no_predictions_is_said(archive: bytes, path: str, output: str | None, words: str) -> None:
-    with pytest.raises(EstimatorError) as caught:
-        open_runtime(form(path, output), archive).predict(INPUTS)
-    assert words in caught.value.why
+def test_an_output_that_has_no_predictions_is_said(archive: Archive, path: str, output: str | None, words: str) -> None:
+    assert words in archive.refusal(form(path, output), INPUTS)[1]
 
 
 @pytest.mark.parametrize("file", ["../model.json", "/etc/hostname", "other.json", "..", ".", ""])
-def test_a_bundle_leads_a_runtime_to_no_other_file(archive: bytes, file: str) -> None:
-    with pytest.raises(EstimatorError, match="cannot be opened") as caught:
-        open_runtime(replace(form(RUNTIME), file=file), archive)
-    assert "its archive has no" in caught.value.why
+def test_a_bundle_leads_a_runtime_to_no_other_file(archive: Archive, file: str) -> None:
+    what, why, _ = archive.refusal(replace(form(RUNTIME), file=file))
+    assert "cannot be opened" in what
+    assert "its archive has no" in why
 
 
-def test_a_runtime_that_is_let_go_leaves_nothing(archive: bytes) -> None:
+def test_a_runtime_that_is_let_go_leaves_nothing(archive: Archive, alone: ProcessPoolExecutor) -> None:
     """Its loop ends and its files are removed."""
-    before = set(threading.enumerate())
-    opened: Any = open_runtime(form(RUNTIME, "score"), archive)
-    assert opened.predict(INPUTS).ravel().tolist() == pytest.approx([1 / (1 + np.exp(-3.0)), 0.5])
-    place = Path(opened._settings.parameters.uri)
-    assert (place.exists(), len(set(threading.enumerate()) - before)) == (True, 1)
-    del opened
-    wait_for(lambda: not place.exists() and not set(threading.enumerate()) - before)
+    asked = alone.submit(runtime_alone.let_go, archive.site, form(RUNTIME, "score"), archive.data, INPUTS)
+    predictions, there, left = asked.result(PATIENCE)
+    assert predictions == pytest.approx([1 / (1 + np.exp(-3.0)), 0.5])
+    assert (there, left) == ((True, 1), False)
