@@ -33,7 +33,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark of what is left to the night: one more kind of input, a whole year or journey instead of a part."""
+    """Declare the mark of what is left to the night: one more kind of input, a whole journey, a year."""
     config.pluginmanager.register(cost)
     config.addinivalue_line("markers", "deep: tried by `make test-deep` every night, left out by `make test`")
 
