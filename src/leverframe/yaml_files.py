@@ -19,6 +19,7 @@ from leverframe.errors import SettingsError, guide_page
 _CONFLICT = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 _DIGITS = "0123456789"
 _LONGEST = 1000  # digits of a number: what prints or compares longer ones fails, or takes for ever
+_DEEPEST = 200  # values within one another
 _SCALARS: tuple[tuple[str, str, str], ...] = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     (
@@ -267,6 +268,7 @@ def _refuse_conflict(text: str, name: str) -> None:
 
 
 def _constructed(text: str, name: str) -> Any:
+    _refuse_deep(text)
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -274,6 +276,28 @@ def _constructed(text: str, name: str) -> Any:
         return None if node is None else loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _refuse_deep(text: str) -> None:
+    """Raise ``YAMLError`` for values within so many others that the parser, compiled code, would end the process."""
+    flow = text.count("[") + text.count("{")
+    if flow <= _DEEPEST and not any(_may_nest(line) for line in text.split("\n")):
+        return  # as nearly every file: only then are its events read one by one
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            why = f"values lie within more than {_DEEPEST} others"
+            raise yaml.composer.ComposerError(None, None, why, event.start_mark)
+
+
+def _may_nest(line: str) -> bool:
+    """Tell whether a line is indented as deep, or may open as many values of its own."""
+    indented = len(line) - len(line.lstrip(" "))
+    return len(line) > _DEEPEST and indented + line.count("-") + line.count("?") > _DEEPEST // 2
 
 
 def _refuse_repeated_keys(root: yaml.Node | None, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -40,6 +40,18 @@ def refusal(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs | None)
     except EstimatorError as error:
         return error.what, error.why, error.next
     return None
+
+
+def refused_twice(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs) -> list[str]:
+    """Return why two requests in a row, in a thread as a server has them, are not predicted."""
+    opened, found = _begun(site)(form, archive), list[str]()
+    with ThreadPoolExecutor(1) as thread:
+        for _ in range(2):
+            try:
+                thread.submit(opened.predict, inputs).result()
+            except EstimatorError as error:
+                found.append(error.why)
+    return found
 
 
 def let_go(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs) -> tuple[list[float], tuple[bool, int], bool]:

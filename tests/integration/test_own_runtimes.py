@@ -281,6 +281,23 @@ def test_an_output_that_has_no_predictions_is_said(archive: Archive, path: str, 
     assert words in archive.refusal(form(path, output), INPUTS)[1]
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("scorers.runtimes.Leaving", "SystemExit: 3"),
+        ("scorers.functions:leave", "SystemExit: 3"),
+        ("scorers.functions:interrupt", "KeyboardInterrupt"),
+        ("scorers.functions:fail", "Speechless"),
+    ],
+)
+def test_code_that_would_end_the_process_ends_its_request_alone(archive: Archive, path: str, words: str) -> None:
+    """In threads, as in a server: there nobody presses a key. The next request is answered alike, and at once."""
+    asked = archive.alone.submit(runtime_alone.refused_twice, archive.site, form(path), archive.data, INPUTS)
+    both = asked.result(PATIENCE)
+    assert len(both) == 2
+    assert all(words in why for why in both)
+
+
 @pytest.mark.parametrize("file", ["../model.json", "/etc/hostname", "other.json", "..", ".", ""])
 def test_a_bundle_leads_a_runtime_to_no_other_file(archive: Archive, file: str) -> None:
     what, why, _ = archive.refusal(replace(form(RUNTIME), file=file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.own_model.opened import About, Columns, first_line, unpredicted
+from leverframe.domain.own_model.opened import About, Columns, told, unpredicted
 from leverframe.domain.own_model.runtime_form import RuntimeForm
 
 
@@ -43,5 +45,9 @@ class FunctionModel:
         table = arrow_table(columns, self._form.datatypes)
         try:
             return np.asarray(asked(self._function, table, self._model), np.float64)
-        except Exception as error:  # code of a user raises what it likes
-            raise unpredicted(f"`{self._form.path}`", f"{type(error).__name__}: {first_line(error)}") from error
+        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # it raises what it likes
+            raise unpredicted(f"`{self._form.path}`", told(error)) from error
+        except KeyboardInterrupt as error:
+            if threading.current_thread() is threading.main_thread():  # a person's
+                raise
+            raise unpredicted(f"`{self._form.path}`", told(error)) from error

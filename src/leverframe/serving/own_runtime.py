@@ -25,7 +25,7 @@ from mlserver.settings import ModelParameters, ModelSettings
 from mlserver.types import InferenceRequest, Parameters, RequestInput, RequestOutput, TensorData
 from numpy.typing import NDArray
 
-from leverframe.domain.own_model.opened import About, Columns, NativeModel, first_line, unopened, unpredicted
+from leverframe.domain.own_model.opened import About, Columns, NativeModel, first_line, told, unopened, unpredicted
 from leverframe.domain.own_model.runtime_form import Datatype, RuntimeForm, not_importable
 from leverframe.errors import EstimatorError
 from leverframe.serving.model_archive import unpacked
@@ -62,7 +62,7 @@ def _imported(form: RuntimeForm) -> Any:
         found = getattr(importlib.import_module(form.module), form.name)
     except (Exception, SystemExit) as error:  # what a user's module raises is theirs to fix
         missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
-        raise not_importable(form, missing, f"{type(error).__name__}: {first_line(error)}") from error
+        raise not_importable(form, missing, told(error)) from error
     if form.is_function and not callable(found):
         raise not_importable(form, "", "it is no function")
     if not form.is_function and not (isinstance(found, type) and issubclass(found, MLModel)):
@@ -87,7 +87,7 @@ class RuntimeModel:
             self._model = self._done(self._made(runtime), LOADS)
             loaded = self._done(self._loaded(), LOADS)
         except Exception as error:  # a runtime raises what it likes
-            raise unopened(form.path, f"{type(error).__name__}: {first_line(error)}") from error
+            raise unopened(form.path, told(error)) from error
         finally:
             weakref.finalize(self, _end, self._loop, self._model)
         if not loaded:
@@ -104,7 +104,7 @@ class RuntimeModel:
             cause = ValueError(str(error)) if error.status_code < 500 else error
             raise unpredicted(f"`{self._form.path}`", first_line(error)) from cause
         except Exception as error:  # a runtime raises what it likes
-            raise unpredicted(f"`{self._form.path}`", f"{type(error).__name__}: {first_line(error)}") from error
+            raise unpredicted(f"`{self._form.path}`", told(error)) from error
 
     async def _made(self, runtime: type[MLModel]) -> Any:
         return runtime(self._settings)
@@ -119,7 +119,7 @@ class RuntimeModel:
             return await self._model.predict(request)
 
     def _done(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
-        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        waiting = asyncio.run_coroutine_threadsafe(_contained(work), self._loop)
         try:
             return waiting.result(seconds)
         except TimeoutError:
@@ -138,6 +138,14 @@ class RuntimeModel:
         if kind == "BYTES":
             raise unpredicted(f"`{self._form.path}`", f"its output `{name}` has texts, not numbers")
         return np.asarray(NumpyCodec.decode_output(found), np.float64)
+
+
+async def _contained(work: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for the work of a runtime; what would end its loop, and so every later prediction, is an error of it."""
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        raise RuntimeError(told(error)) from error
 
 
 def _end(loop: asyncio.AbstractEventLoop, model: Any) -> None:

@@ -181,7 +181,16 @@ def itself(format: NativeFormat, why: str = "") -> str:
     return f"served by {format} itself" + (f": {why}" if why else "")
 
 
+def told(error: BaseException) -> str:
+    """Return the kind of an error and the first line of what it says."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - an error of a user's code may be unable to tell what it is
+        said = ""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

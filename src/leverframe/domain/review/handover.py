@@ -7,6 +7,7 @@ files that are here, `status` says afterwards.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from leverframe.yaml_files import parse
 
 LARGEST = 50_000_000  # bytes of one, with the files that git keeps
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_ENTRY = re.compile(r"  [^\s#].*:\n(?:(?: {4}.*)?\n)+")  # a name, and lines that are indented below it
+_DEEPEST, _CONTROL = 100, re.compile(r"[\x00-\x1f\x7f]")  # folders of a path
 _FIELDS = {"cmd", "deps", "params", "outs"}
 
 
@@ -64,6 +67,8 @@ def refusal(handed: Sequence[Handover], plan: Phases, stages: Sequence[Stage], h
             name = next(iter(odd or seen & set(each.entries)))
             return f"phase {each.phase} has no stage `{name}` to run"
         seen.update(each.entries)
+        if not all(math.isfinite(run.seconds) and run.seconds >= 0 for run in each.runs):
+            return f"phase {each.phase} tells times that are none"
         wrong = next((why for name, text in each.entries.items() if (why := _wrong(known[name], text))), "")
         if wrong or (wrong := _strange(each, known)):
             return f"phase {each.phase} {wrong}"
@@ -80,7 +85,7 @@ def _wrong(stage: Stage, text: str) -> str:
     """Return what is wrong with the entry of a stage; empty where it is one that a run of it may have written."""
     try:
         entry = entry_of(stage, text)
-    except (LeverframeError, ValueError, TypeError, AttributeError):
+    except (LeverframeError, ValueError, TypeError, AttributeError, KeyError):
         return f"left no entry of a lock for `{stage.name}`"
     named = [
         (entry.dependencies, {each.entry for each in stage.dependencies}),
@@ -95,15 +100,22 @@ def _wrong(stage: Stage, text: str) -> str:
 
 def entry_of(stage: Stage, text: str) -> Locked:
     """Return the entry of a stage in a text of its own; raises ``LeverframeError`` or ``ValueError`` for another."""
+    if not _ENTRY.fullmatch(text):  # beside others it would be something else
+        raise ValueError(f"not the lines of an entry, of `{stage.name}`")
     raw = locked_stages(parse(lock_text([text]), name=lock_of(stage.file), what="a lock"), lock_of(stage.file))
-    if list(raw) != [stage.name_in_file] or not set(raw[stage.name_in_file]) <= _FIELDS or not text.endswith("\n"):
+    if list(raw) != [stage.name_in_file] or not set(raw[stage.name_in_file]) <= _FIELDS:
         raise ValueError(f"not one entry, of `{stage.name}`")
-    return locked(raw[stage.name_in_file], stage.name)
+    entry = raw[stage.name_in_file]
+    for kind in ("deps", "outs"):
+        paths = [each["path"] for each in entry.get(kind) or []]
+        if len(paths) != len(set(paths)):
+            raise ValueError(f"a path stands twice in one entry, of `{stage.name}`")
+    return locked(entry, stage.name)
 
 
 def _well_formed(record: Recorded) -> bool:
     numbers = (record.size, record.files)
-    return bool(_MD5.fullmatch(record.md5)) and all(isinstance(each, int | None) for each in numbers)
+    return bool(_MD5.fullmatch(record.md5)) and all(each is None or type(each) is int and each >= 0 for each in numbers)
 
 
 def _strange(handover: Handover, stages: Mapping[str, Stage]) -> str:
@@ -111,8 +123,10 @@ def _strange(handover: Handover, stages: Mapping[str, Stage]) -> str:
     places = [output.path for name in handover.entries for output in stages[name].outputs if not output.pushed]
     for path in handover.files:
         inside = any(path == place or path.startswith(f"{place}/") for place in places)
-        if not inside or not set(path.split("/")).isdisjoint({"", ".", "..", ".git", ".dvc"}) or "\\" in path:
-            return f"left the file `{path}`, which none of its stages writes"
+        parts = path.lower().split("/")
+        odd = not set(parts).isdisjoint({"", ".", "..", ".git", ".dvc"}) or len(parts) > _DEEPEST
+        if not inside or odd or "\\" in path or _CONTROL.search(path):
+            return f"left the file {ascii(path)[:200]}, which none of its stages writes"
     return ""
 
 

@@ -7,6 +7,7 @@ it made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from leverframe.settings.runners import RunnerSettings
 
 _HOSTED = "ubuntu-24.04"
 _MINUTES = 60  # of a phase on the small machine
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
+_NO_TEXTS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # under YAML 1.1 or 1.2
 _OWN = "github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository"
 _OF_PULL = "(github.event.action != 'edited' || github.event.changes.base)"
 _BASE_OF_PULL = "origin/${{ github.base_ref || github.event.repository.default_branch }}"
@@ -102,17 +105,23 @@ class RunnerJobs:
             "condition": "\n      && ".join(conditions),
             "runs_on": labels_text(runner.labels if runner else (_HOSTED,)),
             "minutes": str(runner.minutes if runner else _MINUTES),
-            "requirements": "" if requirements == "requirements.lock" else f"\n          requirements: {requirements}",
+            "requirements": "" if requirements == "requirements.lock" else f"\n          requirements: {as_text(requirements)}",
             "taken": _TAKEN if before else "",
         }
 
 
 def labels_text(labels: Sequence[str]) -> str:
     """Return the labels of a runner as a workflow names them."""
+    written = [as_text(label) for label in labels]
     if "self-hosted" not in labels:
-        return labels[0] if len(labels) == 1 else f"[{', '.join(labels)}]"
+        return written[0] if len(labels) == 1 else f"[{', '.join(written)}]"
     why = "no pull request of a fork runs there"
-    return f"[{', '.join(labels)}] # zizmor: ignore[self-hosted-runner] {why}"
+    return f"[{', '.join(written)}] # zizmor: ignore[self-hosted-runner] {why}"
+
+
+def as_text(value: str) -> str:
+    """Return a text of letters, digits, `.`, `_`, `-` and `/` as YAML reads it: in quotes where it would be no text."""
+    return value if _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXTS else f'"{value}"'
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
