@@ -290,8 +290,8 @@ def _refuse_deep(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _DEEPEST:
-            why = f"values lie within more than {_DEEPEST} others"
-            raise yaml.composer.ComposerError(None, None, why, event.start_mark)
+            mark: Any = event.start_mark  # of compiled code, with the same fields
+            raise yaml.MarkedYAMLError(problem=f"values lie within more than {_DEEPEST} others", problem_mark=mark)
 
 
 def _may_nest(line: str) -> bool:

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.domain.pipeline.runners.runner_jobs import labels_text
 from leverframe.domain.pipeline.runners.runner_phases import SMALL, Phases, phases, runners_of
 from leverframe.domain.pipeline.runners.runner_share import Needs, Share, needs, share, stale
 from leverframe.domain.pipeline.status.reasons import PipelineStatus, StageStatus, State
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
 from leverframe.errors import DefinitionError, SettingsError
+from leverframe.yaml_files import parse
 
 Graph = tuple[list[str], list[tuple[str, str]], dict[str, str]]
 
@@ -182,3 +184,10 @@ def test_the_plan_says_what_is_before_and_behind() -> None:
     plan = Phases((), (("a", "b"), ("b", "c"), ("x", "c")))
     assert plan.behind(["a"]) == {"b", "c"}
     assert plan.before(["c"]) == {"a", "b", "x"}
+
+
+@pytest.mark.parametrize("label", ["gpu", "true", "no", "null", "1.5", "1_000", "0x1f", "2001-01-01", "a.b-c_d"])
+def test_a_label_is_a_text_to_whoever_reads_the_workflow(label: str) -> None:
+    for labels in ([label], [label, "large"], ["self-hosted", label]):
+        read = parse(f"runs-on: {labels_text(labels)}", name="x", what="a workflow")["runs-on"]
+        assert ([read] if isinstance(read, str) else read) == labels

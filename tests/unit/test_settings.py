@@ -16,6 +16,7 @@ from leverframe.errors import SettingsError
 from leverframe.settings import levers, params
 from leverframe.settings.levers import Levers, levers_of, read_levers
 from leverframe.settings.params import DataSettings, Params, params_of, read_params, schema
+from leverframe.yaml_files import parse
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "tests/settings"
@@ -75,6 +76,18 @@ def test_a_runner_says_what_a_workflow_can_say(text: str, words: str) -> None:
     assert words in caught.value.render()
     found = levers_of("reproduce: {runners: {gpu: {stages: [train], runs_on: large}}}", name="x").reproduce.runners
     assert found["gpu"].labels == ("large",)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: " + "[" * 100_000, "a: " + "{b: " * 100_000, "- " * 300, "a: " + "[" * 201 + "]" * 201]
+)
+def test_values_within_values_without_end_do_not_end_the_process(text: str) -> None:
+    """The parser of YAML, compiled code, takes the stack for each; what is nested as deep as people nest is read."""
+    with pytest.raises(SettingsError, match="is not YAML, line 1") as caught:
+        parse(text, name="leverframe.yaml", what="the settings")
+    assert caught.value.why == "values lie within more than 200 others"
+    assert parse("a: " + "[" * 199 + "]" * 199 + "\nb: []", name="x", what="y")["b"] == []
+    assert len(parse("a: [" + "[], " * 1000 + "]", name="x", what="y")["a"]) == 1000
 
 
 INFRA = "infra: {{environments: {{e: {{{}}}}}}}"

@@ -131,7 +131,8 @@ class LateServer(GRPCServer):  # type: ignore[misc]
     _server: Any = None
 
     def __init__(self, calls: Calls, settings: Any, *more: Any) -> None:
-        super().__init__(settings, *more)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host  # as an address of gRPC has it
+        super().__init__(settings.model_copy(update={"host": host}), *more)
         self._calls = calls
         self._decided, self._reserved = asyncio.Event(), _reserved(settings.host, settings.grpc_port)
 

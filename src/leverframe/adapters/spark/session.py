@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -72,6 +73,8 @@ def _started(master: str, memory: str, chosen: Chosen) -> SparkSession:
         try:
             with _terminal_into(noise.fileno()):
                 spark = builder.getOrCreate()
+        except Py4JError as error:  # Java runs, and refuses the master
+            raise _cannot_start(master, _told(error), chosen) from error
         except (PySparkException, OSError) as error:
             raise _cannot_start(master, _last_line(noise.fileno()) or str(error), chosen) from error
     spark.sparkContext.setLogLevel("ERROR")
@@ -91,6 +94,12 @@ def _terminal_into(target: int) -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _told(error: Py4JError) -> str:
+    """Return what Java says, without where it says it."""
+    said = [line.strip() for line in str(error).splitlines() if "Exception: " in line]
+    return (said[0].partition("Exception: ")[2] if said else str(error).partition("\n")[0])[:300]
 
 
 def _last_line(written: int) -> str:

@@ -76,6 +76,7 @@ class SparkCluster:
         rows = self._rows(path, recipe.features)
         with _damage_told(rows.file), _learning(estimator):
             fitted = prepared(estimator, recipe.features).fit(rows.frame(recipe.label, classes))
+        _refuse_unsure(fitted, recipe)
         self._libraries.add(type(last_stage(fitted)).__module__.partition(".")[0])
         model = exported(fitted, recipe.features, recipe.label.kind, classes)
         with _damage_told(rows.file):
@@ -101,6 +102,18 @@ class SparkCluster:
         table = fitted.transform(frame).select(*names, told.alias("__told")).toArrow()
         types = {each.name: pa.string() if each.kind == "categorical" else pa.float64() for each in recipe.features}
         return columns_of(table, types), np.array(table.column("__told").to_pylist(), np.float64)
+
+
+def _refuse_unsure(fitted: Any, recipe: Recipe) -> None:
+    """Raise ``EstimatorError`` where the label has classes, and the model no probability of them."""
+    if recipe.label.kind != "regression" and not last_stage(fitted).hasParam("probabilityCol"):
+        raise EstimatorError(
+            f"`{recipe.estimator}` is no estimator for the label `{recipe.label.name}`",
+            why=f"a {recipe.label.kind} label is judged by probabilities, and {type(last_stage(fitted)).__name__} "
+            "has none",
+            next="name one that has `probabilityCol`, such as `pyspark.ml.classification:LogisticRegression`, in "
+            "`train.estimator` of params.yaml",
+        )
 
 
 @contextmanager

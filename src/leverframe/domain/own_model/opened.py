@@ -190,7 +190,7 @@ def first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
     try:
         said = str(error)
-    except Exception:  # noqa: BLE001 - an error of a user's code may be unable to tell what it is
+    except Exception:  # an error of a user's code may be unable to tell what it is
         said = ""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

@@ -67,8 +67,6 @@ def refusal(handed: Sequence[Handover], plan: Phases, stages: Sequence[Stage], h
             name = next(iter(odd or seen & set(each.entries)))
             return f"phase {each.phase} has no stage `{name}` to run"
         seen.update(each.entries)
-        if not all(math.isfinite(run.seconds) and run.seconds >= 0 for run in each.runs):
-            return f"phase {each.phase} tells times that are none"
         wrong = next((why for name, text in each.entries.items() if (why := _wrong(known[name], text))), "")
         if wrong or (wrong := _strange(each, known)):
             return f"phase {each.phase} {wrong}"
@@ -115,11 +113,15 @@ def entry_of(stage: Stage, text: str) -> Locked:
 
 def _well_formed(record: Recorded) -> bool:
     numbers = (record.size, record.files)
-    return bool(_MD5.fullmatch(record.md5)) and all(each is None or type(each) is int and each >= 0 for each in numbers)
+    return bool(_MD5.fullmatch(record.md5)) and all(
+        each is None or (type(each) is int and each >= 0) for each in numbers
+    )
 
 
 def _strange(handover: Handover, stages: Mapping[str, Stage]) -> str:
-    """Return which file it brings that is no output of its stages; empty where there is none."""
+    """Return which time it tells that is none, or file it brings of none of its stages; empty where neither."""
+    if not all(math.isfinite(run.seconds) and run.seconds >= 0 for run in handover.runs):
+        return "tells times that are none"
     places = [output.path for name in handover.entries for output in stages[name].outputs if not output.pushed]
     for path in handover.files:
         inside = any(path == place or path.startswith(f"{place}/") for place in places)

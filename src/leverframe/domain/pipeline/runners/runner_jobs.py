@@ -96,7 +96,7 @@ class RunnerJobs:
         told = " || ".join([*(f"needs.{name}.outputs.phases" for name in before), "'[]'"])
         wanted = f"contains(fromJSON({told}), {number})" if phase.runner != SMALL else f"({told}) != '[]'"
         conditions = ["!cancelled()", "!failure()", *([guard] if guard else []), *([wanted] if before else [])]
-        requirements = runner.requirements if runner else "requirements.lock"
+        requirements = as_text(runner.requirements if runner else "requirements.lock")
         return {
             "number": str(number),
             "count": str(self._count),
@@ -105,7 +105,7 @@ class RunnerJobs:
             "condition": "\n      && ".join(conditions),
             "runs_on": labels_text(runner.labels if runner else (_HOSTED,)),
             "minutes": str(runner.minutes if runner else _MINUTES),
-            "requirements": "" if requirements == "requirements.lock" else f"\n          requirements: {as_text(requirements)}",
+            "requirements": "" if requirements == "requirements.lock" else f"\n          requirements: {requirements}",
             "taken": _TAKEN if before else "",
         }
 
