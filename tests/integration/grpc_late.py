@@ -36,18 +36,18 @@ class _Empty:
 CALLS, REQUEST = Calls(), messages.ModelInferRequest(model_name="other")
 
 
-def late() -> tuple[LateServer, int]:
+def late(host: str = "127.0.0.1") -> tuple[LateServer, int]:
     """Return a server that does not listen yet, and its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
-    settings = Settings(host="127.0.0.1", grpc_port=port, metrics_endpoint=None)
+    settings = Settings(host=host, grpc_port=port, metrics_endpoint=None)
     return LateServer(CALLS, settings, _Empty(), None), port
 
 
-async def status(port: int, listens: bool = False) -> str:
+async def status(port: int, listens: bool = False, host: str = "127.0.0.1") -> str:
     """Return the status of a request for a model that there is not, of a server that ``listens`` in a moment."""
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with grpc.aio.insecure_channel(f"{host}:{port}") as channel:
         try:
             await GRPCInferenceServiceStub(channel).ModelInfer(REQUEST, wait_for_ready=listens)
         except grpc.RpcError as refused:
@@ -80,7 +80,20 @@ async def told() -> list[Any]:
     await never.stop()
     await running
     never.listen()
-    return [*found, await status(port), taken(port), await at_the_end()]
+    return [*found, await status(port), taken(port), await at_the_end(), await of_version_six()]
+
+
+async def of_version_six() -> str:
+    """Return the status of a request to an address that has colons of its own."""
+    if not socket.has_ipv6:
+        return "NOT_FOUND"
+    server, port = late("::1")
+    running = asyncio.create_task(server.start())
+    server.listen()
+    found = await status(port, listens=True, host="[::1]")
+    await server.stop()
+    await running
+    return found
 
 
 async def at_the_end() -> list[str]:

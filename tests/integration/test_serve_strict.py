@@ -375,4 +375,5 @@ def test_grpc_refuses_connections_until_the_models_are_loaded() -> None:
     """
     command = [sys.executable, "-m", "tests.integration.grpc_late"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == ["UNAVAILABLE", True, "NOT_FOUND", "UNAVAILABLE", False, ["NOT_FOUND"] * 3]
+    told = json.loads(done.stdout)
+    assert told == ["UNAVAILABLE", True, "NOT_FOUND", "UNAVAILABLE", False, ["NOT_FOUND"] * 3, "NOT_FOUND"]

@@ -282,6 +282,26 @@ def test_a_name_that_spark_cannot_read_is_refused(name: str, running: SparkSessi
         train(case.root, settings_of(LOGISTIC), running)
 
 
+def test_an_estimator_without_probabilities_is_refused_for_classes(running: SparkSession, tmp_path: Path) -> None:
+    case = make(tmp_path, "binary")
+    with pytest.raises(EstimatorError, match="no estimator for the label") as caught:
+        train(case.root, settings_of("pyspark.ml.regression:LinearRegression", maxIter=1), running)
+    assert "a binary label is judged by probabilities" in caught.value.why
+
+
+@night
+@pytest.mark.parametrize(("master", "why"), [("local[0]", "with 0 threads"), ("local[x]", "Could not parse Master")])
+def test_a_master_that_java_refuses_is_said(master: str, why: str) -> None:
+    """In a process of its own: another session must not run there."""
+    program = (
+        "import sys\nfrom leverframe.adapters.spark.session import session\n"
+        "from leverframe.errors import PipelineError\n"
+        "try:\n    session(sys.argv[1], '512m').__enter__()\nexcept PipelineError as error:\n    print(error.why)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, master], capture_output=True, text=True, check=True)
+    assert why in ended.stdout
+
+
 @pytest.mark.parametrize("estimator", [CLASSIFIER, LOGISTIC, f"{HERE}:tree", f"{HERE}:linear"])
 def test_one_machine_refuses_an_estimator_of_spark(estimator: str, tmp_path: Path) -> None:
     """Whether a class is named or a function gives one, with Spark running or not."""

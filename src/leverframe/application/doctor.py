@@ -18,6 +18,7 @@ from leverframe import __version__
 from leverframe.adapters import runner
 from leverframe.adapters.dvc.plugins import check_plugin
 from leverframe.adapters.working_tree import WorkingTree
+from leverframe.adapters.working_tree.dvc_config import unreadable
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.remote_store import remote_store
 from leverframe.application.runner_check import runner_violations
@@ -134,6 +135,11 @@ def _git(workspace: Workspace) -> Findings:
 def _dvc(workspace: Workspace, *, offline: bool) -> Findings:
     area = "DVC"
     tree = tree_around(workspace.root)
+    if odd := unreadable(tree.root):
+        yield Diagnosed(
+            area, "wrong", f"no command of DVC runs: {odd}", "git checkout .dvc/config, or correct the line"
+        )
+        return
     status = staleness.run(workspace.git, tree)
     stale = [stage.stage.name for stage in status.stages if stage.state.value not in ("fresh", "frozen")]
     if stale:

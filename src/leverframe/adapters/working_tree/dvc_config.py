@@ -36,6 +36,24 @@ class DvcConfig:
         return cls(cache, FlagStyle(parsing.get("bool") == "boolean_optional", parsing.get("list") == "append"))
 
 
+def unreadable(root: Path) -> str:
+    """Return which line of a configuration of this repository DVC cannot read; empty where it reads all."""
+    for file in _files(root)[2:]:
+        try:
+            lines = file.read_bytes().decode("utf-8").splitlines()
+        except FileNotFoundError:
+            continue
+        except UnicodeDecodeError:
+            return f".dvc/{file.name} is not UTF-8"
+        if any(quotes in line for line in lines for quotes in ('"""', "'''")):
+            continue  # a value of several lines
+        for number, line in enumerate(map(str.strip, lines), start=1):
+            section = line.startswith("[") and line.partition("#")[0].rstrip().endswith("]")
+            if line and not line.startswith("#") and not section and "=" not in line[1:]:
+                return f".dvc/{file.name}, line {number}, is neither a section nor `name = value`"
+    return ""
+
+
 def home_of(start: Path) -> Path | None:
     """Return the nearest folder at or above ``start`` that holds `.dvc`; None where there is none."""
     here = Path(os.path.normpath(start.absolute()))

@@ -1,0 +1,29 @@
+"""Which configuration of DVC cannot be read: no command of DVC runs beside one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leverframe.adapters.working_tree.dvc_config import unreadable
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[core]\n    remote = x\n\n# a comment\n['remote \"x\"'] # of ours\n    url = /somewhere\n", ""),
+        (b"", ""),
+        (b'[core]\n    remote = """a\nb"""\n', ""),
+        (b"[core\n    remote = x\n", ".dvc/config, line 1, is neither"),
+        (b"[core]\n    remote x\n", ".dvc/config, line 2, is neither"),
+        (b"[core]\n    remote = \xff\n", ".dvc/config is not UTF-8"),
+    ],
+)
+def test_the_line_that_cannot_be_read_is_named(content: bytes, words: str, tmp_path: Path) -> None:
+    assert unreadable(tmp_path) == ""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_bytes(content)
+    found = unreadable(tmp_path)
+    assert found.startswith(words)
+    assert bool(found) is bool(words)
