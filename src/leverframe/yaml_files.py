@@ -272,6 +272,8 @@ def _constructed(text: str, name: str) -> Any:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
+        if "*" in text:
+            _refuse_recursive(node)
         _refuse_repeated_keys(node, name)
         return None if node is None else loader.construct_document(node)
     finally:
@@ -292,6 +294,25 @@ def _refuse_deep(text: str) -> None:
         if depth > _DEEPEST:
             mark: Any = event.start_mark  # of compiled code, with the same fields
             raise yaml.MarkedYAMLError(problem=f"values lie within more than {_DEEPEST} others", problem_mark=mark)
+
+
+def _refuse_recursive(root: yaml.Node | None) -> None:
+    """Raise ``YAMLError`` for a value that holds itself by an anchor: whoever walks or prints it would never end."""
+    waiting: list[tuple[Any, bool]] = [(root, False)]
+    around, whole = set[int](), set[int]()
+    while waiting:
+        node, left = waiting.pop()
+        if left:
+            around.discard(id(node))
+            whole.add(id(node))
+        elif id(node) in around:
+            mark: Any = node.start_mark
+            raise yaml.MarkedYAMLError(problem="a value holds itself, by an anchor", problem_mark=mark)
+        elif isinstance(node, yaml.CollectionNode) and id(node) not in whole:
+            around.add(id(node))
+            pairs = isinstance(node, yaml.MappingNode)
+            inside = [part for pair in node.value for part in pair] if pairs else node.value
+            waiting += [(node, True), *((each, False) for each in inside)]
 
 
 def _may_nest(line: str) -> bool:

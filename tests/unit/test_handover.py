@@ -122,6 +122,7 @@ def entry(old: str, new: str) -> Handover:
         (replace(SECOND, runs=(replace(RAN, seconds=float("nan")),)), "times that are none"),
         (replace(SECOND, runs=(replace(RAN, seconds=-1.0),)), "times that are none"),
         (entry("rounds: 3", f"rounds: {'[' * 100_000}"), "left no entry"),
+        (entry("rounds: 3", "rounds: &a [*a]"), "left no entry"),
         (entry("rounds: 3", "rounds: '\n  evaluate:\n  '"), "left no entry"),
         (replace(SECOND, entries={"train": f"{TRAINED}datasets: []\n"}), "left no entry"),
         (replace(SECOND, entries={"train": f"{TRAINED}...\n"}), "left no entry"),

@@ -90,6 +90,16 @@ def test_values_within_values_without_end_do_not_end_the_process(text: str) -> N
     assert len(parse("a: [" + "[], " * 1000 + "]", name="x", what="y")["a"]) == 1000
 
 
+@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: [{c: *a}]}", "a: &a [&b [*b], 1]"])
+def test_a_value_that_holds_itself_is_no_setting(text: str) -> None:
+    """One that stands in several places is."""
+    with pytest.raises(SettingsError, match="is not YAML, line 1") as caught:
+        parse(text, name="leverframe.yaml", what="the settings")
+    assert caught.value.why == "a value holds itself, by an anchor"
+    shared = parse("a: &a [1, 2]\nb: [*a, *a, {c: *a}]", name="leverframe.yaml", what="the settings")
+    assert shared["b"] == [[1, 2], [1, 2], {"c": [1, 2]}]
+
+
 INFRA = "infra: {{environments: {{e: {{{}}}}}}}"
 
 
