@@ -1,4 +1,4 @@
-"""Which configuration of DVC cannot be read: no command of DVC runs beside one."""
+"""How the configuration of DVC is read, and which one cannot be: no command of DVC runs beside one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leverframe.adapters.working_tree.dvc_config import unreadable
+from leverframe.adapters.working_tree.dvc_config import configured_remote, unreadable
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,13 @@ def test_the_line_that_cannot_be_read_is_named(content: bytes, words: str, tmp_p
     found = unreadable(tmp_path)
     assert found.startswith(words)
     assert bool(found) is bool(words)
+
+
+@pytest.mark.parametrize(
+    "title", ["['remote \"x\"']", "['remote \"x\"'] # a [comment]", "[ 'remote \"x\"' ]  #", 'remote "x"']
+)
+def test_a_remote_is_found_beside_comments(title: str, tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text(f"[core]  # ours\n    remote = x\n{title}\n    url = s3://b/c#d\n")
+    found = configured_remote(tmp_path, "")
+    assert (found and found[:2]) == (("x", "s3://b/c#d") if title.startswith("[") else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from leverframe.domain.pipeline.status.template import FlagStyle
 
 Sections = dict[str, dict[str, str]]
+_TITLE = re.compile(r"""\[\s*('[^']*'|"[^"]*"|[^\]]*?)\s*\]\s*(?:\#.*)?""")
 _PLACES = ("url", "endpointurl", "account_name")  # settings of a remote that tell where its objects are
 _PATHS = (  # settings of a remote that DVC reads as paths
     *("url", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"),
@@ -143,8 +145,8 @@ def _sections(file: Path) -> Sections:
     sections: Sections = {}
     current: dict[str, str] = {}
     for line in map(str.strip, lines):
-        if line.startswith("[") and line.endswith("]"):
-            current = sections.setdefault(_unquoted(line[1:-1]).lower(), {})
+        if title := _TITLE.fullmatch(line):
+            current = sections.setdefault(_unquoted(title[1]).lower(), {})
         elif "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
             current[name.strip().lower()] = _unquoted(value)
