@@ -36,6 +36,7 @@ CLASSES = ["cat", "dog", "emu"] * (ROWS // 3)
         ({"y_true": BITS, "y_prob": SHARES}, "binary", "y_true", "y_prob"),
         ({"target": BITS, "prediction": SHARES}, "binary", "target", "prediction"),
         ({"label": [bit == 1 for bit in BITS], "churn_score": SHARES}, "binary", "label", "churn_score"),
+        ({"order": IDS, "refunded": BITS, "p": SHARES}, "binary", "refunded", "p"),
         ({"actual": SHARES, "predicted": spread(20)}, "regression", "actual", "predicted"),
         ({"y": spread(7), "yhat": spread(50)}, "regression", "y", "yhat"),
         ({"label": CLASSES, "p_cat": SHARES, "p_dog": SHARES, "p_emu": SHARES}, "multiclass", "label", "p_"),
@@ -53,6 +54,8 @@ def test_columns_tell_their_roles(columns: dict[str, object], kind: str, label: 
     [
         {"x": SHARES, "z": SHARES},
         {"y": BITS, "x": SHARES},
+        {"refunded": BITS, "x": SHARES},
+        {"refunded": BITS, "night": BITS, "p": SHARES},  # which of both was predicted, nobody can tell
         {"y": CLASSES, "p": SHARES},
         {"y": BITS, "p": [9.0 * share for share in SHARES]},
         {"y": [None] * ROWS, "p": SHARES},

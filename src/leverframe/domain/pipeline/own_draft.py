@@ -98,7 +98,7 @@ def draft(
 
 def roles_of(table: SeenTable) -> ColumnRoles | None:
     """Return what the columns of a table are, None where it does not look like predictions with labels."""
-    label = _named(table.columns, _LABELS)
+    label = _named(table.columns, _LABELS) or _lone_bits(table.columns)
     if label is None:
         return None
     rest = [column for column in table.columns if column is not label]
@@ -123,6 +123,17 @@ def roles_of(table: SeenTable) -> ColumnRoles | None:
         time.name if time and not block else "",
         tuple(name for name in slices if not block or name != block.name)[:_MOST_SLICES],
     )
+
+
+def _lone_bits(columns: Sequence[SeenColumn]) -> SeenColumn | None:
+    """Return the one column of 0 and 1, a label that is called by what it tells, such as `churned`; None for several.
+
+    Whoever has one calls the label anything, and the predictions by one of a few names: without such a column nothing
+    comes of it.
+    """
+    bits = [each for each in columns if each.holds == "whole numbers" and each.distinct == 2]
+    bits = [each for each in bits if (each.low, each.high) == (0.0, 1.0)]
+    return bits[0] if len(bits) == 1 else None
 
 
 def _single(label: SeenColumn, rest: Sequence[SeenColumn]) -> tuple[Kind, str]:
@@ -181,6 +192,7 @@ def _predictions(roles: ColumnRoles) -> Iterator[str]:
 def _no_predictions(tables: Sequence[SeenTable]) -> Iterator[str]:
     looked = f"looked at {_flow([table.path for table in tables[:4]])}" if tables else "no output is a table"
     yield f"  # No file with labels and predictions was found ({looked}): only figures are compared, without intervals."
+    yield "  # If one of your files has both, name it, and its columns; if none has, let your evaluation write one:"
     yield "  # predictions: {path: eval/test.parquet, kind: binary, label: y, score: p, key: [id]}"
 
 
