@@ -215,6 +215,10 @@ def test_a_change_of_roles_is_said() -> None:
     tables = {"p.parquet": rows(q=rows()["p"])}
     result = gated(Side(other, tables), Side())
     assert "`pipeline.predictions.score`: `p` to `q`" in result.notes[0]
+    figures_alone = PipelineSettings()
+    added = gated(Side(), Side(figures_alone)).notes[0]
+    assert (added.count("`pipeline."), "`pipeline.predictions` is new" in added) == (1, True)
+    assert "`pipeline.predictions` is gone" in " ".join(gated(Side(figures_alone), Side()).notes)
 
 
 def test_a_model_beyond_its_size_fails() -> None:

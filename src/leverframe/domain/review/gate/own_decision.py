@@ -223,8 +223,13 @@ def _roles_changed(sides: Sides) -> list[str]:
     ours, theirs = sides
     if theirs is None or ours.settings == theirs.settings:
         return []
-    before, after = (dict(leaves(each.settings.model_dump(mode="json"), "pipeline")) for each in (theirs, ours))
-    changes = [
+    roles = [each.settings.model_dump(mode="json") for each in (theirs, ours)]
+    one_sided = {name for name in roles[0] if (roles[0][name] is None) != (roles[1][name] is None)}
+    changes = [f"`pipeline.{name}` is {'new' if roles[0][name] is None else 'gone'}" for name in sorted(one_sided)]
+    before, after = (
+        dict(leaves({name: each[name] for name in each if name not in one_sided}, "pipeline")) for each in roles
+    )
+    changes += [
         f"`{name}`: `{before.get(name)}` to `{after.get(name)}`"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
