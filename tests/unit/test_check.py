@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
-from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
+from leverframe.domain.pipeline.status.resolved import Artefact, ParameterFile, Recorded, Stage
 from leverframe.domain.review.check import (
     Checked,
     all_suspects,
@@ -17,6 +17,7 @@ from leverframe.domain.review.check import (
     refused,
     run,
     suspects,
+    uncommitted_notes,
 )
 from leverframe.domain.review.dvc_settings import edited
 from leverframe.domain.review.pushed import Kept, Pushed
@@ -302,3 +303,23 @@ def test_a_stage_that_always_runs_is_a_note() -> None:
     assert always_notes(status(State.FRESH)) == []
     (stale,) = lock_violations(PipelineStatus((StageStatus(stage, State.CHANGED, (always, edited)),)))
     assert stale.reason is Reason.LOCK_STALE
+
+
+@pytest.mark.parametrize(
+    ("edited", "named"),
+    [
+        (["README.md", "models.py"], ""),
+        (["params.yaml"], "`git add params.yaml`"),
+        (["dvc.yaml", "dvc.lock"], "`git add dvc.yaml dvc.lock`"),
+        (["src/net/layers.py", "README.md"], "`git add src/net/layers.py`"),
+    ],
+)
+def test_edits_that_no_commit_has_are_named_where_locks_are_of_them(edited: list[str], named: str) -> None:
+    """A lock that is fresh here is stale in a pull request without the parameters that it is of."""
+    stage = replace(
+        STAGE,
+        dependencies=(Artefact("src/net", "src/net", cached=False),),
+        parameters=(ParameterFile("params.yaml", "params.yaml", ("train",)),),
+    )
+    notes = uncommitted_notes(PipelineStatus((StageStatus(stage, State.FRESH),)), edited)
+    assert (len(notes), named in "".join(notes)) == (bool(named), True)

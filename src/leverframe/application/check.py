@@ -22,7 +22,7 @@ from leverframe.domain.pipeline.status import staleness
 from leverframe.domain.pipeline.status.parameters import parsed
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
-from leverframe.domain.review.check import Checked, run
+from leverframe.domain.review.check import Checked, run, uncommitted_notes
 from leverframe.domain.review.dvc_settings import CONFIG
 from leverframe.domain.review.pushed import Kept, Pushed, Store
 from leverframe.domain.review.pushed import run as pushed_of
@@ -48,9 +48,12 @@ def check(
     unaffected = untouched(workspace, since)
     if unaffected:
         return kept(workspace.root, "check", Checked(workspace.git.named("HEAD"), notes=(*since.notes, unaffected)))
-    result = run(_Change(workspace, since, tell, claimed or {}))
+    change = _Change(workspace, since, tell, claimed or {})
+    result = run(change)
+    edited = change.uncommitted() if claimed is None and not result.violations else []
     violations = tuple(dict.fromkeys((*result.violations, *runner_violations(workspace))))
-    return kept(workspace.root, "check", replace(result, violations=violations, notes=(*since.notes, *result.notes)))
+    notes = (*since.notes, *result.notes, *edited)
+    return kept(workspace.root, "check", replace(result, violations=violations, notes=notes))
 
 
 def deciding() -> list[Path]:
@@ -153,6 +156,11 @@ class _Change:
     @cached_property
     def _status(self) -> PipelineStatus:
         return staleness.run(self._git, self._tree)
+
+    def uncommitted(self) -> Sequence[str]:
+        """Return a note on edits that no commit has, of locks and what they are of."""
+        edited = [path for path, letter in self._git.changed("HEAD").items() if letter == "M"]
+        return uncommitted_notes(self._status, edited)
 
     def pushed(self, outputs: Sequence[Kept]) -> Pushed:
         claimed = [replace(each, recorded=self._claimed.get(each.path, each.recorded)) for each in outputs]

@@ -221,6 +221,24 @@ def always_notes(status: PipelineStatus) -> list[str]:
     return [tell] if names else []
 
 
+def uncommitted_notes(status: PipelineStatus, edited: Sequence[str]) -> list[str]:
+    """Return a note on those among ``edited`` files that are definitions, locks, parameters or inputs of stages.
+
+    What is fresh here is stale in a pull request, which has only what is committed.
+    """
+    stages = [each.stage for each in status.stages]
+    files = {name for stage in stages for name in (stage.file, lock_of(stage.file))}
+    files |= {used.path for stage in stages for used in stage.dependencies}
+    files |= {used.path for stage in stages for used in stage.parameters}
+    found = [path for path in edited if path in files or any(path.startswith(f"{each}/") for each in files)]
+    if not found:
+        return []
+    tell = (
+        f"{_named([f'`{path}`' for path in found])} here is not as committed, and a pull request has what is committed"
+    )
+    return [f"{tell}: `git add {' '.join(map(quote, found))}`, and commit"]
+
+
 def _remedy(status: PipelineStatus) -> str:
     """Return the commands that run what is stale, and commit the locks and what git keeps of the outputs."""
     stale = [each.stage for each in status.stages if each.state in STALE and not each.stage.is_source]
