@@ -67,7 +67,9 @@ def test_a_workflow_that_fits_no_more_is_renewed(shop: Shop, levers: str, words:
             assert shop.run("init", "--renew").said()[0].startswith("no stage matches `trian`")
             return
         assert "`leverframe init --renew`" in found[0]["next"]
-        assert "leverframe init --renew" in shop.run("doctor", "--offline").stdout
+        told = shop.run("doctor", "--offline").stdout
+        assert "leverframe init --renew" in told
+        assert "requirements.lock is missing: " in told
         before = repository.read(WORKFLOW)
         shop.run("init")
         assert repository.read(WORKFLOW) == before

@@ -31,6 +31,7 @@ from leverframe.domain.doctor.forge_findings import forge_findings
 from leverframe.domain.doctor.workflow_findings import AREA as WORKFLOWS
 from leverframe.domain.doctor.workflow_findings import workflow_findings
 from leverframe.domain.pipeline.init import DRIVER
+from leverframe.domain.pipeline.requirements import LOCK
 from leverframe.domain.pipeline.status import staleness
 from leverframe.domain.review.pushed import Kept, StoredObject, kept_elsewhere
 from leverframe.domain.review.report.publish import check_name
@@ -38,6 +39,7 @@ from leverframe.errors import LeverframeError, guide_page
 from leverframe.package import check_extras, supported_python
 from leverframe.settings import LEVERS
 
+_SETUP = "/actions/setup@"  # installs from the lock, unless a line `project:` says what else
 _GIT = (2, 38)  # the first with `git merge-tree --write-tree`, by which the judge reads a merge
 _FEW, _SOME = 1e9, 5e9  # free bytes
 _LOCKED = re.compile(r"^leverframe==(\S+)", re.MULTILINE)
@@ -77,10 +79,10 @@ def _looked(area: str, findings: Iterable[Diagnosed]) -> list[Diagnosed]:
 def _programs(workspace: Workspace) -> Findings:
     area, python = "programs", "{}.{}.{}".format(*sys.version_info)
     yield Diagnosed(area, "ok", f"Leverframe {__version__} on Python {python} ({supported_python() or 'any'})")
-    lock = workspace.root / "requirements.lock"
+    lock = workspace.root / LOCK
     locked = _LOCKED.search(lock.read_text(encoding="utf-8", errors="replace")) if lock.is_file() else None
     if locked and locked[1] != __version__:
-        what = f"requirements.lock has Leverframe {locked[1]}, which CI installs, and {__version__} runs here"
+        what = f"{LOCK} has Leverframe {locked[1]}, which CI installs, and {__version__} runs here"
         yield Diagnosed(area, "warning", what, f"pip install leverframe=={locked[1]}")
     git = _version("git", "--version")
     if git is None:
@@ -208,7 +210,12 @@ def _settings(workspace: Workspace) -> Findings:
 def _workflows(workspace: Workspace) -> Findings:
     folder = workspace.git.top() / ".github/workflows"
     files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
-    yield from workflow_findings({file.name: file.read_text(encoding="utf-8", errors="replace") for file in files})
+    texts = {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}
+    yield from workflow_findings(texts)
+    installing = [name for name, text in texts.items() if _SETUP in text and "project:" not in text]
+    if installing and not (workspace.root / LOCK).is_file():
+        what = f"{LOCK} is missing: {', '.join(installing[:3])} would install nothing, not even Leverframe"
+        yield Diagnosed(WORKFLOWS, "wrong", what, "leverframe init, and commit what it writes")
     for violation in runner_violations(workspace):
         yield Diagnosed(WORKFLOWS, "wrong", violation.what, violation.next)
 
