@@ -149,9 +149,21 @@ def test_what_nobody_named_is_not_imported_and_what_is_not_installed_is_said(sho
     assert f"`{RUNTIME}` is not one that the settings of" in ended.stderr
     ended = shop.run("serve", "models/bundle")
     assert (ended.code != 0, "serve.runtimes" in ended.stderr) == (True, True), ended.stderr
+    shop.repository.write("dvc.yaml", "stages: {}\n")
+    shop.repository.write("dvc.lock", "schema: '2.0'\n")
+    ended = shop.run("serve", "models/bundle")
+    assert "no stage of dvc.yaml writes models/bundle" in ended.stderr
+    assert "next: `leverframe serve --as-is` for what lies there; or add one" in ended.stderr
     shop.repository.write("beside.py", "def predict(rows):\n    return [0.5] * rows.num_rows\n")
     command = ("bundle", "--model", "model.json", "--sample", "rows.parquet", "--label", "bought", "--kind", "binary")
     for code, more, words in (
+        (28, ("--runtime", FUNCTION.replace("predict", "labels")), "next: return the probability of class 1"),
+        (
+            16,
+            ("--runtime", FUNCTION.replace("predict", "texts")),
+            "table of Arrow with amount, plan, id, and return a number",
+        ),
+        (16, ("--runtime", FUNCTION.replace("predict", "first")), "a function of yours returns a finite number"),
         (28, ("--runtime", RUNTIME), "gives labels, and not probabilities"),
         (28, ("--runtime", "scorers.runtimes.Moody"), "another process predicts something else"),
         (16, ("--runtime", "beside:predict"), "is not installed: there is no module `beside`"),
@@ -259,8 +271,9 @@ INPUTS = {"amount": np.array([1.0, np.nan]), "plan": np.array(["pro", None], obj
         ("scorers.runtimes.NOT_ONE", "it is no class that inherits from `mlserver.MLModel`"),
         ("scorers.runtimes:NOT_ONE", "it is no function"),
         ("scorers.runtimes.Other", "has no attribute 'Other'"),
-        ("scorers.none.Other", "install the package that has `scorers`"),
-        ("mlserver_other.Model", "install the package that has `mlserver_other`"),
+        ("scorers.runtimes:other", "until `python -P -c 'from scorers.runtimes import other'` works"),
+        ("scorers.none.Other", "`scorers` beside Leverframe, such as `pip install FOLDER` for one of your own"),
+        ("mlserver_other.Model", "such as `pip install mlserver-other`"),
     ],
 )
 def test_a_runtime_that_cannot_be_used_is_said(archive: Archive, path: str, words: str) -> None:

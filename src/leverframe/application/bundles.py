@@ -20,7 +20,7 @@ from leverframe.domain.own_model.runtime_form import TRUSTED
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.release.serve import AS_IS, UNCOMMITTED
-from leverframe.errors import BundleError
+from leverframe.errors import BundleError, guide_page
 from leverframe.serving.bundle_folder import files_in
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
@@ -104,10 +104,15 @@ def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], 
     commit = workspace.git.named("HEAD")
     if here is None:
         lies = (root / path).exists()
+        stages = tree_around(root).text("dvc.yaml") or ""
+        written = path in stages
+        runs = "`dvc repro`" if written else f"add one to dvc.yaml and run it: {guide_page('own-model.md')}"
         raise BundleError(
             f"{path} cannot be served: {LOCK} names none",
-            why="its stage `bundle` did not run here",
-            next=f"`dvc repro`{'; or `leverframe serve --as-is` for what lies there' if lies else ''}",
+            why="its stage `bundle` did not run here" if written else f"no stage of dvc.yaml writes {path}",
+            next=f"`leverframe serve --as-is` for what lies there; or {runs}"
+            if lies and not written
+            else f"{runs}{'; or `leverframe serve --as-is` for what lies there' if lies else ''}",
         )
     kept = (workspace.git.show(commit, LOCK) or b"").decode(errors="replace")
     committed = any(entry.outputs.get(path) == here for entry in entries(kept, LOCK).values())

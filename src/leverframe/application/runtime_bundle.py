@@ -84,11 +84,19 @@ def _asked(form: RuntimeForm, data: bytes, table: Table, columns: list[str]) -> 
 def _refuse_labels(sample: Sample, wanted: Wanted, runtime: Runtime) -> None:
     """Raise ``BundleError`` where each prediction is 0 or 1: runtimes give labels first, and probabilities if asked."""
     if wanted.kind == "binary" and bool(np.isin(sample.predictions, (0.0, 1.0)).all()):
-        named = f"the output `{runtime.output}`" if runtime.output else "its first output"
+        function = ":" in runtime.path
+        named = (
+            f"the output `{runtime.output}`"
+            if runtime.output
+            else "what it returns"
+            if function
+            else "its first output"
+        )
+        fix = "return the probability of class 1, such as `model.predict_proba(rows)[:, 1]`"
         raise BundleError(
             f"`{runtime.path}` gives labels, and not probabilities",
             why=f"{named} is 0 or 1 for each of {sample.table.height:,} rows",
-            next="name the output with probabilities, such as `--output predict_proba`",
+            next=fix if function else "name the output with probabilities, such as `--output predict_proba`",
         )
 
 

@@ -172,7 +172,7 @@ def _loaded(server: ServerFolder, running: Running) -> None:
             raise BundleError(
                 f"the server cannot serve `{model}`",
                 why=why,
-                next="`dvc repro bundle` makes the bundle again, `dvc pull` fetches it",
+                next="put right what it says; a damaged bundle `dvc repro bundle` makes again, or `dvc pull` fetches",
             )
     until = time.monotonic() + _PATIENCE
     while not client.loaded() and time.monotonic() < until:  # gRPC listens a little later

@@ -54,7 +54,7 @@ class OwnBundle(ServedBundle):
                 self._try_alone(order, data)
             model = opened_as(order.format, order.runtime, data, trusted)
         except EstimatorError as error:
-            raise unusable(str(folder), f"{error.what}: {error.why}") from error
+            raise unusable(str(folder), f"{error.what}: {error.why}; {error.next}") from error
         self._model = _Model(model, tuple(feature.name for feature in self.features), self.schema.label.kind)
         self._prove("columns")
 

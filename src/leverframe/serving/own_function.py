@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from leverframe.domain.own_model.opened import About, Columns, told, unpredicted
 from leverframe.domain.own_model.runtime_form import RuntimeForm
+from leverframe.errors import EstimatorError
 
 
 def asked(function: Callable[..., Any], table: Any, model: Path | None) -> Any:
@@ -46,8 +47,14 @@ class FunctionModel:
         try:
             return np.asarray(asked(self._function, table, self._model), np.float64)
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # it raises what it likes
-            raise unpredicted(f"`{self._form.path}`", told(error)) from error
+            raise self._failed(error, columns) from error
         except KeyboardInterrupt as error:
             if threading.current_thread() is threading.main_thread():  # a person's
                 raise
-            raise unpredicted(f"`{self._form.path}`", told(error)) from error
+            raise self._failed(error, columns) from error
+
+    def _failed(self, error: BaseException, columns: Columns) -> EstimatorError:
+        names = ", ".join(columns)
+        taken = f"{names[:200]}..." if len(names) > 200 else names
+        fix = f"let it take a table of Arrow with {taken}, and return a number, or probabilities, for each row"
+        return unpredicted(f"`{self._form.path}`", told(error), fix)

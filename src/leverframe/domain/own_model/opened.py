@@ -147,14 +147,14 @@ def outcome(found: Any, rows: int, kind: LabelKind | None) -> NDArray[np.float64
     try:
         values = np.asarray(found, np.float64)
     except (TypeError, ValueError) as error:
-        raise unpredicted("the model", f"it gives no numbers: {first_line(error)}") from error
+        raise unpredicted("the model", f"it gives no numbers: {first_line(error)}", _FORM) from error
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or len(values) != rows:
-        raise unpredicted("the model", f"it gives values of shape {values.shape} for {rows} rows")
+        raise unpredicted("the model", f"it gives values of shape {values.shape} for {rows} rows", _FORM)
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values).reshape(rows, -1).all(axis=1)))
-        raise unpredicted("the model", f"its prediction for row {row} is no finite number")
+        raise unpredicted("the model", f"its prediction for row {row} is no finite number", _FORM)
     return values[:, 1] if values.ndim == 2 and values.shape[1] == 2 and kind != "multiclass" else values
 
 
@@ -167,13 +167,13 @@ def unopened(library: str, why: str) -> EstimatorError:
     )
 
 
-def unpredicted(library: str, why: str) -> EstimatorError:
+_TAKES = "give it the columns, and values of the kinds, that the model was trained with"
+_FORM = f"{_TAKES}; a function of yours returns a finite number, or a list of probabilities, for each row"
+
+
+def unpredicted(library: str, why: str, next: str = _TAKES) -> EstimatorError:
     """Return the error for rows that a model of ``library`` does not take."""
-    return EstimatorError(
-        f"{library} cannot predict these rows",
-        why=why,
-        next="give it the columns, and values of the kinds, that the model was trained with",
-    )
+    return EstimatorError(f"{library} cannot predict these rows", why=why, next=next)
 
 
 def itself(format: NativeFormat, why: str = "") -> str:

@@ -71,18 +71,25 @@ def _datatype(dtype: str) -> Datatype:
 def not_importable(form: RuntimeForm, missing: str, why: str) -> EstimatorError:
     """Return the error for a runtime that cannot be imported; ``missing`` is the module that is not there, if any."""
     if not missing:
+        kind = "" if form.is_function else "; a class inherits from `mlserver.MLModel`"
         return EstimatorError(
             f"the runtime `{form.path}` cannot be used",
             why=why,
-            next=f"fix it until `python -P -c 'import {form.module}'` works; a class inherits from `mlserver.MLModel`",
+            next=f"fix it until `{_import(form)}` works{kind}",
         )
     package = missing.partition(".")[0]
-    called = package.replace("_", "-") if package.startswith("mlserver_") else package
+    ours = "such as `pip install FOLDER` for one of your own"  # nobody installs what an index has under its name
+    such = f"such as `pip install {package.replace('_', '-')}`" if package.startswith("mlserver_") else ours
     return EstimatorError(
         f"the runtime `{form.path}` is not installed: there is no module `{missing}`",
         why="a server imports it from packages that are installed, and never from beside a bundle",
-        next=f"install the package that has `{package}` beside Leverframe, such as `pip install {called}`",
+        next=f"install the package that has `{package}` beside Leverframe, {such}",
     )
+
+
+def _import(form: RuntimeForm) -> str:
+    """Return the command that imports what a runtime names as a server does, without the folder where it runs."""
+    return f"python -P -c 'from {form.module} import {form.name}'"
 
 
 def not_trusted(path: str, commit: str = "") -> EstimatorError:
