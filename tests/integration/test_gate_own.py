@@ -131,8 +131,15 @@ def test_a_base_that_lies_in_the_remote_is_pulled_and_one_that_nobody_has_is_sai
     assert "dvc push" in violations[-1]["next"]
 
 
-def test_an_edited_output_is_refused(tmp_path: Path) -> None:
+def test_an_edited_output_is_refused_and_an_edited_input_is_told(tmp_path: Path) -> None:
+    """Else a model that nobody trained anew passes as the same."""
     repository = made(tmp_path, "csv")
+    assert "stale" not in Shop(repository).run("gate", "--base", "main").stderr
+    before = repository.read("dvc.yaml")
+    repository.write("dvc.yaml", before.replace("cmd: ", "cmd: true && ", 1))
+    ended = Shop(repository).run("gate", "--base", "main")
+    assert "what ran before is judged: `dvc repro` first" in ended.stderr
+    repository.write("dvc.yaml", before)
     (repository.root / "eval/rows.csv").write_text("id,day,y,p\n1,1,1,1\n")
     ended = Shop(repository).run("gate", "--base", "main")
     assert ended.code == 18

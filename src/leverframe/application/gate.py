@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from leverframe.application.gate_rules import rules_at, section
 from leverframe.application.own_gate import own_gate
 from leverframe.application.replay import WorkspaceReplay
 from leverframe.application.results import forget, kept
+from leverframe.application.status import tree_around
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
+from leverframe.domain.pipeline.status import staleness
+from leverframe.domain.pipeline.status.reasons import State
 from leverframe.domain.review.diff.revision import read, star_path
 from leverframe.domain.review.gate.decision import Evidence, bundle_sizes, run
 from leverframe.domain.review.gate.gate_result import Gated
@@ -30,6 +34,8 @@ from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.params import params_of
 from leverframe.yaml_files import load
+
+_NAMED = 3  # stages that are named, the rest is counted
 
 
 def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callable[[str], None]) -> Gated:
@@ -44,6 +50,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     unaffected = untouched(workspace, since)
     if unaffected:
         return kept(root, "gate", Gated(fork, head, because=unaffected, notes=since.notes))
+    _tell_stale(workspace, tell)
     if not workspace.has_case:
         return kept(root, "gate", own_gate(workspace, since, tell))
     refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)
@@ -65,6 +72,16 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
         models = SklearnModels(root, [*workspace.params.train.trusted_types, *_trusted(known[PARAMS])])
         result = run(question, sides, models, rules, evidence)
         return kept(root, "gate", replace(result, notes=(*since.notes, *result.notes)))
+
+
+def _tell_stale(workspace: Workspace, tell: Callable[[str], None]) -> None:
+    """Tell of stages that edits made stale: what is judged is of before the edit, and passes as the same model."""
+    with suppress(LeverframeError):  # what cannot be read of the pipeline, `check` says
+        stages = staleness.run(workspace.git, tree_around(workspace.root)).stages
+        stale = [f"`{each.stage.name}`" for each in stages if each.state in (State.CHANGED, State.NEW)]
+        if stale:
+            more = f" and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
+            tell(f"stale: {', '.join(stale[:_NAMED])}{more}; what ran before is judged: `dvc repro` first")
 
 
 def declared_at(workspace: Workspace, commit: str) -> Declared | None:
