@@ -77,7 +77,7 @@ class Moody(Scorer):
     async def load(self):
         import os
 
-        self._mood = os.getpid() / 4194304
+        self._mood = int.from_bytes(os.urandom(4), "big") / 2**32  # numbers of processes may be neighbours
         return True
 
     async def predict(self, payload):
