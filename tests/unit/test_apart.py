@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 PROGRAM = """
 import asyncio, threading
 from leverframe.serving import apart
@@ -40,7 +38,6 @@ asyncio.run(main())
 
 
 def test_code_that_never_returns_keeps_neither_other_bundles_nor_the_end_of_the_server() -> None:
-    pytest.importorskip("mlserver")
     ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True)
     refused, answered = ended.stdout.splitlines()
     assert refused == "{'RefusedError'} 17"
