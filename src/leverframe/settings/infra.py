@@ -15,13 +15,11 @@ InfraName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 TerraformName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 
 
-def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+def _plain(value: Any) -> Any:
     """Return a value that JSON has as well; YAML makes dates of some texts, and has numbers that are none."""
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if parts and id(value) in above:
-        raise ValueError("it holds itself: write it out instead of `&` and `*`")
     for part in parts:
-        _plain(part, (*above, id(value)))
+        _plain(part)
     if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
         raise ValueError(f"{next(key for key in value if not isinstance(key, str))} is no text: write it in quotes")
     if not isinstance(value, str | int | float | list | dict | None) or (
