@@ -103,16 +103,13 @@ def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], 
     here = recorded_here(root).get(path)
     commit = workspace.git.named("HEAD")
     if here is None:
-        lies = (root / path).exists()
-        stages = tree_around(root).text("dvc.yaml") or ""
-        written = path in stages
-        runs = "`dvc repro`" if written else f"add one to dvc.yaml and run it: {guide_page('own-model.md')}"
+        written = path in (tree_around(root).text("dvc.yaml") or "")
+        as_is = ["`leverframe serve --as-is` for what lies there"] if (root / path).exists() else []
+        runs = ["`dvc repro`" if written else f"add one to dvc.yaml and run it: {guide_page('own-model.md')}"]
         raise BundleError(
             f"{path} cannot be served: {LOCK} names none",
             why="its stage `bundle` did not run here" if written else f"no stage of dvc.yaml writes {path}",
-            next=f"`leverframe serve --as-is` for what lies there; or {runs}"
-            if lies and not written
-            else f"{runs}{'; or `leverframe serve --as-is` for what lies there' if lies else ''}",
+            next="; or ".join([*runs, *as_is] if written else [*as_is, *runs]),
         )
     kept = (workspace.git.show(commit, LOCK) or b"").decode(errors="replace")
     committed = any(entry.outputs.get(path) == here for entry in entries(kept, LOCK).values())

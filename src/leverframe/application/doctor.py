@@ -168,9 +168,9 @@ def _remote(tree: WorkingTree, name: str, kept: Sequence[Kept], *, offline: bool
         return
     if remote and not remote.folder:
         check_plugin(remote.name, remote.url)
-    if remote and offline and not remote.folder:
-        yield Diagnosed(area, "unknown", f"the remote `{remote.name}` was not asked, as you said `--offline`")
-        return
+        if offline:
+            yield Diagnosed(area, "unknown", f"the remote `{remote.name}` was not asked, as you said `--offline`")
+            return
     store = remote_store(tree, name, None, lambda _: None)
     if not kept:
         yield Diagnosed(area, "ok", f"the remote `{store.name}` is declared, and the lock names nothing that it holds")

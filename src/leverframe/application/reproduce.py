@@ -30,17 +30,15 @@ class Question:
     tell: Callable[[str], None]
 
 
-def reproduce(
-    workspace: Workspace, base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]
-) -> Reproduced:
+def reproduce(workspace: Workspace, question: Question) -> Reproduced:
     """Return what ran and whether the figures came out the same."""
     root, git = workspace.root, workspace.git
     forget(root, "reproduce")
-    since = git.base(base)
-    if unaffected := "" if full else untouched(workspace, since):
+    since = git.base(question.base)
+    if unaffected := "" if question.full else untouched(workspace, since):
         return kept(root, "reproduce", Reproduced(git.named("HEAD"), notes=(*since.notes, unaffected)))
-    pipeline = Rerun.of(workspace, root, tell)
-    order, notes, changes = order_of(workspace, since, pipeline, Question(base, full, tolerance, tell))
+    pipeline = Rerun.of(workspace, root, question.tell)
+    order, notes, changes = order_of(workspace, since, pipeline, question)
     result = run(pipeline, order)
     return kept(root, "reproduce", replace(result, notes=(*notes, *result.notes, *changes)))
 

@@ -56,7 +56,7 @@ def asked(workspace: Workspace, question: Question, phase: Asked | None) -> Phas
     """Return the result of one phase, or of all stages where none is asked for."""
     if phase is not None:
         return reproduce_phase(workspace, question, phase)
-    return Phased(reproduce(workspace, question.base, question.full, question.tolerance, question.tell))
+    return Phased(reproduce(workspace, question))
 
 
 def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> Phased:
@@ -91,7 +91,7 @@ def _undivided(workspace: Workspace, question: Question, asked: Asked) -> Phased
     """Run everything in the last phase, as a commit asks for that names no other machine."""
     if asked.number < asked.count:
         return Phased(kept(workspace.root, "reproduce", Reproduced(workspace.git.named("HEAD"))))
-    return Phased(reproduce(workspace, question.base, question.full, question.tolerance, question.tell))
+    return Phased(reproduce(workspace, question))
 
 
 def _check_count(plan: Phases, asked: Asked) -> None:
@@ -158,9 +158,10 @@ class _Phase:
         """Run the stages of a phase that is not the last, push what they wrote, and leave the rest in a file."""
         phase = self.plan.found[self.asked.number - 1]
         done, stops, odd = list[StageRun](), tuple[Violation, ...](), tuple[str, ...]()
-        _, part = pipeline.due(status(self.workspace.root))
+        found = status(self.workspace.root)
+        _, part = pipeline.due(found)
         if part.mine and not order.pull:
-            stops = (no_remote(in_order(status(self.workspace.root), part.mine)),)
+            stops = (no_remote(in_order(found, part.mine)),)
         elif part.mine:
             order.tell(f"phase {phase.number} of {self.plan.last}")
             done, stops, odd = worked(pipeline, order)

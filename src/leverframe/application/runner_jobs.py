@@ -5,10 +5,11 @@ from __future__ import annotations
 from leverframe.adapters.git import Git
 from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
-from leverframe.domain.pipeline.runners.runner_jobs import RunnerJobs
+from leverframe.domain.pipeline.runners.runner_jobs import HOSTED, RunnerJobs
 from leverframe.domain.pipeline.runners.runner_phases import Phases, phases, runners_of
 from leverframe.domain.pipeline.status import graph, staleness
 from leverframe.package import template
+from leverframe.settings.runners import labels_of
 
 
 def plan_of(workspace: Workspace) -> Phases:
@@ -34,5 +35,4 @@ def jobs_of(workspace: Workspace) -> RunnerJobs:
 
 def judge_of(workspace: Workspace) -> tuple[str, ...]:
     """Return the labels of the runner of the judge."""
-    labels = workspace.levers.judge.runs_on or "ubuntu-24.04"
-    return (labels,) if isinstance(labels, str) else tuple(labels)
+    return labels_of(workspace.levers.judge.runs_on or HOSTED)

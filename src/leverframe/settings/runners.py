@@ -23,6 +23,11 @@ def _some(labels: str | list[str]) -> str | list[str]:
 Labels = Annotated[Label | list[Label], AfterValidator(_some)]
 
 
+def labels_of(given: str | list[str]) -> tuple[str, ...]:
+    """Return the labels of a runner, of which a single one may stand alone."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 class RunnerSettings(Document):
     """Stages that run on another machine than the rest, such as one with a GPU."""
 
@@ -43,4 +48,4 @@ class RunnerSettings(Document):
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, each as itself."""
-        return (self.runs_on,) if isinstance(self.runs_on, str) else tuple(self.runs_on)
+        return labels_of(self.runs_on)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from leverframe.domain.pipeline.runners.runner_phases import SMALL, Phase, Phases
 from leverframe.settings.runners import RunnerSettings
 
-_HOSTED = "ubuntu-24.04"
+HOSTED = "ubuntu-24.04"  # the small machine
 _MINUTES = 60  # of a phase on the small machine
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
 _NO_TEXTS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # under YAML 1.1 or 1.2
@@ -103,7 +103,7 @@ class RunnerJobs:
             "on": f", {phase.runner}" if phase.runner else "",
             "after": f"\n    needs: [{', '.join(reversed(before))}]" if before else "",
             "condition": "\n      && ".join(conditions),
-            "runs_on": labels_text(runner.labels if runner else (_HOSTED,)),
+            "runs_on": labels_text(runner.labels if runner else (HOSTED,)),
             "minutes": str(runner.minutes if runner else _MINUTES),
             "requirements": "" if requirements == "requirements.lock" else f"\n          requirements: {requirements}",
             "taken": _TAKEN if before else "",
