@@ -110,14 +110,14 @@ def test_a_pipeline_anywhere_is_judged(place: InfraRepository, where: str, path:
         git("revert", "--no-edit", "HEAD")
     if where in ("tip", "fork"):
         git("checkout", "--quiet", "branch")
-    assert "tool-broke" in reasons(place)
+    assert "not-run" in reasons(place)
 
 
 def test_settings_that_are_not_valid_are_not_green(place: InfraRepository) -> None:
     """Neither those that are no YAML, nor those that do not fit, nor an empty file."""
     for settings in ("infra: [", "infra: {environments: {local: {nonsense: 1}}}\n", ""):
         place.change(settings)
-        assert "tool-broke" in reasons(place), settings
+        assert "not-run" in reasons(place), settings
 
 
 def test_who_posts_a_card_decides_by_its_own_checkout(place: InfraRepository) -> None:

@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
+from leverframe.application.results import begin
+from leverframe.documents import plain
 from leverframe.domain import layout
+from leverframe.domain.review.reproduce import Reproduced
+from leverframe.files import write_json
 from leverframe.local.github import events
 from leverframe.local.github.server import Fault
 from leverframe.local.github.state import Issue, PullRequest, Token
@@ -88,6 +92,25 @@ def test_the_verdict_is_a_word_for_programs_as_well(desk: Desk) -> None:
     assert (content["verdict"], content["reasons"]) == ("failed", ["tool-broke"])
     assert desk.report(broken, *given, "--exit-code").code == 30
     assert desk.checks(desk.pull.head)[-1] == "failure"
+
+
+def test_a_lever_that_nobody_ran_is_not_one_that_broke(desk: Desk) -> None:
+    """On a laptop its file tells; a step of a workflow cannot see how those before it ended."""
+    job = desk.checkout(desk.pull.head)
+    given = ("report", "--base", "origin/main", "--publisher", "file", "--json")
+
+    def reasons(**environment: str) -> list[str]:
+        return list(json.loads(desk.run(job.root, job.environment | environment, *given).out)["reasons"])
+
+    assert reasons() == []
+    (job.root / layout.lever("reproduce")).unlink()
+    assert reasons() == ["not-run"]
+    assert "`reproduce` was not run for this commit" in (job.root / layout.REPORT).read_text(encoding="utf-8")
+    assert reasons(GITHUB_ACTIONS="true") == ["tool-broke"]
+    write_json(job.root / layout.lever("reproduce"), plain(Reproduced("a" * 40)))
+    assert reasons() == ["not-run"]
+    begin(job.root, "reproduce")
+    assert reasons() == ["tool-broke"]
 
 
 def test_a_head_that_moved_on_is_told_and_gets_no_check(desk: Desk) -> None:

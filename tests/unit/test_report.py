@@ -410,6 +410,8 @@ def test_what_is_no_card_is_refused(data: bytes) -> None:
 def test_a_lever_without_a_result_refuses() -> None:
     """Nobody may take silence for consent."""
     assert card(gated=None).verdict == Failed((Reason.TOOL_BROKE,))
+    assert card(gated=None, not_run=("gate",)).verdict == Failed((Reason.NOT_RUN,))
+    assert card(not_run=("gate",)).verdict == Passed()
     assert card().verdict == Passed()
     assert card(gated=gated(because="no rule")).verdict == Skipped("no rule")
 

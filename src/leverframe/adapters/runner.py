@@ -16,6 +16,11 @@ from leverframe.errors import PublishError
 _PAYLOAD = 5_000_000  # bytes
 
 
+def in_workflow() -> bool:
+    """Tell whether this is a step of a workflow, which cannot see how steps before it ended."""
+    return os.environ.get("GITHUB_ACTIONS") == "true" or bool(os.environ.get("GITHUB_EVENT_NAME"))
+
+
 def event() -> Where | Nowhere | None:
     """Return the pull request that this run belongs to, or why it has none; None outside of a workflow.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from leverframe.adapters.git.base import Base
 from leverframe.application.remote_store import remote_store
-from leverframe.application.results import forget, kept
+from leverframe.application.results import begin, kept
 from leverframe.application.runner_check import runner_violations
 from leverframe.application.status import tree_around
 from leverframe.application.untouched import untouched
@@ -43,7 +43,7 @@ def check(
     Where the lock here is that of a run, which nobody pushed, ``claimed`` are the records of outputs by path that the
     lock of the change has.
     """
-    forget(workspace.root, "check")
+    begin(workspace.root, "check")
     since = workspace.git.base(base)
     unaffected = untouched(workspace, since)
     if unaffected:

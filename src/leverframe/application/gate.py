@@ -17,7 +17,7 @@ from leverframe.application.diff import diff
 from leverframe.application.gate_rules import rules_at, section
 from leverframe.application.own_gate import own_gate
 from leverframe.application.replay import WorkspaceReplay
-from leverframe.application.results import forget, kept
+from leverframe.application.results import begin, kept
 from leverframe.application.status import tree_around
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
@@ -44,7 +44,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     Both are asked the newest requests in ``log``, else those of a server of this folder.
     """
     root, git = workspace.root, workspace.git
-    forget(root, "gate")
+    begin(root, "gate")
     since, head = git.base(base), git.named("HEAD")
     fork = since.commit
     unaffected = untouched(workspace, since)

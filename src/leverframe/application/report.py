@@ -211,7 +211,8 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
         )
         card = with_plots(workspace, here, card) if here else card
     notes = (*since.notes, *no_longer_declared(workspace, fork), *card.notes)
-    return replace(card, infra=infra_plans(workspace, (fork, head), before), notes=notes)
+    infra = infra_plans(workspace, (fork, head), before)
+    return replace(card, infra=infra, notes=notes, not_run=_not_run(root, head) if card.pipeline else ())
 
 
 def _parameters(side: dict[str, bytes]) -> dict[str, Any]:
@@ -232,6 +233,19 @@ def _left(root: Path, name: str, kind: type[Found]) -> Found | None:
         return loaded(kind, path.read_bytes(), name=str(path))
     except (OSError, LeverframeError):
         return None
+
+
+def _not_run(root: Path, head: str) -> tuple[str, ...]:
+    """Return the levers that surely nobody started for this commit; a step of a workflow cannot know it."""
+    if runner.in_workflow():
+        return ()
+    kinds: dict[str, type[Checked | Reproduced | Gated]] = {"check": Checked, "reproduce": Reproduced, "gate": Gated}
+    left = {name: _left(root, name, kind) for name, kind in kinds.items()}
+    return tuple(
+        name
+        for name, result in left.items()
+        if not (root / layout.lever(name)).exists() or (result is not None and result.head != head)
+    )
 
 
 def read_card(path: Path) -> Card:

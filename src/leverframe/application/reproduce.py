@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from leverframe.adapters.git.base import Base
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.rerun import Rerun
-from leverframe.application.results import forget, kept
+from leverframe.application.results import begin, kept
 from leverframe.application.status import status
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
@@ -33,7 +33,7 @@ class Question:
 def reproduce(workspace: Workspace, question: Question) -> Reproduced:
     """Return what ran and whether the figures came out the same."""
     root, git = workspace.root, workspace.git
-    forget(root, "reproduce")
+    begin(root, "reproduce")
     since = git.base(question.base)
     if unaffected := "" if question.full else untouched(workspace, since):
         return kept(root, "reproduce", Reproduced(git.named("HEAD"), notes=(*since.notes, unaffected)))

@@ -11,7 +11,7 @@ from leverframe.application import handover_files
 from leverframe.application.phase_work import STOPS, worked
 from leverframe.application.phased_run import PhasedRun, Turn, in_order
 from leverframe.application.reproduce import Question, order_of, reproduce
-from leverframe.application.results import forget, kept
+from leverframe.application.results import begin, kept
 from leverframe.application.runner_jobs import plan_of
 from leverframe.application.status import status
 from leverframe.application.untouched import untouched
@@ -65,7 +65,7 @@ def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> P
     What cannot be taken over, or does not fit to the settings, is a violation of the result, so that a card tells it.
     """
     root = workspace.root
-    forget(root, "reproduce")
+    begin(root, "reproduce")
     head = workspace.git.named("HEAD")
     try:
         since = workspace.git.base(question.base)

@@ -24,6 +24,14 @@ def forget(root: Path, lever: str) -> None:
         raise disk_error(path, error) from error
 
 
+def begin(root: Path, lever: str) -> None:
+    """Replace the last result of a lever by a mark that it began, so that a crash is told from never having run.
+
+    Raises ``DiskError`` where the file system refuses that.
+    """
+    kept(root, lever, {})
+
+
 def kept(root: Path, lever: str, result: Result) -> Result:
     """Store the result of a lever for the report, and return it."""
     private_folder((root / layout.RESULTS).parent)

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     INFRA_CHECK_FAILED = "infra-check-failed"
     APPLY_FAILED = "apply-failed"
     INFRA_DRIFTED = "infra-drifted"
+    NOT_RUN = "not-run"
     TOOL_BROKE = "tool-broke"
 
 

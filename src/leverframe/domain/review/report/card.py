@@ -90,6 +90,7 @@ class Card:
     branch that the change goes to, empty where nobody said it. ``project`` is the folder of the repository that the
     change is judged for, ``.`` for the whole. ``serving`` says why scikit-learn serves the model, or that ONNX does
     again. ``judged`` is None on the card of a run that executes code of the change: such a card is a claim.
+    ``not_run`` names the levers without a result that surely nobody started for this commit; the others broke.
     """
 
     base: str
@@ -113,6 +114,7 @@ class Card:
     judged: Judged | None = None
     confusions: tuple[Confusion, ...] = ()
     images: tuple[Image, ...] = ()
+    not_run: tuple[str, ...] = ()
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -122,11 +124,7 @@ class Card:
         found += self.judged.violations if self.judged else ()
         found += [violation for planned in self.infra for violation in planned.violations]
         found += [
-            Violation(
-                Reason.TOOL_BROKE,
-                f"`{name}` wrote no result for this commit: it did not run, or it crashed",
-                f"run `leverframe {name}`; in CI, read the log of its step",
-            )
+            _never_run(name) if name in self.not_run else _broke(name)
             for name, lever in levers.items()
             if lever is None and self.pipeline
         ]
@@ -136,3 +134,19 @@ class Card:
     def verdict(self) -> Verdict:
         """Failed for the reasons of the violations; skipped where the gate could not judge; else passed."""
         return judged(self.violations, self.gated.because if self.gated else "")
+
+
+def _never_run(lever: str) -> Violation:
+    return Violation(
+        Reason.NOT_RUN,
+        f"`{lever}` was not run for this commit",
+        f"run `leverframe {lever}`, then `leverframe report` again",
+    )
+
+
+def _broke(lever: str) -> Violation:
+    return Violation(
+        Reason.TOOL_BROKE,
+        f"`{lever}` wrote no result for this commit: it did not run, or it crashed",
+        f"run `leverframe {lever}`; in CI, read the log of its step",
+    )
