@@ -131,6 +131,9 @@ class Tree:
     def changed(self) -> dict[str, str]:
         return {path: "M" for path, (before, now) in self.files.items() if before != now}
 
+    def uncommitted(self) -> list[str]:
+        return []
+
     def read_settings(self) -> None:
         self._look("settings")
 
@@ -275,6 +278,22 @@ def test_remedies_name_the_files_of_the_stage() -> None:
     what, following = found(StaleReason.OUTPUT_CHANGED, "eval/out.json")
     assert what == "`eval/out.json` in git does not match `eval/dvc.lock`"
     assert following == "run `dvc repro -f -s eval/dvc.yaml:test`; commit what it writes, and `eval/dvc.lock`"
+
+
+def test_the_remedy_commits_the_edits_that_made_a_lock_stale() -> None:
+    """Without them the lock would be stale for everybody else; what no stage reads is nobody's concern here."""
+    stage = replace(
+        STAGE,
+        dependencies=(Artefact("src/net", "src/net", cached=False),),
+        parameters=(ParameterFile("params.yaml", "params.yaml", ("train",)),),
+    )
+    finding = Finding(StaleReason.PARAMETER_CHANGED, "train.depth", "1", "2")
+    state = PipelineStatus((StageStatus(stage, State.CHANGED, (finding,)),))
+    edits = ["README.md", "dvc.lock", "params.yaml", "reports/metrics.json", "src/net/my layers.py"]
+    (violation,) = lock_violations(state, uncommitted=edits)
+    assert violation.next == (
+        "`dvc repro && git add params.yaml 'src/net/my layers.py' dvc.lock reports && git commit -m 'Reproduce'`"
+    )
 
 
 def test_every_lock_has_suspects() -> None:

@@ -48,9 +48,9 @@ def check(
     unaffected = untouched(workspace, since)
     if unaffected:
         return kept(workspace.root, "check", Checked(workspace.git.named("HEAD"), notes=(*since.notes, unaffected)))
-    change = _Change(workspace, since, tell, claimed or {})
+    change = _Change(workspace, since, tell, claimed)
     result = run(change)
-    edited = change.uncommitted() if claimed is None and not result.violations else []
+    edited = [] if result.violations else change.uncommitted_notes()
     violations = tuple(dict.fromkeys((*result.violations, *runner_violations(workspace))))
     notes = (*since.notes, *result.notes, *edited)
     return kept(workspace.root, "check", replace(result, violations=violations, notes=notes))
@@ -65,9 +65,10 @@ class _Change:
     """The port of ``domain/review/check.py``, over git, the working tree and the remote."""
 
     def __init__(
-        self, workspace: Workspace, base: Base, tell: Callable[[str], None], claimed: Mapping[str, Recorded]
+        self, workspace: Workspace, base: Base, tell: Callable[[str], None], claimed: Mapping[str, Recorded] | None
     ) -> None:
-        self._workspace, self._git, self._tell, self._claimed = workspace, workspace.git, tell, claimed
+        self._workspace, self._git, self._tell, self._claimed = workspace, workspace.git, tell, claimed or {}
+        self._of_run = claimed is not None
         self._base, self._partial = base.commit, base.partial
         self._tree = tree_around(workspace.root)
 
@@ -158,9 +159,17 @@ class _Change:
         return staleness.run(self._git, self._tree)
 
     def uncommitted(self) -> Sequence[str]:
+        return self._uncommitted
+
+    @cached_property
+    def _uncommitted(self) -> Sequence[str]:
+        if self._of_run:
+            return ()
+        return [path for path, letter in self._git.changed("HEAD").items() if letter == "M"]
+
+    def uncommitted_notes(self) -> Sequence[str]:
         """Return a note on edits that no commit has, of locks and what they are of."""
-        edited = [path for path, letter in self._git.changed("HEAD").items() if letter == "M"]
-        return uncommitted_notes(self._status, edited)
+        return uncommitted_notes(self._status, self.uncommitted())
 
     def pushed(self, outputs: Sequence[Kept]) -> Pushed:
         claimed = [replace(each, recorded=self._claimed.get(each.path, each.recorded)) for each in outputs]

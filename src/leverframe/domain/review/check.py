@@ -76,6 +76,9 @@ class Change(Files, Protocol):
     def changed(self) -> Mapping[str, str]:
         """Return the files that differ between the two, each with git's letter for how."""
 
+    def uncommitted(self) -> Sequence[str]:
+        """Return the files that are not as committed; none where what is here is no work of a person."""
+
     def read_settings(self) -> None:
         """Raise ``SettingsError`` where a file of settings is not valid."""
 
@@ -116,7 +119,7 @@ def run(change: Change) -> Checked:
             nowhere = kept_nowhere(status, change)
             violations += [*outputs_in_git(status, change, of_case=change.has_case)]
             violations += kept_nowhere_violations(nowhere, change)
-            violations += [*lock_violations(status, nowhere), *deleted(status, change)]
+            violations += [*lock_violations(status, nowhere, change.uncommitted()), *deleted(status, change)]
             pushed = change.pushed(kept_elsewhere(status))
             violations += [each for remote, paths in pushed.missing.items() for each in data_violations(paths, remote)]
             notes += [*pushed.notes, *change.heavy(), *always_notes(status)]
@@ -177,10 +180,13 @@ def refused(error: LeverframeError) -> Violation:
     return Violation(reason, f"{error.what}: {error.why}", error.next)
 
 
-def lock_violations(status: PipelineStatus, nowhere: Sequence[str] = ()) -> list[Violation]:
+def lock_violations(
+    status: PipelineStatus, nowhere: Sequence[str] = (), uncommitted: Sequence[str] = ()
+) -> list[Violation]:
     """Return the violations of the lock: reports that differ from what it recorded, and stale stages.
 
-    That data are kept ``nowhere`` is said for itself: no run of a stage brings them.
+    That data are kept ``nowhere`` is said for itself: no run of a stage brings them. Of the files ``uncommitted``,
+    those that stages read are to be committed with the lock, which would be stale without them.
     """
     edited = [
         (stage.stage.name, finding.subject)
@@ -210,7 +216,9 @@ def lock_violations(status: PipelineStatus, nowhere: Sequence[str] = ()) -> list
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
-        violations.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_remedy(status)}`"))
+        violations.append(
+            Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_remedy(status, uncommitted)}`")
+        )
     return violations
 
 
@@ -226,11 +234,7 @@ def uncommitted_notes(status: PipelineStatus, edited: Sequence[str]) -> list[str
 
     What is fresh here is stale in a pull request, which has only what is committed.
     """
-    stages = [each.stage for each in status.stages]
-    files = {name for stage in stages for name in (stage.file, lock_of(stage.file))}
-    files |= {used.path for stage in stages for used in stage.dependencies}
-    files |= {used.path for stage in stages for used in stage.parameters}
-    found = [path for path in edited if path in files or any(path.startswith(f"{each}/") for each in files)]
+    found = _of_stages(status, edited)
     if not found:
         return []
     tell = (
@@ -239,12 +243,23 @@ def uncommitted_notes(status: PipelineStatus, edited: Sequence[str]) -> list[str
     return [f"{tell}: `git add {' '.join(map(quote, found))}`, and commit"]
 
 
-def _remedy(status: PipelineStatus) -> str:
-    """Return the commands that run what is stale, and commit the locks and what git keeps of the outputs."""
+def _of_stages(status: PipelineStatus, paths: Sequence[str]) -> list[str]:
+    """Return those of some files that are definitions, locks, parameters or inputs of stages."""
+    stages = [each.stage for each in status.stages]
+    files = {name for stage in stages for name in (stage.file, lock_of(stage.file))}
+    files |= {used.path for stage in stages for used in stage.dependencies}
+    files |= {used.path for stage in stages for used in stage.parameters}
+    return [path for path in paths if path in files or any(path.startswith(f"{each}/") for each in files)]
+
+
+def _remedy(status: PipelineStatus, uncommitted: Sequence[str]) -> str:
+    """Return the commands that run what is stale, and commit inputs, locks and what git keeps of the outputs."""
     stale = [each.stage for each in status.stages if each.state in STALE and not each.stage.is_source]
     locks = sorted({lock_of(stage.file) for stage in stale})
     places = sorted({place.partition("/")[0] for stage in stale for place in _in_git(stage.outputs)})
-    return f"{repro_of(stale)} && git add {' '.join(map(quote, (*locks, *places)))} && git commit -m 'Reproduce'"
+    inputs = [path for path in _of_stages(status, uncommitted) if path.partition("/")[0] not in {*locks, *places}]
+    added = dict.fromkeys((*inputs, *locks, *places))
+    return f"{repro_of(stale)} && git add {' '.join(map(quote, added))} && git commit -m 'Reproduce'"
 
 
 def _locks(status: PipelineStatus, names: Collection[str]) -> str:
