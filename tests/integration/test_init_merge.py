@@ -61,6 +61,7 @@ def test_an_empty_repository_without_a_commit_is_made_ready(tmp_path: Path) -> N
 def test_init_says_who_has_to_approve_code_and_writes_it_down_for_an_owner(shop: Shop) -> None:
     """The branch rule and the lines are told with the first workflow; with `--owner` they come to the file's end."""
     first = shop.run("init").stdout
+    assert "`init` did not ask whether the branch has a rule" in first
     assert "require the check `leverframe` and a review from code owners" in first
     assert "adds `/.github/`" in first
     shop.repository.write("CODEOWNERS", "* @acme/all\n")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from leverframe import wiring
+from leverframe.application.owner_steps import owner_steps
 from leverframe.domain.pipeline.owner_lines import completed_with, owner, patterns
 from leverframe.domain.project import WHOLE, Project
 from leverframe.errors import SettingsError
+from leverframe.local.repository import TemporaryRepository
 
 TRACKED = ["pipelines/shop/model.py", "setup.py", "data/raw/rows.csv", ".github/scripts/x.py", "libs/a/b.sql"]
 
@@ -18,6 +23,18 @@ def test_workflows_code_packages_and_the_file_itself_have_owners() -> None:
         "/.github/", "/.github/CODEOWNERS", "/.gitattributes", "/.gitmodules", "/libs/", "/pipelines/", "/dvc.yaml",
         "/leverframe.yaml", "/requirements.lock", "/.dvc/config", "/.dvcignore", "/*.py",
     ]  # fmt: skip
+
+
+def test_nothing_is_said_of_a_rule_that_nobody_asked_the_forge_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch may well have one: `init` works without a network."""
+    repository = TemporaryRepository.create(tmp_path)
+    repository.write("dvc.yaml", "stages: {}\n")
+    monkeypatch.chdir(repository.root)
+    said = [getattr(step, "what", "") for step in owner_steps(wiring.workspace(), None, first=True)]
+    assert "`init` did not ask whether the branch has a rule" in said
+    assert owner_steps(wiring.workspace(), None, first=False) == []
 
 
 def test_a_project_in_a_folder_owns_that_folder() -> None:

@@ -44,5 +44,6 @@ def owner_steps(workspace: Workspace, given: str | None, *, first: bool) -> list
         steps.append(OnForge(f"{place} names no owner", _WHY, f"`leverframe init --owner @LOGIN` adds {lines}"))
     if first:
         required = rule(project.titled(check_name("model")))
-        steps.append(OnForge("the branch has no rule", "without one everybody merges past the gate", required))
+        asked = "`init` did not ask whether the branch has a rule"
+        steps.append(OnForge(asked, "without one everybody merges past the gate", required))
     return steps
