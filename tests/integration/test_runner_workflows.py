@@ -66,6 +66,7 @@ def test_a_workflow_that_fits_no_more_is_renewed(shop: Shop, levers: str, words:
         if "trian" in levers:
             assert shop.run("init", "--renew").said()[0].startswith("no stage matches `trian`")
             return
+        assert " does not fit the runners of leverframe.yaml: " in found[0]["what"]
         assert "`leverframe init --renew`" in found[0]["next"]
         told = shop.run("doctor", "--offline").stdout
         assert "leverframe init --renew" in told

@@ -92,7 +92,7 @@ def _files(root: Path, outputs: Iterable[Artefact]) -> Iterator[Path]:
 def apply(root: Path, handed: Sequence[Handover], stages: Sequence[Stage]) -> None:
     """Let locks and outputs that git keeps be as earlier phases left them.
 
-    Raises ``RepositoryError`` where their entries do not fit to what is here.
+    Raises ``RepositoryError`` where their entries do not fit what is here.
     """
     known = {stage.name: stage for stage in stages}
     entries: dict[str, dict[str, str]] = {}

@@ -62,7 +62,7 @@ def asked(workspace: Workspace, question: Question, phase: Asked | None) -> Phas
 def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> Phased:
     """Run one phase, and leave what the next one needs; the last one returns the result of all.
 
-    What cannot be taken over, or does not fit to the settings, is a violation of the result, so that a card tells it.
+    What cannot be taken over, or does not fit the settings, is a violation of the result, so that a card tells it.
     """
     root = workspace.root
     begin(root, "reproduce")

@@ -39,7 +39,7 @@ def runner_violations(workspace: Workspace) -> tuple[Violation, ...]:
     return tuple(
         Violation(
             Reason.SETTINGS_INVALID,
-            f"{path} does not fit to the runners of {LEVERS}: {how}",
+            f"{path} does not fit the runners of {LEVERS}: {how}",
             "run `leverframe init --renew`, and commit what it writes",
         )
         for path, how in differences.items()

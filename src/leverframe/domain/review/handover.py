@@ -1,7 +1,7 @@
 """What one phase of a run hands to the next: entries of locks, small files, times. To the next one it is data.
 
 The outputs themselves travel by the remote of DVC. An entry is taken only if it is one of a stage of that phase, of
-this commit, with the command, the inputs and the outputs that the definition names; whether its digests fit to the
+this commit, with the command, the inputs and the outputs that the definition names; whether its digests fit the
 files that are here, `status` says afterwards.
 """
 
