@@ -243,7 +243,7 @@ UNREADABLE = {
     "no TLS": ({"endpointurl": "https://{moto}"}, "no TLS connection came about"),
     "no plug-in": ({"url": "gs://bucket/dvc"}, "the extra `dvc[gs]`"),
     "another plug-in": ({"url": "webdavs://me:hunter2@host/dvc"}, "the extra `dvc[webdav]`"),
-    "an unknown kind": ({"url": "nonsense://me:hunter2@bucket"}, "Unsupported URL type"),
+    "an unknown kind": ({"url": "nonsense://me:hunter2@bucket"}, "DVC knows no scheme `nonsense`"),
     "an unknown setting": ({"bogus": "hunter2hunter2"}, "extra keys not allowed"),
     "versions": ({"version_aware": "true"}, "it is cloud-versioned"),
     "no keys": ({"access_key_id": "", "secret_access_key": ""}, "there are no credentials for it here"),

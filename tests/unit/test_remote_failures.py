@@ -15,9 +15,12 @@ from yarl import URL
 from leverframe.adapters.dvc.failures import failure, holds_nothing, is_missing, without_secrets
 from leverframe.adapters.dvc.objects import Opened, RemoteObjects, in_parallel, opened
 from leverframe.adapters.dvc.plugins import check_plugin, not_installed
+from leverframe.adapters.dvc.remotes import RemoteFiles
 from leverframe.adapters.dvc.verified import Verified
+from leverframe.adapters.working_tree import WorkingTree
+from leverframe.application.remote_store import remote_store
 from leverframe.domain.review.pushed import StoredObject
-from leverframe.errors import InstallationError, LeverframeError, RemoteUnreachableError
+from leverframe.errors import BundleError, InstallationError, LeverframeError, RemoteUnreachableError
 
 
 def s3(code: str, status: int, asked: str = "HeadObject") -> ClientError:
@@ -132,9 +135,26 @@ def test_a_package_that_is_missing_is_named_by_its_extra(address: str, extra: st
         check_plugin("store", address)
     assert f"`{extra}`" in raised.value.why
     assert extra in raised.value.next
-    for known in ("s3://b", "https://h", "/folder", "nonsense://x"):
+    for known in ("s3://b", "https://h", "/folder", "C:\\folder", "file:///folder", "remote://other/x", "S3://b"):
         check_plugin("store", known)
     assert "`leverframe[s3]`" in not_installed("store", "s3://b").why
+
+
+def test_a_scheme_that_dvc_does_not_know_is_no_folder(tmp_path: Path) -> None:
+    """Wherever an address comes from; what is installed is named, and no user or password."""
+    (tmp_path / ".dvc").mkdir()
+    config = "[core]\n    remote = store\n['remote \"store\"']\n    url = foo://me:hunter2@bucket/x\n"
+    (tmp_path / ".dvc/config").write_text(config, encoding="utf-8")
+    with pytest.raises(RemoteUnreachableError) as of_config:
+        remote_store(WorkingTree.around(tmp_path), "", None, lambda _: None)
+    with pytest.raises(BundleError) as of_address:
+        RemoteFiles("foo://me:hunter2@bucket/x")
+    with pytest.raises(RemoteUnreachableError) as of_doctor:
+        check_plugin("store", "foo://me:hunter2@bucket/x")
+    for raised in (of_config, of_address, of_doctor):
+        assert raised.value.why.startswith("DVC knows no scheme `foo`; what is installed here knows folders")
+        assert "s3://" in raised.value.why
+        assert "hunter2" not in raised.value.render()
 
 
 OBJECTS = [StoredObject(f"{number:032x}", 1) for number in range(1200)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from leverframe.adapters.dvc.plugins import check_scheme
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.folder_store import FolderStore
 from leverframe.adapters.working_tree.remote import Remote
@@ -16,13 +17,14 @@ def remote_store(tree: WorkingTree, name: str, remembered: Path | None, tell: Ca
     """Return the remote of that name, empty for the default; none is opened before it is asked.
 
     ``remembered`` is the file that keeps what it was found to hold. Raises ``RemoteUnreachableError`` where no
-    configuration of DVC has its address.
+    configuration of DVC has its address, or that is of a scheme that DVC does not know.
     """
     remote = Remote.of(tree.root, name)
     if remote is None:
         raise _no_remote(name)
     if remote.folder is not None:
         return FolderStore(remote.name, remote.folder)
+    check_scheme(remote.name, remote.url)
     from leverframe.adapters.dvc.objects import RemoteObjects  # noqa: PLC0415 - for remotes that are no folder
 
     return RemoteObjects.of(tree.home, (remote.name, remote.place), remembered, tell)

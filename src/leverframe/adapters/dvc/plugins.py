@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from leverframe.errors import InstallationError
+from leverframe.errors import InstallationError, RemoteUnreachableError
 from leverframe.package import installing
 
 _EXTRAS = {
@@ -13,13 +13,38 @@ _EXTRAS = {
     "webdavs": "webdav",
 }  # of DVC, by the scheme of an address
 _OURS = ("s3",)  # those that Leverframe has, too
+_OTHERS = ("file", "local", "remote")  # a folder on disk, and another remote by its name
 
 
 def check_plugin(name: str, address: str) -> None:
-    """Raise ``InstallationError`` where what DVC needs for a remote is not installed; nothing of it is imported."""
+    """Raise ``InstallationError`` where what DVC needs for a remote is not installed; nothing of it is imported.
+
+    Raises ``RemoteUnreachableError`` as ``check_scheme`` does.
+    """
+    check_scheme(name, address)
     extra = _EXTRAS.get(address.partition("://")[0])
     if extra and find_spec(f"dvc_{extra}") is None:
         raise not_installed(name, address)
+
+
+def check_scheme(name: str, address: str) -> None:
+    """Raise ``RemoteUnreachableError`` for a remote whose address is of a scheme that DVC does not know."""
+    if why := unknown_scheme(address):
+        raise RemoteUnreachableError(
+            f"the remote `{name}` of DVC cannot be used",
+            why=why,
+            next=f"`dvc remote modify {name} url ADDRESS`, then run the same command again",
+        )
+
+
+def unknown_scheme(address: str) -> str:
+    """Return that DVC does not know the scheme of an address, and which ones it knows; empty where it does."""
+    scheme, is_url, _ = address.partition("://")
+    if not is_url or scheme.lower() in (*_EXTRAS, *_OTHERS):
+        return ""
+    here = [f"{name}://" for name, extra in _EXTRAS.items() if find_spec(f"dvc_{extra}")]
+    known = f"what is installed here knows folders{''.join(f', {name}' for name in here)}"
+    return f"DVC knows no scheme `{scheme[:40]}`; {known}"
 
 
 def not_installed(name: str, address: str) -> InstallationError:

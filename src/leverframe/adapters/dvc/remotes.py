@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.dvc.failures import first, is_missing, without_secrets
+from leverframe.adapters.dvc.plugins import unknown_scheme
 from leverframe.errors import BundleError, RemoteUnreachableError
 from leverframe.redaction import redacted
 
@@ -122,6 +123,12 @@ def _unfit(url: str, why: str) -> BundleError:
 
 def _file_system(url: str) -> tuple[Any, str]:
     """Return DVC's file system for an address, and its path there."""
+    if why := unknown_scheme(url):  # DVC would look for a folder of that name
+        raise BundleError(
+            f"the remote {without_secrets(url)} cannot be read",
+            why=why,
+            next="name an address that starts with one of them",
+        )
     from dvc.fs import get_cloud_fs  # noqa: PLC0415 - a second, for the few commands that need it
 
     try:
