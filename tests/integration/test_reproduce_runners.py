@@ -136,7 +136,7 @@ def test_what_a_phase_could_not_have_left_is_refused(
     assert third.reasons in (["not-judged"], ["settings-invalid"]), third
     assert words in third.result["violations"][0]["what"]
     assert third.result["stages"] == []
-    assert last.repository.git("status", "--porcelain", "params.yaml", "dvc.yaml") == ""
+    assert last.repository.git("status", "--porcelain", "params.yaml", "dvc.yaml", "dvc.lock") == ""
 
 
 def test_an_output_of_other_bytes_than_the_lock_has_is_refused(
@@ -150,12 +150,14 @@ def test_an_output_of_other_bytes_than_the_lock_has_is_refused(
     stored.write_bytes(b"x" * stored.stat().st_size)
     stored.chmod(0o444)
     try:
-        third = author.machine("spoilt", "rows").reproduce("--phase", "3/3", left=two[2].left)
+        last = author.machine("spoilt", "rows")
+        third = last.reproduce("--phase", "3/3", left=two[2].left)
     finally:
         stored.unlink()
         shutil.copy(tmp_path / "kept", stored)
     assert third.reasons == ["not-judged"]
     assert "model.bin: not in the remote, or not with the bytes of the lock" in third.result["violations"][0]["what"]
+    assert last.repository.git("status", "--porcelain", "dvc.lock") == ""
 
 
 @pytest.mark.usefixtures("two")

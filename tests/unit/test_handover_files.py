@@ -12,6 +12,8 @@ from leverframe.application import handover_files
 from leverframe.domain.pipeline.status.resolved import Artefact, Stage
 from leverframe.domain.review.handover import LARGEST
 from leverframe.errors import LeverframeError
+from leverframe.files import md5
+from leverframe.local.repository import TemporaryRepository
 from tests.unit.test_handover import FIRST, SECOND, STAGES
 
 HERE = base64.b64encode(b"1").decode()
@@ -73,8 +75,47 @@ def test_a_file_is_written_into_folders_alone(tmp_path: Path, path: str, content
     (tmp_path / "curves/folder").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "curves/link").symlink_to(tmp_path / "outside")
-    with pytest.raises(LeverframeError) as caught:
-        handover_files.apply(tmp_path, [replace(SECOND, entries={}, files={path: content})], STAGES)
+    left = [replace(SECOND, entries={}, files={path: content})]
+    with pytest.raises(LeverframeError) as caught, handover_files.applied(tmp_path, left, STAGES):
+        pass
     assert words in caught.value.why
     assert list((tmp_path / "outside").iterdir()) == []
     assert not (tmp_path / "curves/x").exists()
+
+
+LOCK = "schema: '2.0'\nstages:\n  evaluate:\n    cmd: score\n"
+DEFINITION = """\
+stages:
+  prepare: {cmd: cut, deps: [rows.csv], outs: [train.csv]}
+  evaluate: {cmd: score, deps: [train.csv], metrics: [metrics.json: {cache: false}]}
+"""
+
+
+def test_what_is_refused_changes_no_file(tmp_path: Path) -> None:
+    """Neither lock nor outputs, be it that digests are of other files, or that something is missing afterwards."""
+    repository = TemporaryRepository.create(tmp_path)
+    root = repository.root
+    for path, text in {"dvc.yaml": DEFINITION, "dvc.lock": LOCK, "rows.csv": "a\n"}.items():
+        repository.write(path, text)
+    (root / "metrics.json").symlink_to("rows.csv")
+    stages = [replace(stage, parameters=()) for stage in STAGES]
+    left = replace(FIRST, files={"metrics.json": HERE, "new/x": HERE})
+    with pytest.raises(LeverframeError) as caught, handover_files.applied(root, [left], stages):
+        pytest.fail("it is refused")
+    assert "its entries are not those of the files that are here" in caught.value.why
+
+    def unchanged() -> bool:
+        link = (root / "metrics.json").is_symlink() and (root / "metrics.json").read_text() == "a\n"
+        return link and repository.read("dvc.lock") == LOCK and not (root / "new/x").exists()
+
+    assert unchanged()
+    entry = FIRST.entries["prepare"].replace("0a" * 16, md5(root / "rows.csv")).replace("size: 3", "size: 2", 1)
+    fitting = replace(left, entries={"prepare": entry})
+    with pytest.raises(KeyError), handover_files.applied(root, [fitting], stages):
+        raise KeyError
+    assert unchanged()
+    with handover_files.applied(root, [fitting], stages):
+        pass
+    assert repository.read("dvc.lock") != LOCK
+    assert (root / "metrics.json").read_bytes() == (root / "new/x").read_bytes() == b"1"
+    assert list(root.glob(".*.part")) == []

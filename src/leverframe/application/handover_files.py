@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from leverframe.application.status import status
 from leverframe.documents import loaded, plain
@@ -89,21 +93,59 @@ def _files(root: Path, outputs: Iterable[Artefact]) -> Iterator[Path]:
         yield from sorted(file for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file())
 
 
-def apply(root: Path, handed: Sequence[Handover], stages: Sequence[Stage]) -> None:
-    """Let locks and outputs that git keeps be as earlier phases left them.
+@contextmanager
+def applied(root: Path, handed: Sequence[Handover], stages: Sequence[Stage]) -> Iterator[None]:
+    """Let locks and outputs that git keeps be as earlier phases left them; where the block raises, as they were before.
 
     Raises ``RepositoryError`` where their entries do not fit what is here.
     """
+    with TemporaryDirectory(prefix="leverframe-") as folder:
+        before = _Before(Path(folder))
+        try:
+            _apply(root, handed, stages, before)
+            yield
+        except BaseException:
+            before.restore()
+            raise
+
+
+class _Before:
+    """What files were before they were written, kept in ``folder``; of a link the link itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[Path, Path] = {}
+
+    def keep(self, place: Path) -> None:
+        """Keep what is in a place, once."""
+        if place not in self._kept:
+            self._kept[place] = self._folder / str(len(self._kept))
+            if os.path.lexists(place):
+                shutil.copy2(place, self._kept[place], follow_symlinks=False)
+
+    def restore(self) -> None:
+        """Let every place be as it was; what is new is removed."""
+        for place, kept in self._kept.items():
+            if os.path.lexists(kept):
+                sibling = place.with_name(f".{place.name}.{os.getpid()}.part")
+                shutil.copy2(kept, sibling, follow_symlinks=False)
+                sibling.replace(place)
+            else:
+                place.unlink(missing_ok=True)
+
+
+def _apply(root: Path, handed: Sequence[Handover], stages: Sequence[Stage], before: _Before) -> None:
     known = {stage.name: stage for stage in stages}
     entries: dict[str, dict[str, str]] = {}
     for handover in handed:
         for path, content in handover.files.items():
-            _write(root, path, content)
+            _write(root, path, content, before)
         for name, text in handover.entries.items():
             entries.setdefault(lock_of(known[name].file), {})[known[name].name_in_file] = text
     for lock, texts in entries.items():
         file = root / lock
         here = file.read_text(encoding="utf-8") if file.is_file() else ""
+        before.keep(file)
         write_text(file, merged(here, texts))
     done = {name for each in handed for name in each.entries}
     for each in status(root).stages if done else ():
@@ -113,7 +155,7 @@ def apply(root: Path, handed: Sequence[Handover], stages: Sequence[Stage]) -> No
             raise unfit(f"its entries are not those of the files that are here ({what})")
 
 
-def _write(root: Path, path: str, content: str) -> None:
+def _write(root: Path, path: str, content: str, before: _Before) -> None:
     place = root / path
     above = [folder for folder in place.parents if folder.is_relative_to(root) and folder != root]
     if any(folder.is_symlink() for folder in above) or (place.is_dir() and not place.is_symlink()):
@@ -122,5 +164,6 @@ def _write(root: Path, path: str, content: str) -> None:
         data = base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError) as error:
         raise unfit(f"the content of {path} is damaged") from error
+    before.keep(place)
     with replacing(place) as temporary:
         temporary.write_bytes(data)

@@ -148,9 +148,10 @@ class _Phase:
         outputs = [output.path for stage in stages for output in stage.outputs if output.pushed]
         if pipeline.turn.last:
             pipeline.claims([path for path in outputs if path.endswith((*TABLES, *MODELS))])
-        handover_files.apply(self.workspace.root, self.handed, pipeline.stages)
-        if pipeline.turn.last and (absent := pipeline.bring(outputs)):
-            raise handover_files.unfit(f"{', '.join(absent[:3])}: not in the remote, or not with the bytes of the lock")
+        with handover_files.applied(self.workspace.root, self.handed, pipeline.stages):
+            if pipeline.turn.last and (absent := pipeline.bring(outputs)):
+                why = f"{', '.join(absent[:3])}: not in the remote, or not with the bytes of the lock"
+                raise handover_files.unfit(why)
         odd = tuple(name for each in self.handed for name in each.unstable)
         return replace(order, committed=before, elsewhere=frozenset(done), unstable=odd)
 
