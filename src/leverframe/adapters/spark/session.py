@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -46,6 +49,10 @@ class Chosen:
     instead: str
 
 
+_log = logging.getLogger(__name__)
+_ADDRESS = re.compile(r"\[?([^\[\]]+)\]?:([0-9]{1,5})")
+_SECONDS = 10.0  # for a connection to a master; Spark itself takes a minute to give up
+
 BUILD = Chosen("features", "set `features.engine: duckdb`")
 
 
@@ -53,6 +60,8 @@ BUILD = Chosen("features", "set `features.engine: duckdb`")
 def session(master: str, memory: str, chosen: Chosen = BUILD) -> Iterator[SparkSession]:
     """Yield a session on ``master`` and stop it at the end; raises ``PipelineError`` where none can start."""
     _need_java(chosen)
+    if not master.startswith("local"):
+        _look_for(master, chosen)
     spark = _started(master, memory, chosen)
     try:
         yield spark
@@ -81,6 +90,29 @@ def _started(master: str, memory: str, chosen: Chosen) -> SparkSession:
     if local:  # a few cores need few parts; what a cluster needs, Spark finds out from the size
         spark.conf.set("spark.sql.shuffle.partitions", str(2 * spark.sparkContext.defaultParallelism))
     return spark
+
+
+def _look_for(master: str, chosen: Chosen) -> None:
+    """Tell that a cluster is waited for; raises ``PipelineError`` where its address is known and nobody answers."""
+    _log.info("waiting for the Spark cluster at `%s`", master)
+    addresses = _addresses(master)
+    if addresses and not any(map(_answers, addresses)):
+        raise _cannot_start(master, "nobody answers there: no cluster runs, or the network does not lead to it", chosen)
+
+
+def _addresses(master: str) -> list[tuple[str, int]]:
+    """Return hosts and ports of a standalone cluster; none for others, and for what Java refuses better."""
+    kind, _, places = master.partition("://")
+    found = [_ADDRESS.fullmatch(place) for place in places.split(",")] if kind == "spark" else []
+    return [(place[1], int(place[2])) for place in found if place] if all(found) else []
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=_SECONDS).close()
+    except (OSError, ValueError, OverflowError):  # of a name or a port that is none as well
+        return False
+    return True
 
 
 @contextmanager
