@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,10 +18,11 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, sha256
 from leverframe.domain.own_model.runtime_form import TRUSTED
-from leverframe.domain.pipeline.status.lock import entries
-from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.domain.pipeline.status.lock import entries, locked_here
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded
+from leverframe.domain.pipeline.status.staleness import stages
 from leverframe.domain.release.serve import AS_IS, UNCOMMITTED
-from leverframe.errors import BundleError, guide_page
+from leverframe.errors import BundleError, LeverframeError, guide_page
 from leverframe.serving.bundle_folder import files_in
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
@@ -103,7 +105,7 @@ def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], 
     here = recorded_here(root).get(path)
     commit = workspace.git.named("HEAD")
     if here is None:
-        written = path in (tree_around(root).text("dvc.yaml") or "")
+        written = _written(workspace, path)
         as_is = ["`leverframe serve --as-is` for what lies there"] if (root / path).exists() else []
         runs = ["`dvc repro`" if written else f"add one to dvc.yaml and run it: {guide_page('own-model.md')}"]
         raise BundleError(
@@ -111,8 +113,7 @@ def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], 
             why="its stage `bundle` did not run here" if written else f"no stage of dvc.yaml writes {path}",
             next="; or ".join([*runs, *as_is] if written else [*as_is, *runs]),
         )
-    kept = (workspace.git.show(commit, LOCK) or b"").decode(errors="replace")
-    committed = any(entry.outputs.get(path) == here for entry in entries(kept, LOCK).values())
+    committed = here in _recorded(workspace.git, commit, path)
     other = others(root, layout.BUNDLE)
     if other:
         raise BundleError(
@@ -153,10 +154,8 @@ def lock_names_another(workspace: Workspace, digests: Mapping[str, str]) -> bool
 
 def recorded_bundle(git: Git, commit: str) -> Recorded:
     """Return what the lock of a commit says of its bundle; raises ``BundleError`` where it says nothing."""
-    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
     path = layout.BUNDLE.as_posix()
-    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
-                     if name == path), None)  # fmt: skip
+    recorded = next(_recorded(git, commit, path), None)
     if recorded is None:
         raise BundleError(
             f"the lock of {commit[:12]} names no {path}",
@@ -164,3 +163,29 @@ def recorded_bundle(git: Git, commit: str) -> Recorded:
             next="`dvc repro`, commit dvc.lock, `dvc push`",
         )
     return recorded
+
+
+def _recorded(git: Git, commit: str, path: str) -> Iterator[Recorded]:
+    """Yield what the lock in the root of a commit says of an output, then what locks elsewhere say.
+
+    Which paths these mean, the definitions tell that are here.
+    """
+
+    def text(lock: str) -> str:
+        return (git.show(commit, lock) or b"").decode(errors="replace")
+
+    yield from (entry.outputs[path] for entry in entries(text(LOCK), LOCK).values() if path in entry.outputs)
+    found = dict[str, Locked]()
+    with suppress(LeverframeError):  # without a definition that can be read, the root has the only lock
+        found = locked_here(stages(git, tree_around(git.root)), text)
+    yield from (entry.outputs[path] for entry in found.values() if path in entry.outputs)
+
+
+def _written(workspace: Workspace, path: str) -> bool:
+    """Tell whether a stage writes an output; of a definition that is not followed, whether it names it."""
+    tree = tree_around(workspace.root)
+    try:
+        found = stages(workspace.git, tree)
+    except LeverframeError:
+        return path in (tree.text("dvc.yaml") or "")
+    return any(output.path == path for stage in found for output in stage.outputs)
