@@ -38,6 +38,7 @@ from leverframe.domain.review.report.publish import check_name
 from leverframe.errors import LeverframeError, guide_page
 from leverframe.package import check_extras, supported_python
 from leverframe.settings import LEVERS
+from leverframe.words import first_few
 
 _SETUP = "/actions/setup@"  # installs from the lock, unless a line `project:` says what else
 _GIT = (2, 38)  # the first with `git merge-tree --write-tree`, by which the judge reads a merge
@@ -145,8 +146,7 @@ def _dvc(workspace: Workspace, *, offline: bool) -> Findings:
     status = staleness.run(workspace.git, tree)
     stale = [stage.stage.name for stage in status.stages if stage.state.value not in ("fresh", "frozen")]
     if stale:
-        names = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
-        yield Diagnosed(area, "warning", f"dvc.lock is not that of this commit: {names}", "dvc repro")
+        yield Diagnosed(area, "warning", f"dvc.lock is not that of this commit: {first_few(stale, 3)}", "dvc repro")
     else:
         yield Diagnosed(area, "ok", f"{len(status.stages)} stages are as the lock says")
     kept = kept_elsewhere(status)

@@ -26,6 +26,7 @@ from leverframe.adapters.sklearn.storing import check_types, dumped, first_line,
 from leverframe.domain.model.train import Recipe, StoredModel
 from leverframe.errors import EstimatorError
 from leverframe.imports import importable, load
+from leverframe.words import first_few
 
 _WIDE = 1e150  # whose square is no double
 _LISTED = 8  # columns that an error names
@@ -166,8 +167,7 @@ def _hard_columns(inputs: Any) -> str:
     wide = [name for name in inputs.columns if name not in texts and _is_beyond(inputs[name])]
     for what, names in (("texts", texts), ("missing values", gaps), (f"numbers beyond {_WIDE:g}", wide)):
         if names:
-            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            hard.append(f"{what} in {', '.join(f'`{name}`' for name in names[:_LISTED])}{more}")
+            hard.append(f"{what} in {first_few([f'`{name}`' for name in names], _LISTED)}")
     return f"; it was given {' and '.join(hard)}" if hard else ""
 
 
