@@ -1,4 +1,4 @@
-"""A list that is cut says how many it leaves out."""
+"""A list that is cut says how many it leaves out, and an error without words is no fault."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.words import and_more, first_few
+from leverframe.words import and_more, first_few, first_line, kind_and_line
 
 COUNT = re.compile(r"(?:^|\W)and ([\d,]+) more$")
 
@@ -43,3 +43,18 @@ def test_a_line_counts_what_is_left() -> None:
     assert and_more(1200) == ["- and 1,200 more"]
     assert and_more(1, "  and ", " findings") == ["  and 1 more findings"]
     assert and_more(0) == and_more(-3) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"), [(ValueError("a\nb"), "a"), (ValueError(), ""), ("", ""), ("\nb", ""), ("a\r\nb", "a")]
+)
+def test_the_first_line_of_an_error(error: object, line: str) -> None:
+    """What has no words has an empty line."""
+    assert first_line(error) == line
+
+
+def test_the_kind_of_an_error_stands_before_its_line() -> None:
+    """Blank lines are no words, and other words can stand for those of the error."""
+    assert kind_and_line(ValueError("\n  a  \nb")) == "ValueError: a"
+    assert kind_and_line(ValueError(" \n")) == "ValueError"
+    assert kind_and_line(ValueError("a"), "of Java\n") == "ValueError: of Java"
