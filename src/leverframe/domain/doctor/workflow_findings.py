@@ -9,6 +9,7 @@ from typing import Any
 
 from leverframe.domain.doctor.diagnosis import Diagnosed
 from leverframe.errors import LeverframeError
+from leverframe.settings.runners import OWN_PULL
 from leverframe.yaml_files import parse
 
 AREA = "workflows"
@@ -18,7 +19,6 @@ _OURS = re.compile(
 _NEED_HISTORY = {"check", "reproduce", "gate", "judge", "retrain"}
 _PINNED = re.compile(r"@[0-9a-f]{40}$")
 _CODE_OF_CHANGE = {"check", "reproduce", "gate"}
-_SAME = "github.event.pull_request.head.repo.full_name == github.repository"
 _CRON = re.compile(r"[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}")
 
 
@@ -56,12 +56,12 @@ def _triggers(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
 
 def _open_to_forks(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
     for job in _jobs_of(content):
-        if job.kept and _CODE_OF_CHANGE & set(job.actions) and _SAME not in job.condition:
+        if job.kept and _CODE_OF_CHANGE & set(job.actions) and OWN_PULL not in job.condition:
             what = (
                 f"job `{job.name}` of {name} runs code of every pull request, also of a fork, on a self-hosted runner, "
                 "where it can stay"
             )
-            yield Diagnosed(AREA, "wrong", what, f"in {name}, add to the job: `if: {_SAME}`")
+            yield Diagnosed(AREA, "wrong", what, f"in {name}, add to the job: `if: {OWN_PULL}`")
 
 
 def _permissions(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.pipeline.runners.runner_phases import SMALL, Phase, Phases
-from leverframe.settings.runners import RunnerSettings
+from leverframe.settings.runners import OWN_PULL, RunnerSettings
 
 HOSTED = "ubuntu-24.04"  # the small machine
 _MINUTES = 60  # of a phase on the small machine
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
 _NO_TEXTS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # under YAML 1.1 or 1.2
-_OWN = "github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository"
+_OWN = f"github.event_name != 'pull_request' || {OWN_PULL}"
 _OF_PULL = "(github.event.action != 'edited' || github.event.changes.base)"
 _BASE_OF_PULL = "origin/${{ github.base_ref || github.event.repository.default_branch }}"
 _HEAD = "\n          ref: ${{ github.event.pull_request.head.sha || github.sha }}"
