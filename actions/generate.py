@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from actions.permissions import PERMISSIONS, TOKEN_GIVEN, TOKENS
-from actions.workflows import filled, workflow
+from actions.workflows import template, workflow
 from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
@@ -169,7 +169,7 @@ def _uv_version() -> str:
 def setup_yml() -> str:
     """Return `action.yml` of the set-up, which is no lever: third parties in it are pinned by commit."""
     described = "\n".join(line for each in SETUP_INPUTS for line in _described(each))
-    return filled("setup", purpose=_quoted(_purpose("setup")), inputs=described, uv=_uv_version())
+    return template("setup", purpose=_quoted(_purpose("setup")), inputs=described, uv=_uv_version())
 
 
 def _described(each: Input) -> list[str]:

@@ -5,15 +5,14 @@ A hole with the name of a third party's action is that action by commit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from actions.permissions import permission_lines
+from leverframe.domain.pipeline.runners.runner_jobs import filled
 
 TEMPLATES = Path(__file__).parent / "templates"
 _OF_THEIR_OWN = ("deploy", "infra-apply", "infra-plan", "judge", "materialize", "monitor", "retrain")
-_HOLE = re.compile(r"%\{([^}]+)\}")
 _PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
     "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
@@ -27,17 +26,17 @@ _PINS = {
 def workflow(name: str, before: Sequence[str]) -> str:
     """Return a whole workflow that uses an action: of its own, or for a pull request, behind those ``before`` it."""
     if name in _OF_THEIR_OWN:
-        return filled(name, permissions=permission_lines(name))
+        return template(name, permissions=permission_lines(name))
     shown = "check" if name == "setup" else name
     levers = [*(_lever(each, goes_on=True) for each in before), _lever(shown, goes_on=False)]
-    claim = filled("claim") if name == "report" else ""
+    claim = template("claim") if name == "report" else ""
     asked = "check" if name == "report" else name  # code of the pull request runs here
-    return filled("pull-request", permissions=permission_lines(asked), levers="".join(levers) + claim)
+    return template("pull-request", permissions=permission_lines(asked), levers="".join(levers) + claim)
 
 
-def filled(name: str, **holes: str) -> str:
+def template(name: str, **values: str) -> str:
     """Return a template with its holes filled."""
-    return _HOLE.sub(lambda hole: holes[hole[1]] if hole[1] in holes else pinned(hole[1]), _text(name))
+    return filled(_text(name), values, pinned)
 
 
 def pinned(action: str) -> str:

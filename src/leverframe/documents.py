@@ -121,7 +121,7 @@ def _settings_error(model: type[Document], error: ValidationError, name: str, gu
             why="a setting that nothing reads would silently change nothing",
             next=nearest(key, _fields(model, parents)),
         )
-    more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
+    more = f" ({error.error_count() - 1:,} more after it)" if error.error_count() > 1 else ""
     given = "" if first["type"] == "missing" else f"; given: {str(first['input'])[:80]!r}"
     known = _fields(model, [str(part) for part in first["loc"]]) if first["type"] in _MAPPINGS else []
     return SettingsError(

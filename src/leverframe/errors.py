@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from leverframe import __version__
+from leverframe.words import first_few
 
 
 class LeverframeError(Exception):
@@ -267,6 +268,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"
-    shown = ", ".join(f"`{each}`" for each in names[:12])
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"known names: {shown}{more}" if names else "declare one first, nothing is declared here"
+    shown = first_few([f"`{each}`" for each in names], 12)
+    return f"known names: {shown}" if names else "declare one first, nothing is declared here"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from leverframe.errors import DefinitionError, nearest
+from leverframe.words import first_line
 
 _ENDS = ("_exit", "abort", "execv", "execve", "kill", "killpg")  # of `os`; its other forms of exec come to these
 
@@ -49,7 +50,7 @@ def module_of(path: str, root: Path, *, said_by: str) -> Any:
     except (Exception, SystemExit) as error:  # whatever a person's module raises is theirs to fix
         missing = (isinstance(error, ModuleNotFoundError) and error.name) or ""
         missing = missing if f"{name}.".startswith(f"{missing}.") else ""
-        cause = (str(error).splitlines() or [""])[0]
+        cause = first_line(error)
         raise DefinitionError(
             f"there is no module `{name}`" if missing else f"the module `{name}` cannot be imported",
             why=f"{said_by} names it" if missing else _why(error, cause, root),

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from leverframe.errors import InstallationError
+from leverframe.words import first_line
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _ON_PATH = tuple(sys.path[1:])  # before any module of a case was looked for; the first is that of the program
@@ -161,7 +162,7 @@ def missing_package(error: Exception, otherwise: str = "") -> InstallationError 
         install = "leverframe"
     gone = isinstance(error, ModuleNotFoundError)
     command = installing(install, [extra] if extra else [], again=not gone)
-    broken = "" if gone else f"; {(str(error).splitlines() or [''])[0]}"[:200]
+    broken = "" if gone else f"; {first_line(error)}"[:200]
     return InstallationError(
         f"the Python package `{name}` {'is not installed' if gone else 'cannot be imported'}",
         why=f"this command needs it, and {comes}{broken}",

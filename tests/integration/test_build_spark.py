@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
 from pipelines.flights.sources import SOURCES
 from tests.fakes.reference import reference
+from tests.integration.needs_spark import NEEDS_SPARK
 from tests.integration.test_build_times import READABLE, REFUSED, retyped
 from tests.integration.typed_worlds import typed_worlds
 from tests.integration.worlds import (
@@ -56,9 +56,7 @@ if TYPE_CHECKING:
 
     from leverframe.adapters.spark.engine import SparkEngine
 
-if not shutil.which("java"):
-    pytest.skip("Spark runs on Java, and this machine has none", allow_module_level=True)
-pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+pytestmark = NEEDS_SPARK
 
 ROOT = Path(__file__).parents[2]
 FEW = STAR | {  # a star with few steps, where Spark's work for each step is not the point

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from leverframe.domain.model.train import ModelDescription
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, SourceError
 from leverframe.settings.params import TrainSettings
 from tests.integration import own_case
+from tests.integration.needs_spark import NEEDS_SPARK
 from tests.integration.small_case import FEATURES, REPOSITORY, SmallCase, make
 from tests.integration.spark_case import (
     BOOSTING,
@@ -49,9 +49,7 @@ from tests.profiles import by_day
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-if not shutil.which("java"):
-    pytest.skip("Spark runs on Java, and this machine has none", allow_module_level=True)
-pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+pytestmark = NEEDS_SPARK
 pytest.importorskip("xgboost", reason="XGBoost is not installed")
 
 CLASSIFIER, REGRESSOR = "xgboost.spark:SparkXGBClassifier", "xgboost.spark:SparkXGBRegressor"

@@ -8,7 +8,7 @@ import pytest
 
 from leverframe.domain.doctor.diagnosis import Diagnosed, ordered
 from leverframe.domain.doctor.forge_findings import ForgeFacts, forge_findings
-from leverframe.domain.doctor.workflow_findings import workflow_findings
+from leverframe.domain.doctor.workflow_findings import installing, workflow_findings
 
 TEMPLATES = Path(__file__).parents[2] / ".github/workflows"
 PIN = "0123456789012345678901234567890123456789"
@@ -52,6 +52,23 @@ def test_what_is_wrong_is_said_with_its_fix(old: str, new: str, state: str, word
     assert finding.state == state
     assert words in finding.what
     assert finding.fix
+
+
+@pytest.mark.parametrize(
+    ("step", "alone"),
+    [
+        ("- uses: leverframe/leverframe/actions/setup@v1", True),
+        ("- uses: leverframe/leverframe/actions/setup@v1 # project: none", True),
+        ("- {uses: leverframe/leverframe/actions/setup@v1, with: {project: ''}}", True),
+        ("- {uses: leverframe/leverframe/actions/setup@v1, with: {project: .}}", False),
+        ("- run: echo leverframe/leverframe/actions/setup@v1", False),
+        ("- uses: [", False),
+    ],
+)
+def test_a_workflow_that_installs_from_the_lock_alone(step: str, alone: bool) -> None:
+    """The steps decide, no text beside them."""
+    text = f"name: 'project: one'\njobs:\n  model:\n    steps:\n      {step}\n"
+    assert list(installing({"one.yml": text})) == (["one.yml"] if alone else [])
 
 
 def test_a_job_without_permissions_gets_those_of_the_repository() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.errors import SourceError
+from leverframe.words import first_line
 
 _DIMENSIONS = 2
 
@@ -25,7 +26,7 @@ def columns_of(path: Path) -> dict[str, NDArray[np.generic]]:
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise SourceError(
             f"cannot read {path.name}",
-            why=str(error).splitlines()[0][:300],
+            why=first_line(error)[:300],
             next="write arrays of numbers or texts with `numpy.savez`, objects need unpickling and are refused",
         ) from error
     lengths = {len(column) for column in columns.values()}

@@ -15,6 +15,7 @@ from leverframe.domain.pipeline.status.lock import entries, locked_here
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.pipeline.status.staleness import stages
 from leverframe.errors import LeverframeError, PipelineError, RepositoryError
+from leverframe.words import first_few
 
 LOCK = "dvc.lock"
 _NAMED = 3  # outputs that are named, the rest is counted
@@ -89,9 +90,8 @@ def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str])
 
 def words(differing: list[Other]) -> str:
     """Return in words what is not what the lock names."""
-    more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
-    names = ", ".join(other.path for other in differing[:_NAMED])
-    return f"{names}{more} {'is' if len(differing) == 1 else 'are'} not what {LOCK} names"
+    names = first_few([other.path for other in differing], _NAMED)
+    return f"{names} {'is' if len(differing) == 1 else 'are'} not what {LOCK} names"
 
 
 def remedy(differing: list[Other]) -> str:

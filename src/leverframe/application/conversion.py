@@ -12,10 +12,10 @@ from threading import Timer
 
 from leverframe.adapters.onnx import Process
 from leverframe.adapters.onnx.exchange import (
-    first_line,
     megabytes_of,
     not_converted,
     read_order,
+    short_line,
     write_failure,
     write_result,
 )
@@ -67,7 +67,7 @@ def convert(root: Path, folder: Path) -> None:
         why = f"the conversion needs more than {size >> 20:,} megabytes, `bundle.conversion.megabytes`"
         write_failure(folder, "the model cannot be converted to ONNX", why)
     except Exception as error:  # the runtime raises what it likes, for a node that fails with these rows
-        write_failure(folder, "the model in ONNX cannot predict", f"{type(error).__name__}: {first_line(error)}")
+        write_failure(folder, "the model in ONNX cannot predict", f"{type(error).__name__}: {short_line(error)}")
 
 
 def _convert(root: Path, folder: Path) -> None:

@@ -29,7 +29,7 @@ from leverframe.domain.doctor.diagnosis import Diagnosed, Diagnosis, ordered
 from leverframe.domain.doctor.forge_findings import AREA as FORGE
 from leverframe.domain.doctor.forge_findings import forge_findings
 from leverframe.domain.doctor.workflow_findings import AREA as WORKFLOWS
-from leverframe.domain.doctor.workflow_findings import workflow_findings
+from leverframe.domain.doctor.workflow_findings import installing, workflow_findings
 from leverframe.domain.pipeline.init import DRIVER
 from leverframe.domain.pipeline.requirements import LOCK
 from leverframe.domain.pipeline.status import staleness
@@ -38,8 +38,8 @@ from leverframe.domain.review.report.publish import check_name
 from leverframe.errors import LeverframeError, guide_page
 from leverframe.package import check_extras, supported_python
 from leverframe.settings import LEVERS
+from leverframe.words import first_few
 
-_SETUP = "/actions/setup@"  # installs from the lock, unless a line `project:` says what else
 _GIT = (2, 38)  # the first with `git merge-tree --write-tree`, by which the judge reads a merge
 _FEW, _SOME = 1e9, 5e9  # free bytes
 _LOCKED = re.compile(r"^leverframe==(\S+)", re.MULTILINE)
@@ -145,8 +145,7 @@ def _dvc(workspace: Workspace, *, offline: bool) -> Findings:
     status = staleness.run(workspace.git, tree)
     stale = [stage.stage.name for stage in status.stages if stage.state.value not in ("fresh", "frozen")]
     if stale:
-        names = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
-        yield Diagnosed(area, "warning", f"dvc.lock is not that of this commit: {names}", "dvc repro")
+        yield Diagnosed(area, "warning", f"dvc.lock is not that of this commit: {first_few(stale, 3)}", "dvc repro")
     else:
         yield Diagnosed(area, "ok", f"{len(status.stages)} stages are as the lock says")
     kept = kept_elsewhere(status)
@@ -212,9 +211,9 @@ def _workflows(workspace: Workspace) -> Findings:
     files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
     texts = {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}
     yield from workflow_findings(texts)
-    installing = [name for name, text in texts.items() if _SETUP in text and "project:" not in text]
-    if installing and not (workspace.root / LOCK).is_file():
-        what = f"{LOCK} is missing: {', '.join(installing[:3])} would install nothing, not even Leverframe"
+    lacking = [] if (workspace.root / LOCK).is_file() else list(installing(texts))
+    if lacking:
+        what = f"{LOCK} is missing: {', '.join(lacking[:3])} would install nothing, not even Leverframe"
         yield Diagnosed(WORKFLOWS, "wrong", what, "leverframe init, and commit what it writes")
     for violation in runner_violations(workspace):
         yield Diagnosed(WORKFLOWS, "wrong", violation.what, violation.next)

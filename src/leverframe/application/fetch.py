@@ -22,18 +22,17 @@ Section = TypeVar("Section", bound=Document)
 
 
 def fetch(
-    remote: tuple[str, float], release: tuple[str, str, str, int, str, tuple[str, ...]], to: Path,
-    sections: tuple[str | None, str | None], log: Path | None, tell: Callable[[str], None],
+    remote: tuple[str, float], release: Wanted, to: Path, sections: tuple[str | None, str | None],
+    log: Path | None, tell: Callable[[str], None],
 ) -> Fetched:  # fmt: skip
     """Bring a release into a folder, and write the configuration of its server last.
 
-    ``remote`` is its address and for how many seconds it is read at most, ``release`` is MD5, bundle, model, number,
-    commit and the own types that its model may hold; ``sections`` are `serve` and `online` of leverframe.yaml. Nobody
-    has a key to the model repository: it is empty.
+    ``remote`` is its address and for how many seconds it is read at most, ``sections`` are `serve` and `online` of
+    leverframe.yaml. Nobody has a key to the model repository: it is empty.
     """
     settings = _section(ServeSettings, sections[0], "--serve")
     store = _section(OnlineSettings, sections[1], "--online")
-    fetched = run(Wanted(*release), RemoteContents(*remote), Releases(to), tell)
+    fetched = run(release, RemoteContents(*remote), Releases(to), tell)
     with for_us_alone():
         write_text(to / "key", "")
         write_json(to / "config.json", _config(to.resolve(), settings, log, store))

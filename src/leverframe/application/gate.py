@@ -33,6 +33,7 @@ from leverframe.domain.review.gate.replay_comparison import compare
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.params import params_of
+from leverframe.words import first_few
 from leverframe.yaml_files import load
 
 _NAMED = 3  # stages that are named, the rest is counted
@@ -80,8 +81,7 @@ def _tell_stale(workspace: Workspace, tell: Callable[[str], None]) -> None:
         stages = staleness.run(workspace.git, tree_around(workspace.root)).stages
         stale = [f"`{each.stage.name}`" for each in stages if each.state in (State.CHANGED, State.NEW)]
         if stale:
-            more = f" and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
-            tell(f"stale: {', '.join(stale[:_NAMED])}{more}; what ran before is judged: `dvc repro` first")
+            tell(f"stale: {first_few(stale, _NAMED)}; what ran before is judged: `dvc repro` first")
 
 
 def declared_at(workspace: Workspace, commit: str) -> Declared | None:

@@ -27,6 +27,7 @@ from leverframe.files import disk_error, private_folder
 from leverframe.locks import held
 from leverframe.settings import LEVERS
 from leverframe.settings.infra import InfraEnvironmentSettings
+from leverframe.words import first_few
 from leverframe.yaml_files import decoded, parse
 
 if TYPE_CHECKING:
@@ -158,8 +159,7 @@ class InfraPlace:
         """Return what a person should know where files here are not those of the commit."""
         edited = self.workspace.git.changed_around(self.head)
         changed = self.concerned(path for path in edited if not Path(path).name.startswith("terraform.tfstate"))
-        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        files = ", ".join(changed[:_SHOWN]) + more
+        files = first_few(changed, _SHOWN)
         return (f"not of the commit {self.head[:12]}, but as they are here: {files}",) if changed else ()
 
     def exposed(self) -> tuple[str, ...]:

@@ -38,10 +38,10 @@ def fetch(
     serves the bundle; its repository API is closed to every client. A killed fetch can run again.
     """
     from leverframe.application.fetch import fetch as run
+    from leverframe.domain.release.fetch import Wanted
 
-    found = run(
-        (remote, seconds), (md5, bundle, model, release, commit, trusted), to, (serve, online), log, output.progress
-    )
+    wanted = Wanted(md5=md5, bundle=bundle, model=model, release=release, commit=commit, trusted=trusted)
+    found = run((remote, seconds), wanted, to, (serve, online), log, output.progress)
     if as_json:
         output.product_json(found)
     else:

@@ -27,6 +27,7 @@ from leverframe.local.repository import TemporaryRepository
 from leverframe.local.traffic import Times, Traffic
 from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import Params, params_of
+from leverframe.words import first_line
 from leverframe.yaml_files import parse, with_values
 
 _START, _END = "start", "end"
@@ -186,7 +187,7 @@ class _Director:
                 told = self._scene.leverframe(
                     self.machine, command, "--partition", key, "--through", key, refused=(ContractError.exit_code,)
                 )
-            step.said = told.splitlines()[0]
+            step.said = first_line(told)
 
     def _traffic(self, key: str, end: datetime, *, built: bool) -> None:
         """Send the rows of a partition to the server, and let their labels arrive."""

@@ -9,6 +9,7 @@ from leverframe.demo.scene import NAME, Scene, page, replaced
 from leverframe.demo.showing import Shown
 from leverframe.local.github.events import pull_request_event
 from leverframe.local.github.state import PullRequest
+from leverframe.words import first_line
 
 _LEVERS = ("check", "reproduce", "gate")
 
@@ -43,7 +44,7 @@ def judged(scene: Scene, pull: PullRequest) -> str:
     }
     for lever in _LEVERS:
         output = scene.leverframe(job, lever, run=run)
-        scene.tell(f"  {(output.splitlines() or [''])[0].partition(':')[0]}")
+        scene.tell(f"  {first_line(output).partition(':')[0]}")
     verdict = str(scene.json(job, "report", "--publisher", "github", run=run)["verdict"])
     scene.tell(f"  report posted: {verdict}")
     return verdict

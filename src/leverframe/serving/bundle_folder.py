@@ -8,6 +8,7 @@ from pathlib import Path
 
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, Manifest, read_manifest, unusable
 from leverframe.private_files import plain_file
+from leverframe.words import first_few
 
 _MANIFEST_BYTES = 1 << 20
 _FILE_BYTES = 4 << 30
@@ -39,9 +40,8 @@ def _refuse_others(folder: Path, known: Collection[str]) -> None:
     with os.scandir(folder) as entries:
         others = sorted(entry.name for entry in entries if entry.name not in known)
     if others:
-        named = ascii(others[0])[:80]
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        raise unusable(str(folder), f"it holds {named}{more}, which its {MANIFEST} does not name; remove it")
+        named = first_few([ascii(other)[:80] for other in others], 1)
+        raise unusable(str(folder), f"it holds {named}, which its {MANIFEST} does not name; remove it")
 
 
 def _read(folder: Path, name: str, most: int) -> bytes:

@@ -22,6 +22,7 @@ from leverframe.domain.model.bundle.schema import Schema
 from leverframe.errors import EstimatorError, LeverframeError, RequestError, nearest
 from leverframe.serving.bundle_folder import file_in, manifest_in
 from leverframe.serving.feature_source import FeatureSource
+from leverframe.words import first_line
 
 Predictions = NDArray[np.float64]
 
@@ -129,7 +130,7 @@ class ServedBundle:
         except LeverframeError as error:
             raise unusable(self._folder, f"a golden row by {form} is refused: {error.what}") from error
         except Exception as error:  # what a model raises of itself has no common class
-            why = (str(error).splitlines() or [""])[0][:200]
+            why = first_line(error)[:200]
             raise unusable(self._folder, f"the model fails with the golden rows by {form}: {why}") from error
         expected = np.array([each["prediction"] for each in rows], np.float64)
         if found.shape != expected.shape:

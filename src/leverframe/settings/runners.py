@@ -11,6 +11,7 @@ from leverframe.documents import Document
 RunnerName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]  # part of the name of a job
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]  # no expression of GitHub
 Pattern = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=200)]
+OWN_PULL = "github.event.pull_request.head.repo.full_name == github.repository"  # not from a fork
 _LOCK_FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 
 

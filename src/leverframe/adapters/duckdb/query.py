@@ -10,6 +10,7 @@ import duckdb
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, text
 from leverframe.errors import SourceError
+from leverframe.words import first_line
 
 
 def arrow_table(sql: str, database: str | None) -> Any:
@@ -27,7 +28,7 @@ def arrow_table(sql: str, database: str | None) -> Any:
     except duckdb.Error as error:
         raise SourceError(
             f"cannot read `{sql[:80]}`" + (f" from {database}" if database else ""),
-            why=str(error).splitlines()[0][:300],
+            why=first_line(error)[:300],
             next="try the same statement with DuckDB, then fix the source in sources.py",
         ) from error
     finally:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from leverframe.domain.monitoring.batch import NO_TIME, Batch, Levels, LogFacts, Numbers, Values
 from leverframe.domain.monitoring.log_query import LogFile, LogQuery
+from leverframe.words import first_line
 
 OURS, MALFORMED, OTHER_MODEL, OUTCOME, UNTIMED, LATER, EARLIER = range(7)  # what a row of the relation is
 _HOUR = 3_600_000_000
@@ -52,7 +53,7 @@ class Tally:
 
     def note(self, file: LogFile, error: Exception) -> None:
         """Remember why a file cannot be read, or no further."""
-        why = (str(error).splitlines() or [""])[0].replace(str(file.path), file.name)
+        why = first_line(error).replace(str(file.path), file.name)
         self.unreadable[file.name] = re.sub(r"^[A-Za-z ]*Error: ", "", why)[:200]
 
     def see(self, columns: Iterable[str], asked: Set[str]) -> None:

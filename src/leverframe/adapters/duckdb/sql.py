@@ -18,6 +18,7 @@ from leverframe.domain.features.snapshot.store import Decimals
 from leverframe.domain.features.values import refuse_wide
 from leverframe.errors import LeverframeError, SourceError
 from leverframe.files import disk_error, replaced
+from leverframe.words import first_line
 
 FLOATS = ("FLOAT", "DOUBLE")
 _TYPES = {
@@ -122,5 +123,5 @@ def _damage(file: Path) -> str | None:
     try:
         duckdb.execute(f"SELECT sum(hash(COLUMNS(*))) FROM {parquet([file])}").fetchall()  # decodes every page
     except duckdb.Error as error:
-        return str(error).splitlines()[0][:200]
+        return first_line(error)[:200]
     return None

@@ -29,6 +29,7 @@ from leverframe.domain.data.statistics import (
 )
 from leverframe.domain.data.times import EVENT_TIME
 from leverframe.errors import SourceError, nearest
+from leverframe.words import first_line
 
 _TOP = 5  # most frequent values of a text column
 _MEMORY = "300MB"  # of DuckDB: what does not fit goes to the disk
@@ -85,7 +86,7 @@ def _finite(sql: duckdb.DuckDBPyConnection, path: Path, found: ColumnStatistics)
 
 def _told(error: duckdb.Error, files: Sequence[Path]) -> Exception:
     """Return what a person can act on; the error itself where no file is at fault."""
-    words = str(error).splitlines()[0]
+    words = first_line(error)
     named = next((file for file in files if f'"{file}"' in words or f"'{file}'" in words), None)
     if named is None:
         return files_error(error, files) or error

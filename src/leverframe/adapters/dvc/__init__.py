@@ -15,6 +15,7 @@ from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.files import private_folder
 from leverframe.programs import RunGroup
 from leverframe.redaction import redacted, without_forge
+from leverframe.words import first_line
 
 LOG = Path(".leverframe/repro.log")
 _KEPT = 200  # lines of the running stage that an error may be found in
@@ -182,7 +183,7 @@ def _error(listener: _Listener, code: int, root: Path) -> PipelineError:
     failed = _FAILED.search(text)
     said = redacted(text.removeprefix("ERROR: ").strip()) or f"dvc ended with code {code}"
     if failed is None:
-        return PipelineError("`dvc repro` failed", why=said.splitlines()[0], next=f"read {LOG}; fix what it names")
+        return PipelineError("`dvc repro` failed", why=first_line(said), next=f"read {LOG}; fix what it names")
     ended = _CODE.search(failed[2])
     how: dict[str, Any] = {"stage": failed[1], "code": int(ended[1]) if ended else 0}
     own = _OUR_ERROR.search(redacted("\n".join(listener.lines)))

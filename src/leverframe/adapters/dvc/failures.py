@@ -15,6 +15,7 @@ from typing import Any
 
 from leverframe.errors import RemoteUnreachableError
 from leverframe.redaction import redacted
+from leverframe.words import first_line
 
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 _NO_CREDENTIALS = (
@@ -40,7 +41,7 @@ def failure(name: str, address: str, error: Exception, config: Mapping[str, Any]
             number = f" ({code})" if code else ""
             return RemoteUnreachableError(what, why=why + number, next=following.format(name=name, again=_AGAIN))
     origin = chain[-1]
-    words = (str(origin).splitlines() or [""])[0].removeprefix("config file error: ")
+    words = first_line(origin).removeprefix("config file error: ")
     where = "its configuration" if _any(chain, _CONFIGURATION) else type(origin).__name__
     why = redacted(f"{where}: {words.replace(address, without_secrets(address))}", _secrets(config))[:300]
     return RemoteUnreachableError(what, why=why, next=f"check its configuration and the network, {_AGAIN}")

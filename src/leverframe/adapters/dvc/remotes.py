@@ -12,6 +12,7 @@ from leverframe.adapters.dvc.failures import first, is_missing, without_secrets
 from leverframe.adapters.dvc.plugins import unknown_scheme
 from leverframe.errors import BundleError, RemoteUnreachableError
 from leverframe.redaction import redacted
+from leverframe.words import first_line
 
 _PIECE = 1 << 20  # bytes that are read of a remote at once
 
@@ -135,7 +136,7 @@ def _file_system(url: str) -> tuple[Any, str]:
         kind, config, base = get_cloud_fs({}, url=url)
         return kind(**config), base
     except Exception as error:  # a package that is missing, a scheme that is none: each has a class of its own
-        why = (str(error).splitlines() or [type(error).__name__])[0].removeprefix("config file error: ")
+        why = (first_line(error) or type(error).__name__).removeprefix("config file error: ")
         raise BundleError(
             f"the remote {without_secrets(url)} cannot be read",
             why=redacted(why.replace(url, without_secrets(url)))[:300],

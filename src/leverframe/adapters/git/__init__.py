@@ -12,7 +12,7 @@ from pathlib import Path
 
 from leverframe.adapters.git.base import Base, Bases
 from leverframe.adapters.git.branches import Branches
-from leverframe.adapters.git.faults import DAMAGED, NO_WORK_TREE, error_of, fault, no_program
+from leverframe.adapters.git.faults import DAMAGED, NO_WORK_TREE, error_of, fault, last_line, no_program
 from leverframe.adapters.git.filters import Filters, keep_bytes
 from leverframe.adapters.git.trees import Trees
 from leverframe.domain.release.tag import Tag
@@ -45,7 +45,7 @@ class Git:
         if done.returncode != 0:
             raise RepositoryError(
                 "git cannot fetch",
-                why=(done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1][:200],
+                why=last_line(done.stderr, "no reason given")[:200],
                 next="`git fetch --all` says more",
             )
 
@@ -162,7 +162,7 @@ class Git:
         if result.returncode != 0:
             raise RepositoryError(
                 "a commit cannot be checked out beside this folder",
-                why=(result.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1],
+                why=last_line(result.stderr),
                 next="look whether the disk is full; `git fsck` tells whether objects are missing",
             )
 
@@ -192,7 +192,7 @@ class Git:
             if done.returncode != 0:
                 raise RepositoryError(
                     f"the submodule {path} cannot be checked out beside this folder",
-                    why=(done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1][:200],
+                    why=last_line(done.stderr)[:200],
                     next=f"`git -C {path} fetch --all`, so that this clone has the commit that the other one names",
                 )
             self._fill_submodules(folder / path, home)
@@ -344,7 +344,7 @@ class Git:
         if result.returncode != 0:
             raise RepositoryError(
                 f"git does not answer in {self.root}",
-                why=result.stderr.decode(errors="replace").strip().splitlines()[-1:][0] if result.stderr else "no word",
+                why=last_line(result.stderr),
                 next="run `git status` there and fix what it says",
             )
         return [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]

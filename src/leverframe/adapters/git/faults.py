@@ -100,6 +100,11 @@ def error_of(kind: _Fault, words: str) -> RepositoryError:
     return RepositoryError(kind.what, why=reason, next=following)
 
 
+def last_line(stderr: bytes, otherwise: str = "no word") -> str:
+    """Return the last line of what git printed, ``otherwise`` where it printed nothing."""
+    return (stderr.decode(errors="replace").strip().splitlines() or [otherwise])[-1]
+
+
 def no_program(root: Path) -> RepositoryError:
     """Return the error for git that could not be started in a folder."""
     if not root.is_dir():

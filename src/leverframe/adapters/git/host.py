@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leverframe.adapters.git import Git
+from leverframe.adapters.git.faults import last_line
 from leverframe.domain.retraining.pulls.pull_commit import AUTHOR, CommitFacts
 from leverframe.errors import ForgeUnreachableError, PublishError, RepositoryError
 from leverframe.redaction import redacted
@@ -223,7 +224,7 @@ class HostedGit(Git):
         if result.returncode != 0:
             raise RepositoryError(
                 f"`git {arguments[0]}` failed",
-                why=(result.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1][:200],
+                why=last_line(result.stderr)[:200],
                 next="`git fsck` tells whether objects are missing; in CI check out with `fetch-depth: 0`",
             )
         return result.stdout

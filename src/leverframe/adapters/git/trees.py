@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from leverframe.adapters.git.faults import last_line
 from leverframe.domain.review.judge.tree_change import TreeChange
 from leverframe.errors import RepositoryError
 
@@ -36,7 +37,7 @@ class Trees:
         done = self.run("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", ours, theirs)
         told = [part for part in done.stdout.decode(errors="surrogateescape").split("\0") if part]
         if done.returncode > 1 or not told:
-            why = (done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1]
+            why = last_line(done.stderr)
             if "unrelated histories" in why:
                 return Merged("", ("all files: both sides began apart",))
             raise RepositoryError(
@@ -52,7 +53,7 @@ class Trees:
         if done.returncode != 0:
             raise RepositoryError(
                 "git cannot compare both sides of the change",
-                why=(done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1][:200],
+                why=last_line(done.stderr)[:200],
                 next="`git fsck` tells whether objects are missing",
             )
         parts = [part.decode(errors="surrogateescape") for part in done.stdout.split(b"\0") if part]
@@ -108,7 +109,7 @@ class Trees:
         if done.returncode != 0:
             raise RepositoryError(
                 f"`git {arguments[0]}` failed",
-                why=(done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1][:200],
+                why=last_line(done.stderr)[:200],
                 next="look whether the disk is full; `git fsck` tells whether objects are missing",
             )
         return done.stdout.decode().strip()

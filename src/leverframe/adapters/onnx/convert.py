@@ -23,7 +23,7 @@ from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from skl2onnx.common.utils import InvalidInputLengthException
 
 from leverframe.adapters.onnx.doubles import register
-from leverframe.adapters.onnx.exchange import first_line, not_converted
+from leverframe.adapters.onnx.exchange import not_converted, short_line
 from leverframe.domain.features.training_set import Feature
 
 _OPSET, _ML_OPSET = 18, 3
@@ -51,7 +51,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
     except Exception as error:  # the converter raises what it likes, for what it does not know
         raise not_converted(
             f"{type(model).__name__} cannot be converted to ONNX",
-            f"{type(error).__name__}: {first_line(error)}",
+            f"{type(error).__name__}: {short_line(error)}",
         ) from error
     data: bytes = found.SerializeToString(deterministic=True)
     return data

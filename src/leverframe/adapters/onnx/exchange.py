@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import Feature
 from leverframe.errors import BundleError
+from leverframe.words import first_line
 
 _MODEL, _ORDER, _NUMBERS, _TEXTS = "model.skops", "order.json", "numbers.npz", "texts.json"
 _CONVERTED, _PREDICTIONS, _FAILURE = "model.onnx", "predictions.npy", "failure.json"
@@ -92,9 +93,9 @@ def read_result(folder: Path, ended: str) -> tuple[bytes, NDArray[np.float64]]:
     return (folder / _CONVERTED).read_bytes(), np.asarray(predictions, np.float64)
 
 
-def first_line(error: Exception) -> str:
+def short_line(error: Exception) -> str:
     """Return the first line of what an error says, cut between words where it is long."""
-    return shorten((str(error).strip().splitlines() or [""])[0], 240, placeholder=" ...")
+    return shorten(first_line(str(error).strip()), 240, placeholder=" ...")
 
 
 def not_converted(what: str, why: str) -> BundleError:

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from leverframe.adapters.onnx.exchange import first_line
+from leverframe.adapters.onnx.exchange import short_line
 from leverframe.errors import BundleError
 
 MISSING = "\u2205 missing"  # what a missing text is for ONNX, which knows none: the empty one is a text like others
@@ -27,7 +27,7 @@ class OnnxModel:
         except Exception as error:  # its exceptions have no common class
             raise BundleError(
                 "the model in ONNX cannot be opened",
-                why=first_line(error),
+                why=short_line(error),
                 next="`dvc pull` fetches the bundle again, `dvc repro bundle` makes it again",
             ) from error
         self._text = {each.name: each.type == "tensor(string)" for each in self._session.get_inputs()}

@@ -29,6 +29,7 @@ from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors, SchemaI
 from leverframe.domain.data.constraint import SAMPLE_CHARACTERS, SAMPLES, Constraint, Severity, cut, significant
 from leverframe.domain.verdict import Reason
 from leverframe.errors import DefinitionError, SourceError
+from leverframe.words import first_few, first_line
 
 WHOLE_TABLE = "*"  # what pandera calls the column of a check on the table
 _LOOKED_AT = 200  # broken rows among which different samples are sought
@@ -59,7 +60,7 @@ class PanderaChecker:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise SourceError(
                 f"cannot read {path}",
-                why=f"the file is damaged: {str(error).splitlines()[0][:200]}",
+                why=f"the file is damaged: {first_line(error)[:200]}",
                 next="`dvc pull` fetches a good copy, `dvc repro` makes it again",
             ) from error
         frame = _typed(frame, declared)
@@ -134,7 +135,7 @@ def _matches(column: pa.Column, frame: pl.LazyFrame) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return cut((str(error).strip().splitlines() or ["without a word"])[0], 200)
+    return cut(first_line(str(error).strip()) or "without a word", 200)
 
 
 @dataclass
@@ -322,9 +323,8 @@ def _undeclared(table: str, schema: pa.DataFrameSchema, frame: pl.LazyFrame, kno
     more = [name for name in known if name not in declared]
     constraint = Constraint(table, "column_in_schema", column=cut(", ".join(more)))
     if more:
-        listed = ", ".join(cut(name) for name in more[:_LISTED])
-        rest = f" and {len(more) - _LISTED} more" if len(more) > _LISTED else ""
-        detail = f"{len(more)} columns are not declared, and the schema is strict: {listed}{rest}"
+        listed = first_few([cut(name) for name in more], _LISTED)
+        detail = f"{len(more)} columns are not declared, and the schema is strict: {listed}"
         yield constraint.failed_by(Reason.CONTRACT_BROKEN, detail=detail)
 
 

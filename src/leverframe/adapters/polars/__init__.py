@@ -24,6 +24,7 @@ from leverframe.domain.model.table import column as table_column
 from leverframe.domain.partition import Partition
 from leverframe.errors import SourceError, guide_page
 from leverframe.files import replacing
+from leverframe.words import first_line
 
 _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
 _KEPT = 128_000_000  # bytes of CSV files that stay in memory, for the next table or partition that reads them
@@ -218,7 +219,7 @@ def _narrowed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
             except pl.exceptions.PolarsError as error:
                 raise SourceError(
                     f"the column `{column}` of table `{name}` holds whole numbers of more than 64 bits",
-                    why=(str(error).splitlines() or [""])[0][:200],
+                    why=first_line(error)[:200],
                     next="store it as text: `Csv(..., types={...})`, or in the transform of the source",
                 ) from error
     return frame
@@ -286,7 +287,7 @@ def _cast(what: str, series: pl.Series, dtype: Any) -> pl.Series:
         lost = whole and series.dtype.is_numeric() and made.dtype.is_numeric()
         why = "a digit would be lost" if lost and not made.cast(series.dtype).equals(missing) else ""
     except pl.exceptions.PolarsError as error:
-        why = (str(error).splitlines() or [""])[0][:200]
+        why = first_line(error)[:200]
     if why:
         raise SourceError(
             f"the column `{series.name}` of {what} cannot be {dtype}",
@@ -303,7 +304,7 @@ def _called(reader: Function, partition: Partition | None) -> pl.LazyFrame:
     except Exception as error:  # whatever a person's function raises is theirs to fix
         raise SourceError(
             f"the function `{name}` of a source failed for {partition or 'the whole table'}",
-            why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
+            why=f"{type(error).__name__}: {first_line(error)[:200]}",
             next="fix it in sources.py; it returns any frame that polars can take",
         ) from error
 
@@ -371,7 +372,7 @@ def _shaped(name: str, frame: Any) -> pl.LazyFrame:
 
 def _failed(name: str, error: Exception) -> SourceError:
     """Return the error for a table whose file, or whose transform when it runs, fails."""
-    words = (str(error).splitlines() or [""])[0][:200]
+    words = first_line(error)[:200]
     why = f"reading or transforming it failed: {type(error).__name__}: {words}"
     fix = f"{_SKIPPED}: {guide_page('time.md#types-of-times')}" if "non-existent in time zone" in words else _FIX_SOURCE
     return SourceError(f"cannot read table `{name}`", why=why, next=fix)
@@ -379,6 +380,6 @@ def _failed(name: str, error: Exception) -> SourceError:
 
 def _unreadable(what: str, error: Exception, fix: str) -> SourceError:
     missing = isinstance(error, FileNotFoundError)
-    words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    words = (first_line(error) or type(error).__name__)[:200]
     why = "there is no such file" if missing else f"it is damaged or of another form: {words}"
     return SourceError(f"cannot read {what}", why=why, next=fix)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from leverframe.domain.data.csv_lines import Dialect, other_separator, uneven
 from leverframe.domain.data.readers import Csv
 from leverframe.errors import SourceError, nearest
+from leverframe.words import first_line
 
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # with which files of other encodings begin
 
@@ -76,7 +77,7 @@ def _unpacked(file: str, reader: Csv) -> bytes:
                     raise
                 raise SourceError(
                     f"cannot unpack {file} as {compression}",
-                    why=(str(error).splitlines() or [""])[0][:200],
+                    why=first_line(error)[:200],
                     next='it is damaged, or packed otherwise: `Csv(..., compression="none")` reads it as it is',
                 ) from error
 

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from leverframe import redaction
 from leverframe.errors import SnapshotError, StoreUnreachableError
+from leverframe.words import first_line
 
 # What an address may set besides server, user and database; other options would let values be read in another form.
 _OPTIONS = (
@@ -118,6 +119,6 @@ def told(url: str) -> Iterator[None]:
     except redis.RedisError as error:
         raise SnapshotError(
             f"Redis at {redacted(url)} failed",
-            why=redaction.redacted(str(error)).splitlines()[0][:300] if str(error) else type(error).__name__,
+            why=first_line(redaction.redacted(str(error)))[:300] or type(error).__name__,
             next="fix that on the server, then run the same command again",
         ) from error

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from leverframe.adapters.sklearn.storing import first_line
 from leverframe.domain.model.train import Recipe
 from leverframe.errors import DefinitionError, EstimatorError, nearest
+from leverframe.words import kind_and_line
 
 _REST = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
@@ -38,7 +38,7 @@ def called(found: Any, recipe: Recipe) -> Any:
             raise _needs_spark(recipe) from error
         raise EstimatorError(
             f"`{recipe.estimator}` cannot be built",
-            why=first_line(error),
+            why=kind_and_line(error),
             next="fix `train.params` in params.yaml, or the function",
         ) from error
 
@@ -72,7 +72,7 @@ def _parameters(found: Callable[..., Any], recipe: Recipe) -> Mapping[str, inspe
     except (TypeError, ValueError) as error:  # a function in C may tell none
         raise DefinitionError(
             f"`{recipe.estimator}` does not say which parameters it takes",
-            why=f"{first_line(error)}; `train.params` are checked by their names",
+            why=f"{kind_and_line(error)}; `train.params` are checked by their names",
             next="name an estimator class, or a function in Python from features to an estimator",
         ) from error
 

@@ -22,10 +22,11 @@ from sklearn.utils._param_validation import InvalidParameterError
 from leverframe.adapters.sklearn.building import called, check_methods, refuse_distributed
 from leverframe.adapters.sklearn.known_types import known
 from leverframe.adapters.sklearn.preparing import of_library, prepared
-from leverframe.adapters.sklearn.storing import check_types, dumped, first_line, opened, types_to_trust
+from leverframe.adapters.sklearn.storing import check_types, dumped, opened, types_to_trust
 from leverframe.domain.model.train import Recipe, StoredModel
 from leverframe.errors import EstimatorError
 from leverframe.imports import importable, load
+from leverframe.words import first_few, kind_and_line
 
 _WIDE = 1e150  # whose square is no double
 _LISTED = 8  # columns that an error names
@@ -70,13 +71,13 @@ class SklearnModels:
         except InvalidParameterError as error:
             raise EstimatorError(
                 f"{type(estimator).__name__} cannot learn with these parameters",
-                why=first_line(error).rstrip("."),
+                why=kind_and_line(error).rstrip("."),
                 next="fix `train.params` in params.yaml, or the function of `train.estimator`",
             ) from error
         except Exception as error:
             raise EstimatorError(
                 f"{type(estimator).__name__} cannot learn from these data",
-                why=f"{first_line(error).rstrip('.')}{_hard_columns(inputs)}",
+                why=f"{kind_and_line(error).rstrip('.')}{_hard_columns(inputs)}",
                 next="fix `train.params`, or let the function of `train.estimator` encode texts and fill gaps first; "
                 "a class of scikit-learn that is named there itself is prepared for both",
             ) from error
@@ -166,8 +167,7 @@ def _hard_columns(inputs: Any) -> str:
     wide = [name for name in inputs.columns if name not in texts and _is_beyond(inputs[name])]
     for what, names in (("texts", texts), ("missing values", gaps), (f"numbers beyond {_WIDE:g}", wide)):
         if names:
-            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            hard.append(f"{what} in {', '.join(f'`{name}`' for name in names[:_LISTED])}{more}")
+            hard.append(f"{what} in {first_few([f'`{name}`' for name in names], _LISTED)}")
     return f"; it was given {' and '.join(hard)}" if hard else ""
 
 
@@ -185,6 +185,6 @@ def _predicted(method: Callable[[Any], Any], inputs: Any) -> NDArray[np.float64]
     except Exception as error:
         raise EstimatorError(
             "the model cannot predict these rows",
-            why=first_line(error),
+            why=kind_and_line(error),
             next="run `dvc repro`, so that the model and the data are made for each other",
         ) from error

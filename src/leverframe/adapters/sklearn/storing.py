@@ -21,6 +21,7 @@ import skops.io
 from leverframe.adapters.sklearn.known_types import DEQUE, known
 from leverframe.adapters.sklearn.tree_bounds import sound
 from leverframe.errors import EstimatorError
+from leverframe.words import kind_and_line
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that an archive can carry
 _VALUES = ("JsonNode", "TypeNode")  # immutable: which of them share an address is an accident
@@ -33,7 +34,7 @@ def dumped(model: Any) -> bytes:
     except Exception as error:
         raise EstimatorError(
             f"{type(model).__name__} cannot be stored",
-            why=f"skops has no form for a part of it: {first_line(error)}",
+            why=f"skops has no form for a part of it: {kind_and_line(error)}",
             next="replace that part, often a lambda or an open handle, by a class or a named function",
         ) from error
 
@@ -172,12 +173,6 @@ def _no_bytes() -> list[str]:
 def _damaged(error: Exception) -> EstimatorError:
     return EstimatorError(
         "the model file cannot be read",
-        why=f"it is damaged or no skops file: {first_line(error)}",
+        why=f"it is damaged or no skops file: {kind_and_line(error)}",
         next="`dvc pull` fetches it again, `dvc repro train` makes it again",
     )
-
-
-def first_line(error: Exception) -> str:
-    """Return the kind of an error and the first line of what it says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

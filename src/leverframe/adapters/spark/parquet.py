@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from leverframe.domain.data.column_types import NOTHING, differ_in_case, same_but_case, two_types
 from leverframe.domain.data.column_types import common as common_type
 from leverframe.errors import SourceError
+from leverframe.words import first_line
 
 Types = dict[str, pa.DataType]
 
@@ -157,6 +158,6 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
 def _damaged(file: Path, error: Exception) -> SourceError:
     return SourceError(
         f"cannot read {file}",
-        why=f"the file is damaged: {str(error).splitlines()[0][:200]}",
+        why=f"the file is damaged: {first_line(error)[:200]}",
         next="`dvc pull` fetches a good copy, `dvc repro` makes it again",
     )

@@ -19,6 +19,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from leverframe.errors import PipelineError
+from leverframe.words import first_line
 
 _LOCAL = {
     "spark.driver.host": "127.0.0.1",
@@ -131,7 +132,7 @@ def _terminal_into(target: int) -> Iterator[None]:
 def _told(error: Py4JError) -> str:
     """Return what Java says, without where it says it."""
     said = [line.strip() for line in str(error).splitlines() if "Exception: " in line]
-    return (said[0].partition("Exception: ")[2] if said else str(error).partition("\n")[0])[:300]
+    return (said[0].partition("Exception: ")[2] if said else first_line(error))[:300]
 
 
 def _last_line(written: int) -> str:

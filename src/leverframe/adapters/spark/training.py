@@ -29,6 +29,7 @@ from leverframe.domain.model.distributed import SAMPLE, ClusterFit, LabelValues
 from leverframe.domain.model.train import Recipe
 from leverframe.errors import EstimatorError
 from leverframe.settings.params import SparkTrainingSettings
+from leverframe.words import kind_and_line
 
 CHOSEN = Chosen("train", "set `train.engine: sklearn`")
 
@@ -138,16 +139,10 @@ def _learning(estimator: Any) -> Iterator[None]:
         name = type(estimator).__name__
         raise EstimatorError(
             f"{name} cannot learn from these data on Spark",
-            why=_first_line(error),
+            why=kind_and_line(error, str(getattr(error, "java_exception", None) or "")),
             next="fix `train.params`, or the function of `train.estimator`: its pipeline has a column a feature, by "
             "its name, and `label`",
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    text = str(getattr(error, "java_exception", None) or error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
 
 
 def _quiet(estimator: Any) -> None:

@@ -12,6 +12,7 @@ from leverframe.domain.data.constraint import Constraint, Severity
 from leverframe.domain.data.contract_report import Report
 from leverframe.domain.verdict import Skipped, word
 from leverframe.inert.markdown import code, plain
+from leverframe.words import first_few
 
 LIMIT = 4096  # bytes of UTF-8
 _HEADER = "| severity | table | check | column | rows | share | samples |\n|---|---|---|---|---:|---:|---|\n"
@@ -48,8 +49,7 @@ def _rows(failed: Sequence[Constraint], room: int) -> list[str]:
 def _row(constraint: Constraint, samples: int) -> str:
     count = f"{constraint.count:,}" if constraint.count is not None else ""
     share = f"{constraint.share:.2%}" if constraint.share is not None else ""
-    shown = ", ".join(code(sample, _SAMPLE) for sample in constraint.samples[:samples])
-    more = f" and {len(constraint.samples) - samples} more" if len(constraint.samples) > samples else ""
+    shown = first_few([code(sample, _SAMPLE) for sample in constraint.samples], samples)
     colon = ": " if constraint.detail and shown else ""
     cells = [
         f"**{constraint.severity}**" if constraint.severity is Severity.ERROR else str(constraint.severity),
@@ -58,7 +58,7 @@ def _row(constraint: Constraint, samples: int) -> str:
         code(constraint.column, 100) if constraint.column else "",
         count,
         share,
-        f"{plain(constraint.detail, 160)}{colon}{shown}{more}",
+        f"{plain(constraint.detail, 160)}{colon}{shown}",
     ]
     return f"| {' | '.join(cells)} |\n"
 
@@ -80,6 +80,5 @@ def _skipped(report: Report) -> str:
     ]
     if not skipped:
         return ""
-    reasons = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped[:3]]
-    more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-    return f"\nSkipped: {'; '.join(reasons)}{more}\n"
+    reasons = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped]
+    return f"\nSkipped: {first_few(reasons, 3, '; ', '; and ')}\n"

@@ -12,6 +12,7 @@ from leverframe.domain.data.profile import table_profile
 from leverframe.domain.data.statistics import TableStatistics
 from leverframe.domain.verdict import Failed, Passed, Skipped, Verdict, together, word
 from leverframe.errors import ContractError
+from leverframe.words import and_more, first_few
 
 _NAMED = 3  # constraints that the error names
 _LISTED = 20  # constraints that a terminal shows
@@ -46,7 +47,7 @@ class Report:
     def to_text(self) -> str:
         """Return the verdict and the failed constraints as lines for a terminal."""
         failed = [f"  {each.severity}: {sentence(each)}" for each in self.failed()]
-        more = [f"  and {len(failed) - _LISTED} more"] if len(failed) > _LISTED else []
+        more = and_more(len(failed) - _LISTED, "  and ")
         return "\n".join([f"{self.partition}: {word(self.verdict)}; {self.summary()}", *failed[:_LISTED], *more])
 
     def to_json(self) -> dict[str, Any]:
@@ -71,11 +72,10 @@ class Report:
         if not fatal:
             return
         named = _NAMED if kept else _LISTED
-        more = f"; and {len(fatal) - named} more" if len(fatal) > named else ""
         read = f"read {layout.contract_report(self.partition)}; then " if kept else ""
         raise ContractError(
             f"{self.partition} violates {len(fatal)} of its {len(self.constraints)} constraints",
-            why="; ".join(sentence(each) for each in fatal[:named]) + more,
+            why=first_few([sentence(each) for each in fatal], named, "; ", "; and "),
             next=f"{read}fix the source, or change the contract in a pull request if the new data are correct",
         )
 

@@ -23,6 +23,7 @@ from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT, refuse_untimed
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError, guide_page, nearest
 from leverframe.settings.periods import Period
+from leverframe.words import first_line
 
 TIMES = (EVENT_TIME, KNOWN_AT)  # the columns with the times of a row, whatever the source calls them
 
@@ -343,7 +344,7 @@ def _transformed(name: str, source: Source, frame: Frame, used: Mapping[str, Fra
     except Exception as error:  # whatever a person's function raises is theirs to fix
         raise DefinitionError(
             f"the transform of source `{name}` failed",
-            why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
+            why=f"{type(error).__name__}: {first_line(error)[:200]}",
             next=f"fix `{getattr(source.transform, '__name__', 'the function')}` in sources.py",
         ) from error
     if shaped is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from leverframe.domain.doctor.diagnosis import Diagnosed
 from leverframe.errors import LeverframeError
+from leverframe.settings.runners import OWN_PULL
 from leverframe.yaml_files import parse
 
 AREA = "workflows"
@@ -18,7 +20,6 @@ _OURS = re.compile(
 _NEED_HISTORY = {"check", "reproduce", "gate", "judge", "retrain"}
 _PINNED = re.compile(r"@[0-9a-f]{40}$")
 _CODE_OF_CHANGE = {"check", "reproduce", "gate"}
-_SAME = "github.event.pull_request.head.repo.full_name == github.repository"
 _CRON = re.compile(r"[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}")
 
 
@@ -36,6 +37,14 @@ def workflow_findings(texts: Mapping[str, str]) -> Iterator[Diagnosed]:
             continue
         found = [*_triggers(name, content), *_permissions(name, content), *_steps(name, content)]
         yield from found or [Diagnosed(AREA, "ok", f"{name}: permissions, history and pins are as they should be")]
+
+
+def installing(texts: Mapping[str, str]) -> Iterator[str]:
+    """Yield the workflow files that install from the lock alone; none of those that cannot be read."""
+    for name, text in texts.items():
+        with suppress(LeverframeError):  # `workflow_findings` has it
+            if any(job.installs for job in _jobs_of(parse(text, name=name, what="a workflow"))):
+                yield name
 
 
 def _triggers(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
@@ -56,12 +65,12 @@ def _triggers(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
 
 def _open_to_forks(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
     for job in _jobs_of(content):
-        if job.kept and _CODE_OF_CHANGE & set(job.actions) and _SAME not in job.condition:
+        if job.kept and _CODE_OF_CHANGE & set(job.actions) and OWN_PULL not in job.condition:
             what = (
                 f"job `{job.name}` of {name} runs code of every pull request, also of a fork, on a self-hosted runner, "
                 "where it can stay"
             )
-            yield Diagnosed(AREA, "wrong", what, f"in {name}, add to the job: `if: {_SAME}`")
+            yield Diagnosed(AREA, "wrong", what, f"in {name}, add to the job: `if: {OWN_PULL}`")
 
 
 def _permissions(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
@@ -94,7 +103,8 @@ def _steps(name: str, content: Mapping[str, Any]) -> Iterator[Diagnosed]:
 class _Job:
     """A job as far as it is looked at: our ``actions``, the depth of each checkout, and what it uses by a tag.
 
-    ``kept`` tells that its machine is not thrown away after it, ``condition`` is its `if`.
+    ``kept`` tells that its machine is not thrown away after it, ``installs`` that a step installs from the lock alone;
+    ``condition`` is its `if`.
     """
 
     name: str
@@ -103,6 +113,7 @@ class _Job:
     depths: tuple[str, ...]
     loose: tuple[str, ...]
     kept: bool
+    installs: bool
     condition: str
 
 
@@ -121,8 +132,15 @@ def _job(name: str, body: Mapping[str, Any]) -> _Job:
     checkouts = [step.get("with") for step in steps if str(step.get("uses", "")).startswith("actions/checkout@")]
     depths = tuple(str(given.get("fetch-depth", "1")) if isinstance(given, dict) else "1" for given in checkouts)
     loose = tuple(each for each in uses if not _is_pinned(each))
-    kept = "self-hosted" in str(body.get("runs-on", ""))
-    return _Job(name, "permissions" in body, actions, depths, loose, kept, str(body.get("if", "")))
+    kept, installs = "self-hosted" in str(body.get("runs-on", "")), any(map(_installs, steps))
+    return _Job(name, "permissions" in body, actions, depths, loose, kept, installs, str(body.get("if", "")))
+
+
+def _installs(step: Mapping[str, Any]) -> bool:
+    """Tell whether a step sets up what the lock names, and no package of the repository beside it."""
+    given = step.get("with")
+    project = given.get("project") if isinstance(given, dict) else None
+    return "/actions/setup@" in str(step.get("uses", "")) and not project
 
 
 def _is_pinned(uses: str) -> bool:

@@ -21,6 +21,7 @@ from leverframe.domain.features.vector import vectors
 from leverframe.domain.partition import Partition
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Verdict, word
 from leverframe.errors import ParityError
+from leverframe.words import first_few
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def refuse(
     if broken:
         raise ParityError(
             f"{len(broken)} of {len(parity.features)} features are others {than}",
-            why="; ".join(map(sentence, broken[:3])) + (f"; and {len(broken) - 3} more" if len(broken) > 3 else ""),
+            why=first_few([sentence(each) for each in broken], 3, "; ", "; and "),
             next=next,
         )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from leverframe.domain.infrastructure.infra_plan import DESTRUCTIVE, ChangeKind, CheckOutcome, InfraPlan, ResourceChange
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.infra import InfraEnvironmentSettings
+from leverframe.words import first_few
 
 _HIDDEN_KEY = re.compile(r'\*\*\*-[0-9a-f]{8}(?="\])')  # of an instance, where it holds a secret
 _SHOWN = 5  # addresses and checks in one sentence
@@ -105,11 +106,10 @@ def failed_checks(checks: Sequence[CheckOutcome]) -> Iterator[Violation]:
     if failed:
         reasons = [" ".join(" ".join(check.messages[:1]).split())[:200] for check in failed]
         words = [f"`{check.address}`{f' ({why})' if why else ''}" for check, why in zip(failed, reasons, strict=True)]
-        more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
         yield Violation(
             Reason.INFRA_CHECK_FAILED,
             f"{'a check fails' if len(failed) == 1 else f'{len(failed)} checks fail'}: "
-            f"{'; '.join(words[:_SHOWN])}{more}",
+            f"{first_few(words, _SHOWN, '; ')}",
             "fix what it checks; `failed_checks: show` of the environment only shows it, once that is applied",
         )
 
@@ -152,5 +152,4 @@ def _skipped(pattern: str, reached: set[int]) -> set[int]:
 
 def some(names: Sequence[str]) -> str:
     """Return the first names, and how many more there are."""
-    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+    return first_few([f"`{name}`" for name in names], _SHOWN)

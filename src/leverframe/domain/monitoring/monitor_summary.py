@@ -25,6 +25,7 @@ from leverframe.domain.monitoring.monitor_words import (
 from leverframe.domain.verdict import Failed, word
 from leverframe.inert.letters import visible
 from leverframe.inert.markdown import code, link, plain, sentence
+from leverframe.words import and_more, first_few
 
 LIMIT = 60_000  # bytes; a comment on GitHub holds 65,536 characters
 _FOLDED = 10  # findings that a cause names
@@ -56,11 +57,10 @@ def lines(monitored: Monitored) -> list[str]:
     listed = causes(monitored.findings)
     for cause in listed[:_TOLD]:
         finding = cause.finding
-        behind = f" (explains {len(cause.explains)} more)" if cause.explains else ""
+        behind = f" (explains {len(cause.explains):,} more)" if cause.explains else ""
         told.append(f"  {finding.severity.value:<9} {KINDS[finding.kind]}: {_clean(finding.what, 300)}{behind}")
         told.append(f"  {'':<9} next: {_clean(finding.next, 300)}")
-    if len(listed) > _TOLD:
-        told.append(f"  and {len(listed) - _TOLD:,} more findings")
+    told += and_more(len(listed) - _TOLD, "  and ", " findings")
     told += [f"  {area.title:<15} {WORDS[area.state]:<12} {area.words}" for area in areas(monitored)]
     told.append(_clean(rule_in_words(monitored), 500))
     following = _clean(stamp(monitored.next_run), 40) or "not scheduled"
@@ -98,9 +98,8 @@ def _cause(cause: Cause) -> str:
     told.append(f"  - **Do:** {sentence(finding.next[:1000])}")
     behind = cause.explains
     if behind:
-        names = ", ".join(f"{KINDS[each.kind]} of {code(each.subject, 60)}" for each in behind[:_FOLDED])
-        more = f" and {len(behind) - _FOLDED:,} more" if len(behind) > _FOLDED else ""
-        told.append(f"  - It explains {names}{more}.")
+        names = first_few([f"{KINDS[each.kind]} of {code(each.subject, 60)}" for each in behind], _FOLDED)
+        told.append(f"  - It explains {names}.")
     return "\n".join(told)
 
 

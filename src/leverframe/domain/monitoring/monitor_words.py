@@ -12,6 +12,7 @@ from typing import Literal
 from leverframe.domain.monitoring.finding import DRIFT, QUALITY, RANK, Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import ColumnFacts, Monitored
 from leverframe.domain.verdict import Skipped
+from leverframe.words import first_few
 
 State = Literal["ok", "info", "warning", "critical", "unknown"]
 
@@ -87,7 +88,7 @@ def headline(monitored: Monitored) -> str:
     ]
     parts = [f"{count:,} {_NAMED[severity]}{_s(count)}" for severity, count in counts if count]
     hidden = sum(len(cause.explains) for cause in listed)
-    more = f"; {hidden} more {'is' if hidden == 1 else 'are'} explained by {'it' if len(listed) == 1 else 'them'}"
+    more = f"; {hidden:,} more {'is' if hidden == 1 else 'are'} explained by {'it' if len(listed) == 1 else 'them'}"
     return f"{', '.join(parts)}{more if hidden else ''}."
 
 
@@ -136,8 +137,7 @@ def _area(
     worst = _worst(own)
     if worst is not None:
         subjects = list(dict.fromkeys(KINDS[finding.kind] for finding in own))
-        rest = f" and {len(subjects) - 2} more" if len(subjects) > 2 else ""
-        return Area(title, worst.value, f"{len(own):,} finding{_s(len(own))}: {', '.join(subjects[:2])}{rest}")
+        return Area(title, worst.value, f"{len(own):,} finding{_s(len(own))}: {first_few(subjects, 2)}")
     if explained:
         return Area(title, "info", f"{explained:,} finding{_s(explained)}, explained by another")
     if not calm:

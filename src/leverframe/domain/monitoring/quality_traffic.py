@@ -13,6 +13,7 @@ from leverframe.domain.monitoring.quality_shares import Share, at_least
 from leverframe.domain.monitoring.window_facts import counted_in
 from leverframe.domain.monitoring.window_summary import WindowSummary, minute
 from leverframe.settings.monitor import MonitorSettings, QualitySettings
+from leverframe.words import first_few
 
 _DIGEST = 16  # characters of a digest that tell releases apart
 _NAMED = 3  # files, models or releases that a finding names
@@ -228,9 +229,7 @@ def _silent(windows: Sequence[WindowSummary], settings: MonitorSettings, now: da
 
 
 def _listed(items: Mapping[str, str]) -> str:
-    shown = [f"`{name}` ({said})" for name, said in list(items.items())[:_NAMED]]
-    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-    return ", ".join(shown) + more
+    return first_few([f"`{name}` ({said})" for name, said in items.items()], _NAMED)
 
 
 def _cut(text: str) -> str:

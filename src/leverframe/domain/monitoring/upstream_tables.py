@@ -10,6 +10,7 @@ from leverframe.domain.features.online import table_of
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import TableFacts
+from leverframe.words import first_few
 
 _NAMED = 3  # checks that a finding names
 
@@ -73,10 +74,10 @@ def _table(
     if not failed:
         return facts, None
     behind = f"{len(features)} features of the model are built from it" if features else "no feature is built from it"
-    more = f", and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    named = first_few(failed, _NAMED, "; ", ", and ")
     return facts, Finding(
         Kind.TABLE, name, Severity.CRITICAL, partition, partition,
-        f"table `{name}` violates its contract in {partition}: {'; '.join(failed[:_NAMED])}{more}; {behind}",
+        f"table `{name}` violates its contract in {partition}: {named}; {behind}",
         f"read {layout.contract_report(partition).as_posix()} and fix the source; until then neither retrain nor "
         "deploy with this partition",
     )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from leverframe.domain import layout
 from leverframe.settings.periods import period_of
+from leverframe.words import first_few
 
 _SHOWN = 5  # paths that are named
 # Folders in which files named after a partition are those of stages.
@@ -37,12 +38,7 @@ def described(reports: Sequence[str], data: Sequence[str]) -> list[str]:
     """Return in words what was removed, and what a person may remove."""
     lines = []
     if reports:
-        lines.append(f"removed {_listed(reports)} of partitions that the declarations no longer have")
+        lines.append(f"removed {first_few(reports, _SHOWN)} of partitions that the declarations no longer have")
     if data:
-        lines.append(f"{_listed(data)} of such partitions can be removed; git ignores them")
+        lines.append(f"{first_few(data, _SHOWN)} of such partitions can be removed; git ignores them")
     return lines
-
-
-def _listed(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return f"{', '.join(paths[:_SHOWN])}{more}"

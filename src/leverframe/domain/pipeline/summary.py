@@ -11,6 +11,7 @@ from leverframe.domain.data.contract_report import counts
 from leverframe.domain.features.training_set import TrainingSet
 from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
 from leverframe.domain.pipeline.stage_log import StageRecord
+from leverframe.words import and_more
 
 _WARNINGS = 4  # shown one by one; the rest is counted
 _BAR = 20
@@ -71,8 +72,7 @@ def _contracts(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     passed = sum(check["verdict"] == "passed" for *_, check in checks)
     lines = [counts(passed, failed, len(warned), len(checks) - passed - failed - len(warned))]
     lines += [f"warn {partition} {table}: {_what(check)}" for partition, table, check in warned[:_WARNINGS]]
-    more = len(warned) - _WARNINGS
-    return lines + ([f"and {more} more in {layout.REPORTS}/contracts"] if more > 0 else [])
+    return lines + and_more(len(warned) - _WARNINGS, "and ", f" in {layout.REPORTS}/contracts")
 
 
 def _what(check: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from leverframe.domain.model.bundle.schema import Schema, breaking
 from leverframe.domain.release.latency import Paced, PaceRule
 from leverframe.domain.release.replay import Replayed
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.words import first_few
 
 
 def incompatible(served: Schema, asked: Schema) -> Violation | None:
@@ -15,10 +16,10 @@ def incompatible(served: Schema, asked: Schema) -> Violation | None:
     changes = breaking(served, asked)
     if not changes:
         return None
-    more = f"; and {len(changes) - 3} more" if len(changes) > 3 else ""
+    named = first_few(changes, 3, "; ", "; and ")
     return Violation(
         Reason.SCHEMA_INCOMPATIBLE,
-        f"clients of the served release would be refused: {'; '.join(changes[:3])}{more}",
+        f"clients of the served release would be refused: {named}",
         "deploy it under another `bundle.model`, beside the served one",
     )
 

@@ -18,6 +18,7 @@ from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.errors import LeverframeError
 from leverframe.inert.markdown import code, plain
+from leverframe.words import and_more
 
 LOCK = "dvc.lock"
 _DEFINITION = "dvc.yaml"
@@ -240,8 +241,7 @@ def described(restoration: Restoration, reverted: Sequence[Commit], later: Seque
 
 def _listed(lines: Iterable[str]) -> str:
     every = list(lines)
-    more = [f"- and {len(every) - _SHOWN:,} more"] if len(every) > _SHOWN else []
-    return "\n".join([*(f"- {line}" for line in every[:_SHOWN]), *more])
+    return "\n".join([*(f"- {line}" for line in every[:_SHOWN]), *and_more(len(every) - _SHOWN)])
 
 
 def _code(path: str) -> str:

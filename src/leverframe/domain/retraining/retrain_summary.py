@@ -10,6 +10,7 @@ from leverframe.domain.retraining.retrain_history import TITLES
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.review.gate.gate_result import Compared, improvement
 from leverframe.inert.markdown import code, link, plain, sentence
+from leverframe.words import and_more
 
 _SHOWN = 3  # causes on a terminal
 
@@ -37,7 +38,7 @@ def summary(retrained: Retrained) -> str:
     attempt = retrained.attempt
     causes = attempt.causes if attempt is not None else retrained.causes
     listed = [f"- {cause.cause.value}: {sentence(cause.what[:300])}" for cause in causes[:8]]
-    listed += [f"- and {len(causes) - 8:,} more"] if len(causes) > 8 else []
+    listed += and_more(len(causes) - 8)
     blocks += ["\n".join(listed)] if listed else []
     if attempt is not None:
         blocks += [f"Window: {plain(str(attempt.window), 200)}."] if attempt.window else []
@@ -87,8 +88,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
 
 def _because(causes: Sequence[Evidence]) -> list[str]:
     told = [f"  because of {cause.cause.value}: {cause.what}" for cause in causes[:_SHOWN]]
-    more = len(causes) - _SHOWN
-    return [*told, *([f"  and of {more:,} more"] if more > 0 else [])]
+    return [*told, *and_more(len(causes) - _SHOWN, "  and of ")]
 
 
 def _line(metric: Compared, comparison: Comparison) -> str:

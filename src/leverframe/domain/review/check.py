@@ -21,6 +21,7 @@ from leverframe.domain.review.tracked_data import Files, kept_nowhere, kept_nowh
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
 from leverframe.settings import LEVERS, PARAMS
+from leverframe.words import first_few
 from leverframe.yaml_files import parse
 
 LOCK = "dvc.lock"
@@ -308,8 +309,7 @@ def _phrases(stale: Sequence[tuple[str, Finding]]) -> str:
 
 
 def _named(names: Sequence[str], between: str = ", ") -> str:
-    more = f"{between}and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return between.join(names[:_NAMED]) + more
+    return first_few(names, _NAMED, between, f"{between}and ")
 
 
 def suspects(before: str, after: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def edited(before: str, now: str) -> tuple[str, ...]:
     names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
     notes = list(_notes(names, ours, theirs))
     more = len(notes) - _NOTED
-    return (*notes[:_NOTED], *([f"{more} more settings of `{CONFIG}` are edited"] if more > 0 else []))
+    return (*notes[:_NOTED], *([f"{more:,} more settings of `{CONFIG}` are edited"] if more > 0 else []))
 
 
 def _notes(names: list[str], ours: dict[str, str], theirs: dict[str, str]) -> Iterator[str]:

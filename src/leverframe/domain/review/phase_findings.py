@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from leverframe.domain.pipeline.runners.runner_phases import Phases
 from leverframe.domain.review.handover import Handover
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.words import first_few
 
 _SHOWN = 3
 
@@ -51,5 +52,4 @@ def machines(handed: Sequence[Handover]) -> list[str]:
 
 
 def _named(names: Iterable[str]) -> str:
-    listed = [f"`{name}`" for name in names]
-    return ", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")
+    return first_few([f"`{name}`" for name in names], _SHOWN)

@@ -31,6 +31,7 @@ from leverframe.domain.review.same_outputs import (
 from leverframe.domain.review.unstable import doubted, figures, judged_unstable, unstable
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
+from leverframe.words import first_few
 
 _AT_WORK = ("ran", "verified", "failed")
 How = Literal["ran", "verified", "restored", "unchanged", "failed"]
@@ -380,4 +381,4 @@ def _named(differing: Sequence[Difference]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return "; ".join(names[:3]) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
+    return first_few(names, 3, "; ", "; and ")

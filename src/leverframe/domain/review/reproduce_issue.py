@@ -15,6 +15,7 @@ from leverframe.domain.review.reproduce import Reproduced
 from leverframe.domain.single_issue import SingleIssue, Subject
 from leverframe.domain.verdict import Failed, Violation
 from leverframe.inert.markdown import code, fenced, sentence
+from leverframe.words import and_more
 
 _SHOWN = 20  # violations
 _SENTENCE = 1500  # characters of one that are read
@@ -51,7 +52,6 @@ def subject(result: Reproduced, verified: str, project: Project) -> Subject:
 
 def _text(result: Reproduced, verdict: Failed, verified: str) -> str:
     reasons = ", ".join(code(reason.value, 60) for reason in verdict.reasons)
-    more = len(result.violations) - _SHOWN
     last = (
         f"The last commit that reproduced is {code(verified[:_COMMIT], _COMMIT)}."
         if verified
@@ -63,7 +63,7 @@ def _text(result: Reproduced, verdict: Failed, verified: str) -> str:
         "workflow that verifies before it deploys deploys neither it nor a later commit until this is settled.",
         "",
         *(_line(violation) for violation in result.violations[:_SHOWN]),
-        *([f"- and {more} more"] if more > 0 else []),
+        *and_more(len(result.violations) - _SHOWN),
         "",
         last,
         "",

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.words import first_few
 
 HEAVY = 10_000_000  # bytes of a file from which on git is the wrong place
 _NAMED = 5  # files that are named, the rest is counted
@@ -57,10 +58,8 @@ def heavy_notes(sizes: Mapping[str, int]) -> list[str]:
     """Return a note on large files that a change gives to git, by their bytes."""
     if not sizes:
         return []
-    names = [f"{path}` ({sizes[path] / 1e6:,.0f} MB" for path in sorted(sizes, key=lambda each: -sizes[each])]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    listed = ", ".join(f"`{name})" for name in names[:_NAMED])
-    return [f"every clone gets {listed}{more} from git for ever; `dvc add` keeps large files out of it"]
+    names = [f"`{path}` ({sizes[path] / 1e6:,.0f} MB)" for path in sorted(sizes, key=lambda each: -sizes[each])]
+    return [f"every clone gets {first_few(names, _NAMED)} from git for ever; `dvc add` keeps large files out of it"]
 
 
 def kept_nowhere(status: PipelineStatus, files: Files) -> list[str]:
@@ -129,5 +128,4 @@ def _quoted(paths: Iterable[str]) -> str:
 
 
 def _named(paths: Sequence[str]) -> str:
-    more = f", and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(f"`{path}`" for path in paths[:_NAMED]) + more
+    return first_few([f"`{path}`" for path in paths], _NAMED, last=", and ")

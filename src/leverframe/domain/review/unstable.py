@@ -12,6 +12,7 @@ from leverframe.domain.pipeline.status.resolved import Locked
 from leverframe.domain.review.forged_metrics import figures_in
 from leverframe.domain.review.same_outputs import State, in_order
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.words import first_few
 
 _SHOWN = 3
 
@@ -102,11 +103,9 @@ def judged_unstable(
     what = f"training is not deterministic: two runs of {stages} from the same inputs give different outputs"
     beyond = [figure for figure in known if not figure.within]
     if beyond:
-        return [
-            _violation(f"{what}, and metrics differ by more than is declared: {_few(map(str, beyond))}", of_case)
-        ], []
+        return [_violation(f"{what}, and metrics differ by more than is declared: {_few(beyond)}", of_case)], []
     if known:
-        return [], [f"{what}; within `reproduce.tolerance`: {_few(map(str, known))}; other metrics were not compared"]
+        return [], [f"{what}; within `reproduce.tolerance`: {_few(known)}; other metrics were not compared"]
     if differing:
         return [_violation(f"{what}, so nobody can compute the metrics in git again: {_few(differing)}", of_case)], []
     return [], [f"{what}; the metrics are the same"]
@@ -126,6 +125,5 @@ def _violation(what: str, of_case: bool) -> Violation:
     return Violation(Reason.NOT_DETERMINISTIC, what, remedy)
 
 
-def _few(words: Any) -> str:
-    listed = list(words)
-    return "; ".join(listed[:_SHOWN]) + (f"; and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")
+def _few(differing: Sequence[object]) -> str:
+    return first_few([str(each) for each in differing], _SHOWN, "; ", "; and ")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from leverframe.domain.model.bundle.schema import AS_OF, LONGEST, Field, Schema
 from leverframe.errors import RequestError, nearest
+from leverframe.words import first_few
 
 FEW = 16  # rows up to which values are looked at one by one, and features looked up so
 _LARGEST = sys.float_info.max
@@ -128,11 +129,10 @@ def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field
                      f"leave it out, or send the keys {', '.join(f'`{name}`' for name in keys)}")  # fmt: skip
     by_columns = not keys or len(wanted) < len(lacking)
     missing, form = (wanted, "raw columns") if by_columns else (lacking, "entity keys")
-    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    told = ", ".join(f"`{name}`" for name in missing[:8])
+    told = first_few([f"`{name}`" for name in missing], 8)
     raise _wrong(
         f"the request lacks `{missing[0]}`",
-        f"as a request by {form} it lacks {told}{more}",
+        f"as a request by {form} it lacks {told}",
         f"send all {len(columns)} feature columns"
         + (f", or the keys {', '.join(f'`{name}`' for name in keys)}" if keys else ""),
     )

@@ -12,6 +12,7 @@ from leverframe.domain.monitoring.alerts.alert_windows import table
 from leverframe.domain.monitoring.finding import Finding, Kind
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.inert.markdown import code, link, plain, sentence
+from leverframe.words import first_few
 
 Item = TypeVar("Item")
 
@@ -95,7 +96,7 @@ def _fitting(items: Sequence[Item], line: Callable[[Item], str]) -> list[str]:
         if room < 0:
             kept.pop()
             break
-    return kept if len(kept) == len(items) else [*kept, "", f"… and {len(items) - len(kept)} more."]
+    return kept if len(kept) == len(items) else [*kept, "", f"… and {len(items) - len(kept):,} more."]
 
 
 def _behind(alert: Alert, monitored: Monitored) -> list[str]:
@@ -106,14 +107,9 @@ def _behind(alert: Alert, monitored: Monitored) -> list[str]:
     tables = [each for each in monitored.tables if each.table in subjects]
     lines = []
     for each in tables:
-        names = ", ".join(_fitting_names(each.features)) or "no feature"
+        names = first_few([code(name, 80) for name in each.features], 40, last=", and ") or "no feature"
         lines.append(f"- {code(each.table, _NAME)}, partition {code(each.partition, _NAME)}: {names}")
     return _section(f"Features of {code(monitored.model, _NAME)} behind it", lines, str)
-
-
-def _fitting_names(names: Sequence[str]) -> list[str]:
-    shown = [code(name, 80) for name in names[:40]]
-    return [*shown, f"and {len(names) - len(shown)} more"] if len(names) > len(shown) else shown
 
 
 def _foot(around: Surroundings) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_words import rule_in_words
 from leverframe.inert.markup import name, sentence, text
+from leverframe.words import and_more
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 
@@ -20,8 +21,7 @@ def about_panel(monitored: Monitored, left_out: Sequence[str], most: int) -> str
     )
     words = f"<p>{sentence(rule_in_words(monitored), 900)}{matched}</p>"
     notes = [sentence(note, 400) for note in monitored.notes[:most]]
-    if len(monitored.notes) > most:
-        notes.append(f"and {len(monitored.notes) - most:,} more notes")
+    notes += and_more(len(monitored.notes) - most, "and ", " notes")
     notes += [text(note, 300) for note in left_out]
     listed = (
         f"<h3>Not looked at, or not shown</h3><ul>{''.join(f'<li>{note}</li>' for note in notes)}</ul>" if notes else ""

@@ -9,6 +9,7 @@ from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitor_result import OpenAlert
 from leverframe.domain.monitoring.monitor_words import KINDS, WORDS, Cause, State, causes, stamp
 from leverframe.inert.markup import link, sentence, text
+from leverframe.words import and_more
 
 _OPEN = 5  # findings that are seen at once
 
@@ -35,10 +36,9 @@ def _cause(cause: Cause, most: int, limit: int) -> str:
     folded = ""
     if cause.explains:
         inner = "".join(f"<li>{_head(each)} {sentence(each.what, limit)}</li>" for each in cause.explains[:most])
-        rest = len(cause.explains) - most
-        more = f"<li>and {rest:,} more</li>" if rest > 0 else ""
-        title = f"explains {len(cause.explains)} more finding{'s' if len(cause.explains) > 1 else ''}"
-        folded = f"<details><summary>{title}</summary><ul>{inner}{more}</ul></details>"
+        rest = "".join(and_more(len(cause.explains) - most, "<li>and ", "</li>"))
+        title = f"explains {len(cause.explains):,} more finding{'s' if len(cause.explains) > 1 else ''}"
+        folded = f"<details><summary>{title}</summary><ul>{inner}{rest}</ul></details>"
     return (
         f'<li class="{finding.severity.value}">{_head(finding)}<p>{sentence(finding.what, limit)}</p>'
         f'<p class="next"><b>Do:</b> {sentence(finding.next, limit)}</p>{folded}</li>'

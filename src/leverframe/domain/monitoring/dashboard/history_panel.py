@@ -13,6 +13,7 @@ from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_words import figure
 from leverframe.inert.markup import text
+from leverframe.words import first_few
 
 _METRICS = 2  # that are drawn
 
@@ -43,11 +44,9 @@ def _cell(lines: Sequence[HistoryLine]) -> GridCell:
     if not found:
         return GridCell("ok", "no finding", calm=True)
     worst = max(found.values(), key=RANK.__getitem__)
-    named = ", ".join(text(key, 40) for key in list(found)[:3])
+    named = first_few([text(key, 40) for key in found], 3)
     mark = {Severity.WARNING: "dot", Severity.CRITICAL: "cross"}.get(worst, "")
-    return GridCell(
-        worst.value, f"{worst.value}: {named}{f' and {len(found) - 3} more' if len(found) > 3 else ''}", mark
-    )
+    return GridCell(worst.value, f"{worst.value}: {named}", mark)
 
 
 def _chart(title: str, values: Sequence[float | None], axis: WindowAxis, *, bars: bool) -> str:

@@ -69,7 +69,7 @@ def _cell(subjects: Mapping[str, Severity], window: WindowFacts) -> GridCell:
         return _calm(window)
     worst = max(subjects.values(), key=RANK.__getitem__)
     named = ", ".join(text(subject, 40) for subject in list(subjects)[:4] if subject)
-    more = f" and {len(subjects) - 4} more" if len(subjects) > 4 else ""
+    more = f" and {len(subjects) - 4:,} more" if len(subjects) > 4 else ""
     return GridCell(worst.value, f"{worst.value}{': ' if named else ''}{named}{more}", _MARK.get(worst, ""))
 
 

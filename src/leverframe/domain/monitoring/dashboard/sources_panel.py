@@ -8,6 +8,7 @@ from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, tab
 from leverframe.domain.monitoring.monitor_result import Skew, TableFacts
 from leverframe.domain.monitoring.monitor_words import State, figure, percent
 from leverframe.inert.markup import name, sentence, text
+from leverframe.words import first_few
 
 _NAMED = 4  # checks or features that a row names
 _STATES: dict[str, State] = {"passed": "ok", "failed": "critical", "skipped": "unknown"}
@@ -20,8 +21,8 @@ def tables_table(tables: Sequence[TableFacts], most: int) -> str:
     rows = []
     for facts in tables[:most]:
         state = "warning" if facts.warned and facts.verdict == "passed" else _STATES[facts.verdict]
-        broken = _some([sentence(check, 200) for check in (*facts.failed, *facts.warned)])
-        built = _some([name(feature, 40) for feature in facts.features])
+        broken = first_few([sentence(check, 200) for check in (*facts.failed, *facts.warned)], _NAMED)
+        built = first_few([name(feature, 40) for feature in facts.features], _NAMED)
         rows.append([
             name(facts.table, 60),
             f"<span>{text(facts.partition, 24)}</span>", f"{icon(state)} {facts.verdict}", broken or "-",
@@ -45,8 +46,3 @@ def skew_table(skew: Sequence[Skew], most: int) -> str:
     ]  # fmt: skip
     heads = ["feature", "#recomputed", "#differ", "#share", "#largest difference"]
     return table(heads, rows, "training-serving skew") + left_out(len(skew) - most, "features")
-
-
-def _some(parts: Sequence[str]) -> str:
-    more = f" and {len(parts) - _NAMED:,} more" if len(parts) > _NAMED else ""
-    return ", ".join(parts[:_NAMED]) + more

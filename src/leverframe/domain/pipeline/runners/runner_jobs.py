@@ -8,17 +8,18 @@ it made.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.pipeline.runners.runner_phases import SMALL, Phase, Phases
-from leverframe.settings.runners import RunnerSettings
+from leverframe.settings.runners import OWN_PULL, RunnerSettings
 
 HOSTED = "ubuntu-24.04"  # the small machine
 _MINUTES = 60  # of a phase on the small machine
+_HOLE = re.compile(r"%\{([^}]+)\}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
 _NO_TEXTS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # under YAML 1.1 or 1.2
-_OWN = "github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository"
+_OWN = f"github.event_name != 'pull_request' || {OWN_PULL}"
 _OF_PULL = "(github.event.action != 'edited' || github.event.changes.base)"
 _BASE_OF_PULL = "origin/${{ github.base_ref || github.event.repository.default_branch }}"
 _HEAD = "\n          ref: ${{ github.event.pull_request.head.sha || github.sha }}"
@@ -124,8 +125,8 @@ def as_text(value: str) -> str:
     return value if _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXTS else f'"{value}"'
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """Return a template with some of its holes filled, `%{name}` each; what else it has stays as it is."""
-    for name, value in values.items():
-        template = template.replace(f"%{{{name}}}", value)
-    return template
+def filled(
+    template: str, values: Mapping[str, str], otherwise: Callable[[str], str] = lambda name: f"%{{{name}}}"
+) -> str:
+    """Return a template with its holes filled, `%{name}` each; one without a value stays, or gets ``otherwise``."""
+    return _HOLE.sub(lambda hole: values[hole[1]] if hole[1] in values else otherwise(hole[1]), template)

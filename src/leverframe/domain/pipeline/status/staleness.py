@@ -19,6 +19,7 @@ from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineSt
 from leverframe.domain.pipeline.status.resolved import Kind, Locked, Recorded, Stage, View
 from leverframe.domain.pipeline.status.template import FlagStyle
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError, nearest
+from leverframe.words import first_few
 from leverframe.yaml_files import parse
 
 _NAMED = 3  # changed files of a directory that are named, the rest is counted
@@ -275,8 +276,7 @@ def _with_files(status: StageStatus, changed: Sequence[str], reading: _Reading) 
 
 
 def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return first_few(names, _NAMED)
 
 
 def _propagated(statuses: list[StageStatus], pairs: Sequence[tuple[str, str]]) -> tuple[StageStatus, ...]:

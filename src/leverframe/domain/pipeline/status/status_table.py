@@ -10,6 +10,7 @@ from typing import Any
 from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason, State
 from leverframe.domain.pipeline.status.resolved import Stage
 from leverframe.inert.mermaid import label
+from leverframe.words import and_more, first_few
 
 DEFINITION = "dvc.yaml"
 _WORDS = {
@@ -77,10 +78,9 @@ def _lines(status: StageStatus) -> list[str]:
     """Return the findings as a few lines, those about upstream stages in one."""
     upstream = [_caused(finding) for finding in status.findings if finding.reason is StaleReason.UPSTREAM_STALE]
     own = [phrase(finding) for finding in status.findings if finding.reason is not StaleReason.UPSTREAM_STALE]
-    lines = own[:_MOST_LINES] + [f"and {len(own) - _MOST_LINES} more"] * (len(own) > _MOST_LINES)
+    lines = own[:_MOST_LINES] + and_more(len(own) - _MOST_LINES, "and ")
     if upstream:
-        more = f" and {len(upstream) - _MOST_NAMES} more" if len(upstream) > _MOST_NAMES else ""
-        lines.append(f"because of {', '.join(upstream[:_MOST_NAMES])}{more}")
+        lines.append(f"because of {first_few(upstream, _MOST_NAMES)}")
     return lines or [""]
 
 

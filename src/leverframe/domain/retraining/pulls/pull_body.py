@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Outcome
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared, improvement
 from leverframe.inert.markdown import code, fenced, link, plain, sentence, table
+from leverframe.words import and_more
 
 _NAME, _ROWS, _EVIDENCE = 80, 15, 20  # bytes of a name, rows of a table, findings
 _HEADS = {
@@ -89,7 +90,7 @@ def _evidence(attempt: Attempt, facts: Facts) -> str:
         f"{f' since {code(cause.since, _NAME)}' if cause.since else ''}: {sentence(cause.what)}"
         for cause in attempt.causes[:_EVIDENCE]
     ]
-    lines += _more(attempt.causes, _EVIDENCE)
+    lines += and_more(len(attempt.causes) - _EVIDENCE)
     dashboard = link(f"Dashboard of {plain(attempt.environment, _NAME)}", facts.dashboard)
     where = f"\n\n{dashboard}" if facts.dashboard else ""
     return "### Why now\n\n" + "\n".join(lines or ["- somebody asked for it"]) + where
@@ -151,7 +152,7 @@ def _slices(slices: Sequence[SliceCompared]) -> str:
         for part in worse[:_ROWS]
     ]  # fmt: skip
     listed = table(("slice", "metric", "rows", "serving", "candidate", "worse by", ""), rows)
-    return "\n".join(["### Slices that got worse", "", listed, *_more(worse, _ROWS)])
+    return "\n".join(["### Slices that got worse", "", listed, *and_more(len(worse) - _ROWS)])
 
 
 def _cost(cost: Cost) -> str:
@@ -204,10 +205,6 @@ def _hashes(attempt: Attempt, facts: Facts) -> str:
             ("model, candidate", attempt.candidate), ("model, serving", facts.champion)]  # fmt: skip
     shown = [(name, code(value, _NAME)) for name, value in rows if value]
     return f"### Hashes\n\n{table(('', 'digest'), shown)}\n\nTrained {plain(attempt.at, _NAME)}."
-
-
-def _more(shown: Sequence[object], limit: int) -> Iterable[str]:
-    return [f"- and {len(shown) - limit:,} more"] if len(shown) > limit else []
 
 
 def _number(value: float | None) -> str:

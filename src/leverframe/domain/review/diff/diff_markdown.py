@@ -9,6 +9,7 @@ from leverframe.domain.layout import FEATURE_TABLE
 from leverframe.domain.review.diff.column_diff import shown
 from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
 from leverframe.inert.markdown import code, phrases, plain
+from leverframe.words import and_more, first_few
 
 LIMIT = 4096  # bytes of UTF-8
 _ROOMS = (20, 10, 6, 4, 2, 1, 0)  # lines of each part, tried until the page is short enough
@@ -66,7 +67,7 @@ def _sentence(text: str) -> str:
 
 
 def _more(left: int) -> list[str]:
-    return [f"- … and {left:,} more: {_ALL}"] if left > 0 else []
+    return and_more(left, "- … and ", f": {_ALL}")
 
 
 def _rows(tables: Sequence[TableDiff], room: int) -> list[str]:
@@ -77,7 +78,7 @@ def _rows(tables: Sequence[TableDiff], room: int) -> list[str]:
 
 
 def _cut(left: int) -> list[str]:
-    return [f"\n… and {left:,} more: {_ALL}"] if left > 0 else []
+    return and_more(left, "\n… and ", f": {_ALL}")
 
 
 def _row(table: TableDiff) -> str:
@@ -102,8 +103,7 @@ def _partitions(table: TableDiff) -> str:
         (f"{partition}{ends.get(partition, '')}" for partition in table.partitions),
         key=lambda each: each[-5:] != " gone",
     )
-    more = f" and {len(told) - 4} more" if len(told) > 4 else ""
-    return ", ".join(plain(each, 40) for each in told[:4]) + more
+    return first_few([plain(each, 40) for each in told], 4)
 
 
 def _columns(tables: Sequence[TableDiff], room: int) -> list[str]:
@@ -117,7 +117,7 @@ def _columns(tables: Sequence[TableDiff], room: int) -> list[str]:
 def _column(table: str, found: ColumnDiff) -> str:
     name = found.column if table == FEATURE_TABLE else f"{table}.{found.column}"
     index = "" if found.psi is None else f"{found.psi:.3f}"
-    where = plain(found.partition, 20) + (f" and {found.partitions - 1} more" if found.partitions > 1 else "")
+    where = plain(found.partition, 20) + (f" and {found.partitions - 1:,} more" if found.partitions > 1 else "")
     ours, theirs = dict(shown(found.before)), dict(shown(found.after))
     cells = [
         _pair(_percent(ours), _percent(theirs)),

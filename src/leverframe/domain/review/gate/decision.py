@@ -23,6 +23,7 @@ from leverframe.domain.review.gate.rules import Rules
 from leverframe.domain.review.gate.sliced import judged_slices, undefined
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError
+from leverframe.words import first_few
 
 _TOLERANCE = 1e-4  # relative: figures in git have six digits, and sums differ in the last ones between machines
 
@@ -130,10 +131,9 @@ def _contracts(evidence: Evidence) -> Iterator[Violation]:
         yield Violation(Reason.CONTRACT_BROKEN, why, "`dvc repro` writes it again")
         return
     if failed:
-        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
         yield Violation(
             Reason.CONTRACT_BROKEN,
-            f"the data violate {len(failed)} constraint{'s' if len(failed) > 1 else ''}: {', '.join(failed[:3])}{more}",
+            f"the data violate {len(failed)} constraint{'s' if len(failed) > 1 else ''}: {first_few(failed, 3)}",
             "fix the data at the source, or change the contract in `contracts.py`",
         )
     if evidence.parity is not None and evidence.parity.get("verdict") != "passed":
@@ -149,10 +149,10 @@ def _diff(evidence: Evidence, rules: Rules) -> Iterator[Violation]:
     if evidence.diff is None or rules.settings.breaking_changes == "allow" or not evidence.diff.breaking:
         return
     changes = [f"`{each.where}`: {each.what}" for each in evidence.diff.breaking]
-    more = f"; and {len(changes) - 3} more" if len(changes) > 3 else ""
+    named = first_few(changes, 3, "; ", "; and ")
     yield Violation(
         Reason.CHANGE_BREAKING,
-        f"a breaking change for those who use the data: {'; '.join(changes[:3])}{more}",
+        f"a breaking change for those who use the data: {named}",
         "keep the old name or meaning beside the new one, or set `gate.breaking_changes: allow` in an own pull request",
     )
 

@@ -17,6 +17,7 @@ from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError
 from leverframe.settings.levers import DeploySettings
 from leverframe.settings.params import BundleSettings
+from leverframe.words import first_few
 
 
 @dataclass(frozen=True)
@@ -182,12 +183,7 @@ def refused_forms(served: Schema, asked: Schema) -> dict[str, str]:
         "columns": breaking(replace(served, keys=()), replace(asked, keys=())),
         "keys": breaking(replace(served, columns=()), replace(asked, columns=())),
     }
-    return {form: _few(changes) for form, changes in parts.items() if changes}
-
-
-def _few(changes: Sequence[str]) -> str:
-    more = f"; and {len(changes) - 2} more" if len(changes) > 2 else ""
-    return "; ".join(changes[:2]) + more
+    return {form: first_few(changes, 2, "; ", "; and ") for form, changes in parts.items() if changes}
 
 
 def shown(empty: ReplayComparison, schema: Schema, replayed: Replayed, days: Sequence[str]) -> ReplayComparison:

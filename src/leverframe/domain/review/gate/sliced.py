@@ -27,6 +27,7 @@ from leverframe.domain.review.gate.rules import worse
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import nearest
 from leverframe.settings.levers import GateSettings, SliceRule
+from leverframe.words import first_few
 
 _UNDEFINED, _SHOWN = "undefined, as a class has no row", 3
 _PRIOR = (4.0, 100.0)  # rows of the rarest class that all rows count for: where slices differ, where they are alike
@@ -117,8 +118,7 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
 def undefined(slices: Sequence[SliceCompared]) -> list[str]:
     """Return in words which slices have no value, as a class has no row in them: no rule could fail there."""
     names = [f"`{each.column} = {each.value}`" for each in slices if each.note == _UNDEFINED]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"no rule was judged within {', '.join(names[:_SHOWN])}{more}: {_UNDEFINED}"] if names else []
+    return [f"no rule was judged within {first_few(names, _SHOWN)}: {_UNDEFINED}"] if names else []
 
 
 def _unknown(pair: Pair, rule: SliceRule) -> list[Violation]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.words import first_few
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,12 @@ class OwnerReview:
         """Return ``needs-owner`` while an approval is missing."""
         if not self.missing:
             return ()
-        shown = ", ".join(f"`{path}`" for path in self.missing[:3])
-        rest = f" and {len(self.missing) - 3} more" if len(self.missing) > 3 else ""
+        shown = first_few([f"`{path}`" for path in self.missing], 3)
         who = ", ".join(self.owners) or "a code owner"
         return (
             Violation(
                 Reason.NEEDS_OWNER,
-                f"the judge runs no code of a change, and this one edits {shown}{rest}",
+                f"the judge runs no code of a change, and this one edits {shown}",
                 f"let {who} approve this commit in a review",
             ),
         )

@@ -22,6 +22,7 @@ from leverframe.domain.review.same_outputs import (
 )
 from leverframe.domain.review.unstable import figures, judged_unstable
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.words import first_few
 from leverframe.yaml_files import leaves
 
 _NAMED = 6  # outputs or stages that are named, the rest is counted
@@ -219,13 +220,8 @@ def _notes(harmless: Sequence[Difference], excused: Sequence[str], tolerance: fl
 
 
 def _named(those: Sequence[Difference]) -> str:
-    return _listed([f"`{each.path}` of `{each.stage}`" for each in those])
+    return first_few([f"`{each.path}` of `{each.stage}`" for each in those], _NAMED)
 
 
 def _some(names: Sequence[str]) -> str:
-    return _listed([f"`{name}`" for name in names])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return first_few([f"`{name}`" for name in names], _NAMED)

@@ -28,6 +28,7 @@ from leverframe.errors import PublishError
 from leverframe.inert.letters import encoded, fitting
 from leverframe.inert.markdown import code, fenced, folded, plain, sentence
 from leverframe.inert.mermaid import label
+from leverframe.words import and_more
 
 LIMIT = 65_000  # bytes; GitHub refuses a comment of more than 65,536 characters, and the mark of CML follows
 _ROOM = 20  # lines of a table or list; the rest is counted
@@ -147,7 +148,7 @@ def _listed(lines: Sequence[str], room: int) -> list[str]:
 
 
 def _more(left: int) -> list[str]:
-    return [f"- … and {left:,} more; {_FULL}"] if left > 0 else []
+    return and_more(left, "- … and ", f"; {_FULL}")
 
 
 def _metrics(card: Card, _: Shown) -> str:
@@ -204,7 +205,7 @@ def _slices(card: Card, shown: Shown) -> str:
     lines += [_slice(each) for each in moved[:room]]
     failed = sum(not each.passed for each in gated.slices)
     summary = f"{len(gated.slices):,} slice{'' if len(gated.slices) == 1 else 's'} checked, {failed:,} failed"
-    more = f"\n\n… and {len(moved) - room} more; {_FULL}" if len(moved) > room else ""
+    more = "".join(and_more(len(moved) - room, "\n\n… and ", f"; {_FULL}"))
     return folded("Slices", summary, "\n".join(lines) + more, unfolded=failed > 0)
 
 
@@ -235,8 +236,7 @@ def _parameters(card: Card, shown: Shown) -> str:
     lines = ["| parameter | base | this change |", "|---|---|---|"] if card.parameters else []
     for parameter in card.parameters[: shown.rows]:
         lines.append(f"| {code(parameter.name, 80)} | {_value(parameter.before)} | {_value(parameter.after)} |")  # noqa: PERF401
-    if len(card.parameters) > shown.rows:
-        lines += ["", f"… and {len(card.parameters) - shown.rows:,} more; {_FULL}"]
+    lines += and_more(len(card.parameters) - shown.rows, "\n… and ", f"; {_FULL}")
     if rules:
         head = "⚠️ **This change edits the gate. The rules of the base branch judge it**; these apply once it is merged:"
         lines += ["", head, ""]

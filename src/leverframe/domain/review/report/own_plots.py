@@ -59,7 +59,7 @@ def own_plots(files: Sequence[PlotFile]) -> OwnPlots:
         elif ending in _TABLES and file.after is not None:
             shown.notes.extend(_drawn(file, shown))
     if len(files) > _MOST_PLOTS:
-        shown.notes.append(f"{len(files) - _MOST_PLOTS} more plots are not shown; `dvc plots diff` draws them")
+        shown.notes.append(f"{len(files) - _MOST_PLOTS:,} more plots are not shown; `dvc plots diff` draws them")
     return shown
 
 
