@@ -90,24 +90,23 @@ def _tensor(number: int, content: Any, tail: Tail | None) -> tuple[Tensor, Mappi
         data = content["data"] if tail is None or "data" in content else None
     except (TypeError, KeyError) as error:
         raise _unreadable(f"inputs.{number} has not name, shape, datatype and data") from error
-    alone = len(content) == len(_PLAIN) and "data" in content  # as most are: no parameters, and nothing unknown
-    if not alone:
-        _refuse_unknown(content, _TENSOR_FIELDS, f"inputs.{number}.")
     if type(name) is not str:
         raise _unreadable(f"inputs.{number}.name is no text")
     if type(shape) is not list or len(shape) > DIMENSIONS or any(type(size) is not int for size in shape):
         raise _unreadable(f"inputs.{number}.shape is no list of at most {DIMENSIONS} whole numbers")
     if type(datatype) is not str or datatype not in _DATATYPES:
         raise _unreadable(f"inputs.{number}.datatype is {str(datatype)[:40]!r}, which the protocol does not know")
-    parameters = {} if alone else _parameters(content, f"inputs.{number}.")
-    if tail is not None and SIZE in parameters:
-        if "data" in content:
-            raise _unreadable(f"inputs.{number} has data and {SIZE}: values stand in one place")
-        data = tail.taken(name, shape, datatype, parameters[SIZE])
-        parameters = {known: value for known, value in parameters.items() if known != SIZE}
-    elif datatype == "FP32":
-        data = singles(data)
-    return Tensor(name, shape, datatype, data), parameters
+    parameters: Mapping[str, Any] = {}
+    if tail is not None or len(content) > len(_PLAIN):  # most have no parameters, and nothing unknown
+        _refuse_unknown(content, _TENSOR_FIELDS, f"inputs.{number}.")
+        parameters = _parameters(content, f"inputs.{number}.")
+        if tail is not None and SIZE in parameters:
+            if "data" in content:
+                raise _unreadable(f"inputs.{number} has data and {SIZE}: values stand in one place")
+            data = tail.taken(name, shape, datatype, parameters[SIZE])
+            rest = {known: value for known, value in parameters.items() if known != SIZE}
+            return Tensor(name, shape, datatype, data), rest
+    return Tensor(name, shape, datatype, singles(data) if datatype == "FP32" else data), parameters
 
 
 def _refuse_unknown(content: Mapping[str, Any], known: frozenset[str], where: str) -> None:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from leverframe.domain.features.request import timestamp
@@ -95,11 +95,11 @@ def _decoded(tensor: Tensor, kind: str) -> Tensor:
     if kind == "np" or (kind == "str" and tensor.datatype == "BYTES"):
         return tensor
     if kind == "datetime" and tensor.name == AS_OF:
-        return replace(tensor, data=_texts_of(tensor, kind, _as_timestamp))
+        return tensor._replace(data=_texts_of(tensor, kind, _as_timestamp))
     if kind not in _DECODERS or tensor.datatype != "BYTES":
         why = f"its datatype is {tensor.datatype}" if kind in ("str", *_DECODERS) else "this server does not decode it"
         raise _wrong(f"{name} has the content type {kind[:40]!r}", why)
-    return replace(tensor, data=_texts_of(tensor, kind, _DECODERS[kind]))
+    return tensor._replace(data=_texts_of(tensor, kind, _DECODERS[kind]))
 
 
 def _texts_of(tensor: Tensor, kind: str, decode: Callable[[str], str]) -> list[Any]:
@@ -161,7 +161,7 @@ def _without(tensor: Tensor, rows: Any) -> Tensor:
         )
     missing = set(map(int, numbers))
     kept = ["" if value == b"" else value for value in values]
-    return replace(tensor, data=[None if row in missing else value for row, value in enumerate(kept)])
+    return tensor._replace(data=[None if row in missing else value for row, value in enumerate(kept)])
 
 
 def _wrong(what: str, why: str) -> RequestError:

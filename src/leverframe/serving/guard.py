@@ -27,6 +27,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LimitsOf = Callable[[str, str | None], Limits | None]
+Route = re.Match[str] | None
 
 CLOSED = "the model repository is closed: deploying is what changes it"
 OWNER = "leverframe.owner"  # in a scope: whether who asks has the key
@@ -60,7 +61,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self._refused(scope)
+        route = _ROUTE.fullmatch(scope["path"])
+        refused = self._refused(scope, route)
         if refused is not None:
             await _refuse(send, *refused)
             return
@@ -68,7 +70,7 @@ class Guard:
             try:
                 with self._arriving.deadline() as deadline:
                     async with deadline:
-                        body, refused = await self._whole(scope, receive, share)
+                        body, refused = await self._whole(scope, route, receive, share)
             except TimeoutError:
                 late = (408, f"the body did not arrive within {BODY_SECONDS:.0f} s")
                 body, refused = None, (503, ENDING) if self._arriving.ending else late
@@ -79,17 +81,16 @@ class Guard:
                 owner = authorization is not None and self._may(authorization.decode("latin-1"))
                 await self._app({**_as_json(scope), OWNER: owner}, _replayed(body, receive), send)
 
-    def _refused(self, scope: Scope) -> tuple[int, str] | None:
+    def _refused(self, scope: Scope, route: Route) -> tuple[int, str] | None:
         """Return status and reason of a request whose head alone is wrong."""
-        return self._closed(scope) or self._too_large(scope["headers"]) or _ambiguous(scope)
+        return self._closed(scope, route) or self._too_large(scope["headers"]) or _ambiguous(scope)
 
-    def _closed(self, scope: Scope) -> tuple[int, str] | None:
+    def _closed(self, scope: Scope, route: Route) -> tuple[int, str] | None:
         path = scope["path"]
         if scope.get("method", "GET") not in ("GET", "POST"):
             return 405, "the protocol has GET and POST only"
         if path.startswith("/v2/repository") and not self._may(_last(scope["headers"], b"authorization")):
             return 403, CLOSED
-        route = _ROUTE.fullmatch(path)
         if route is None:
             return 404, "there is no such path: ask /v2/models/<model>/infer"
         if path == "/v2/health/ready" and self._loading:
@@ -119,25 +120,34 @@ class Guard:
     def _may(self, authorization: str) -> bool:
         return bool(self._key) and hmac.compare_digest(authorization.encode(), f"Bearer {self._key}".encode())
 
-    async def _whole(self, scope: Scope, receive: Receive, share: Share) -> tuple[bytes | None, tuple[int, str] | None]:
+    async def _whole(
+        self, scope: Scope, route: Route, receive: Receive, share: Share
+    ) -> tuple[bytes | None, tuple[int, str] | None]:
         """Return a body, or why it is refused: as soon as it is too large or holds too much, before it is parsed."""
-        body, watch = bytearray(), Watch(self._limits_of(scope), _json_bytes(scope["headers"]))
+        pieces, size, watch = list[bytes](), 0, None
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 return None, None
-            body += message.get("body", b"")
-            if len(body) > self._room.limit:
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > self._room.limit:
                 return None, self._too_long()
-            if not share.grow(len(body)):
+            if not share.grow(size):
                 return None, (429, "too many large bodies at once; try again, or send fewer rows")
-            refused = watch.refusal(body) if len(body) > UNCOUNTED else None
+            refused = None
+            if size > UNCOUNTED:
+                news = pieces[-1]
+                if watch is None:
+                    watch = Watch(self._limits_of(scope, route), _json_bytes(scope["headers"]))
+                    news = b"".join(pieces)
+                refused = watch.refusal(news)
             if refused is not None or not message.get("more_body", False):
-                return bytes(body), refused
+                return b"".join(pieces), refused
 
-    def _limits_of(self, scope: Scope) -> Limits:
-        route = _ROUTE.fullmatch(scope["path"]) if scope.get("method") == "POST" else None
-        found = None if route is None or route["model"] is None else self._limits(route["model"], route["version"])
+    def _limits_of(self, scope: Scope, route: Route) -> Limits:
+        asked = route is not None and route["model"] is not None and scope.get("method") == "POST"
+        found = self._limits(route["model"], route["version"]) if route and asked else None
         return found or Limits()
 
     def _too_long(self) -> tuple[int, str]:

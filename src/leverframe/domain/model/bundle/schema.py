@@ -74,6 +74,16 @@ class Schema:
     keys: tuple[Field, ...]
     maximum_rows: int = MAXIMUM_ROWS
 
+    @cached_property
+    def columns_by_name(self) -> Mapping[str, Field]:
+        """The features: each request is looked at by their names."""
+        return {field.name: field for field in self.columns}
+
+    @cached_property
+    def keys_by_name(self) -> Mapping[str, Field]:
+        """The keys, as the features."""
+        return {field.name: field for field in self.keys}
+
 
 def derived(
     model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], constraints: Mapping[str, Field],
