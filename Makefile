@@ -31,7 +31,7 @@ test: $(READY) check ## run the linters and all tests
 	@pytest
 
 test-deep: export HYPOTHESIS_PROFILE := deep
-test-deep: test ## run make test with sixteen times as many random examples and the tests marked deep; nightly in CI
+test-deep: test ## run make test with twenty times as many random examples and the tests marked deep; nightly in CI
 
 # The longest first: two run at a time, and each tells what it said when it is over.
 CHECKS := mypy imports workflows ruff docstrings dvc.yaml actions pictures terraform

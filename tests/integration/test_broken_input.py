@@ -275,8 +275,9 @@ def test_a_full_disk_is_said_and_the_old_outputs_stay(stage: str, limit: int, sh
 
 @pytest.mark.parametrize(
     ("stage", "folder"),
-    [("ingest", "data/raw/orders"), ("validate", "reports/contracts"), ("build", "data/features"),
-     ("training-set", "data/training"), ("train", "models"), ("evaluate", "reports/plots")],
+    by_day([("ingest", "data/raw/orders"), ("validate", "reports/contracts"), ("build", "data/features"),
+            ("training-set", "data/training"), ("train", "models"), ("evaluate", "reports/plots")],
+           ("build", "data/features")),
 )  # fmt: skip
 def test_a_folder_that_cannot_be_written_is_named(stage: str, folder: str, shop: Shop) -> None:
     """Permission is denied: exit 17 with the path, every output as it was."""
@@ -307,6 +308,7 @@ def _obey_permissions() -> None:
         raise OSError("root cannot give up its capability here")
 
 
+@pytest.mark.deep
 def test_the_words_of_the_stage_reach_who_runs_the_pipeline(shop: Shop) -> None:
     """DVC shows them on stderr; demo names the stage, exit 18; a correction then runs as if nothing had been."""
     path, lock = "raw/orders-2024-05.csv", shop.repository.read("dvc.lock")

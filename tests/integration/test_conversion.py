@@ -53,6 +53,7 @@ def table() -> str:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.deep
 def test_the_guide_says_what_converts() -> None:
     """Every estimator of the table is stored, opened and converted; `LEVERFRAME_GOLDEN=write` writes the table."""
     text = GUIDE.read_text(encoding="utf-8")

@@ -262,6 +262,7 @@ def test_releases_roll_out_and_back(shop: Shop, api_server: ClusterServer) -> No
     assert deploy("two", again=True).serving.number == 3
 
 
+@pytest.mark.deep
 def test_what_somebody_changed_by_hand_is_mended(shop: Shop, api_server: ClusterServer) -> None:
     """A field that git does not have is found by a diff, and applied over; what was deleted comes back."""
     deploy("one")
@@ -390,6 +391,7 @@ def test_a_cluster_that_goes_away_at_any_step_is_mended_by_the_next_run(
     assert api_server.objects.served == [bundle_of("one"), bundle_of("two")]
 
 
+@pytest.mark.deep
 def test_a_note_of_another_commit_that_is_cut_off_is_written_by_the_next_run(
     shop: Shop, api_server: ClusterServer
 ) -> None:
@@ -406,6 +408,7 @@ def test_a_note_of_another_commit_that_is_cut_off_is_written_by_the_next_run(
 
 
 @pytest.mark.usefixtures("shop")
+@pytest.mark.deep
 def test_an_undo_that_is_cut_off_is_done_by_the_next_run(api_server: ClusterServer) -> None:
     """The bundle is at fault and the run ends before the pods of release 1 are back: the next run fails, and undoes."""
     deploy("one")
@@ -419,6 +422,7 @@ def test_an_undo_that_is_cut_off_is_done_by_the_next_run(api_server: ClusterServ
 
 
 @pytest.mark.usefixtures("shop")
+@pytest.mark.deep
 def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(api_server: ClusterServer) -> None:
     """It was recorded and not applied: whoever wants the bundle that was left is refused, and the pods go back."""
     deploy("one")
@@ -436,6 +440,7 @@ def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(api_server: Clus
 
 
 @pytest.mark.usefixtures("shop")
+@pytest.mark.deep
 def test_of_two_deployments_at_once_the_later_is_told(api_server: ClusterServer) -> None:
     """The record is written with the version that was read."""
     deploy("one")
@@ -472,6 +477,7 @@ def test_a_cluster_that_refuses_or_is_away_is_one_error(shop: Shop, api_server: 
     assert shop.run("deploy", "--environment", "local", "--target", "kubernetes").code == 10
 
 
+@pytest.mark.deep
 def test_kserve_takes_what_the_cluster_before_serves(shop: Shop, api_server: ClusterServer) -> None:
     """Promotion across clusters compares records; the Deployment that KServe makes is what is waited for."""
     assert shop.run("deploy", "--environment", "mesh", "--commit", "one").code == 32

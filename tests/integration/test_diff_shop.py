@@ -33,6 +33,7 @@ def counts(rows: dict[str, Any]) -> dict[str, int]:
     return {name: each["value"] for name, each in found.items()}
 
 
+@pytest.mark.deep
 def test_rows_are_told_by_key_with_no_data_at_hand(shop: Shop) -> None:
     """Three orders are of another customer, two are gone, one is new; data and cache go, and the answer stays."""
     assert shop.run("diff").stdout.startswith("### Data: no change\n")

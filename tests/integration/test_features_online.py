@@ -59,7 +59,7 @@ from tests.profiles import by_day, examples
 
 MANY = 200 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 APRIL = Partition.of("2020-04")
-slow = settings(max_examples=examples(0.3), suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.2), suppress_health_check=list(HealthCheck))
 WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))
 FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}
 
@@ -174,7 +174,7 @@ def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(wor
     _in_between(world, day, plan_of(CORRECTED), CORRECTED_TYPES)
 
 
-@settings(slow, max_examples=examples(0.25))
+@settings(slow, max_examples=examples(0.15))
 @given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
 def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, lead_time: str) -> None:
     """The way of single requests, over every verb: no value differs, and the same keys are counted as missing."""

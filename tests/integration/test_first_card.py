@@ -10,6 +10,7 @@ import pytest
 from leverframe.domain.verdict import REFUSED
 from tests.integration.real_shapes import SHAPES, RealShape, shared
 from tests.integration.shop import Shop
+from tests.profiles import by_day
 
 
 def begun(shape: RealShape) -> Shop:
@@ -39,7 +40,7 @@ def card(project: Shop) -> str:
     return (project.root / ".leverframe/report.md").read_text()
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", by_day(SHAPES, "several_definitions", "metrics_only"))
 def test_one_init_and_one_commit_make_a_card_with_a_verdict(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:

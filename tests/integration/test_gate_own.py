@@ -114,6 +114,7 @@ def test_figures_alone_are_judged_without_an_interval(tmp_path: Path) -> None:
     assert violation["reason"] == "metric-dropped"
 
 
+@pytest.mark.deep
 def test_a_base_that_lies_in_the_remote_is_pulled_and_one_that_nobody_has_is_said(tmp_path: Path) -> None:
     """A folder is an output, so its file is brought with it."""
     repository = made(tmp_path, "csv", output="eval, scores.json")
@@ -242,6 +243,7 @@ Path("models/model.pkl").write_bytes(pickle.dumps(model))
 """
 
 
+@pytest.mark.deep
 def test_both_revisions_predict_the_same_rows_by_a_function_of_their_own(tmp_path: Path) -> None:
     repository = WarmRepository.create(tmp_path)
     repository.write("train.py", OF_FUNCTION)

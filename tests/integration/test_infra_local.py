@@ -68,6 +68,7 @@ def servers_of(laptop: Laptop) -> list[psutil.Process]:
     ]
 
 
+@pytest.mark.deep
 def test_an_environment_lives_beside_others(shop: Shop) -> None:
     """Applied, it serves what is deployed; killed, it is replaced and serves again; destroyed, it leaves no process."""
     local, second = (Laptop(shop, name) for name in ("local", "second"))

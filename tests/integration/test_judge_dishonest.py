@@ -229,9 +229,7 @@ LIES: dict[str, tuple[Lie, str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", by_day(LIES, "metrics-and-lock", "holdout", "command", "swapped-model", "without-a-run", "other-units")
-)
+@pytest.mark.parametrize("name", by_day(LIES, "metrics-and-lock", "holdout", "command", "other-units"))
 def test_a_lie_is_found(court: Court, name: str) -> None:
     """The check fails for the reason that names it."""
     lie, reason = LIES[name]
@@ -262,6 +260,7 @@ def honest(court: Court) -> None:
     court.repository.git("checkout", "--quiet", "--force", "main")
 
 
+@pytest.mark.deep
 def test_an_honest_parameter_passes(court: Court) -> None:
     """Train and what follows run, and the card is that of the gate."""
     honest(court)
@@ -286,6 +285,7 @@ def test_code_is_not_run_and_its_model_is_scored(court: Court) -> None:
     assert str(round(auc, 5)) in json.dumps(claimed)
 
 
+@pytest.mark.deep
 def test_what_was_pushed_is_that_of_the_change_and_not_of_the_judges_run(court: Court, tmp_path: Path) -> None:
     """A model that the judge trains by the code of the base is in no remote; the one of the change has to be."""
     court.branch("stored")

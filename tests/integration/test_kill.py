@@ -83,6 +83,7 @@ def test_a_killed_stage_fails_its_repro_and_spoils_nothing(tmp_path: Path, undis
     assert shop.outputs() == undisturbed.outputs()
 
 
+@pytest.mark.deep
 def test_demo_says_that_its_stage_was_killed(tmp_path: Path, undisturbed: Shop) -> None:
     """A stage that could not say anything is named all the same, exit 18."""
     shop = copied(undisturbed, tmp_path)

@@ -59,7 +59,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
-@pytest.mark.parametrize("extra", by_day(NEEDED, "serving", "github", "spark"))
+@pytest.mark.parametrize("extra", by_day(NEEDED, "serving"))
 def test_a_command_names_the_extra_that_it_lacks(extra: str, shop: Shop, tmp_path: Path) -> None:
     """Never a bug, never another reason; and it ends with the code of a missing installation."""
     program = tmp_path / "without.py"

@@ -88,6 +88,7 @@ BAD: list[tuple[str, str, Monitored | None]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.deep
 def test_each_alert_fires_alone_on_what_we_write(tmp_path: Path) -> None:
     """A good run raises nothing, nor a remark; one thing that is wrong raises its own alert, as urgent as it is."""
     rules = {rule["alert"] for rule in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]}

@@ -108,6 +108,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     found.run("serve", "--stop", "--name", "local")
 
 
+@pytest.mark.deep
 def test_what_cannot_be_bundled_or_deployed_is_said_at_once(shop: Shop) -> None:
     """Options that miss each other, a pickle, rows without a column, and a library that a cluster has not."""
     model = trained("catboost", "binary", shop.root)

@@ -139,6 +139,7 @@ def healthy_while_it_computes(shop: Shop, server: V2, held: Path) -> None:
     assert answers == [200]
 
 
+@pytest.mark.deep
 def test_what_nobody_named_is_not_imported_and_what_is_not_installed_is_said(shop: Shop) -> None:
     """Before a candidate is loaded where the commit does not name it, at the bundle where it is not installed."""
     reproduced(shop, f"{RUNTIME} --output score", weights(2.0, 1.0))

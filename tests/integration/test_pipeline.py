@@ -72,6 +72,7 @@ def test_a_correction_reruns_only_what_its_windows_reach(shop: Shop) -> None:
     assert not {path for path in changed if any(month in path for month in ("2024-01", "2024-04", "2024-05"))}
 
 
+@pytest.mark.deep
 def test_a_correction_of_the_holdout_does_not_train_again(shop: Shop) -> None:
     """Where the months of training keep their features, the model is not fitted again, only judged."""
     shop.edit("orders", "2024-05", heavier)
@@ -102,8 +103,13 @@ def test_fewer_rows_in_the_holdout_do_not_train_again(shop: Shop) -> None:
     ("old", "new", "expected"),
     [
         ("iterations: 5", "iterations: 6", {"train", "evaluate", "bundle"}),
-        ("confidence: 0.95", "confidence: 0.9", {"evaluate", "bundle"}),
-        ('label: late\n  select: ["*"]', 'label: returned\n  select: ["customer_*", item_bulk]', MODEL_STAGES),
+        pytest.param("confidence: 0.95", "confidence: 0.9", {"evaluate", "bundle"}, marks=pytest.mark.deep),
+        pytest.param(
+            'label: late\n  select: ["*"]',
+            'label: returned\n  select: ["customer_*", item_bulk]',
+            MODEL_STAGES,
+            marks=pytest.mark.deep,
+        ),
         ("# nothing", "", set()),
     ],
 )

@@ -70,6 +70,7 @@ def reproduced(shop: Shop, name: str, table: Columns | None) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.deep
 def test_a_table_written_by_hand_beside_an_edited_setting_is_found(claims: Shop) -> None:
     """Flipped labels are a mismatch; last digits are a note; what ran honestly passes, and the base's stage rests."""
     found = reproduced(claims, "flipped", FLIPPED)

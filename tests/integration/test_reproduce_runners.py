@@ -60,6 +60,7 @@ def test_a_machine_that_nothing_needs_is_not_started(author: Author) -> None:
     assert last.reasons == []
 
 
+@pytest.mark.deep
 def test_what_an_author_ran_is_verified_on_that_machine(author: Author) -> None:
     """Entries that are not the base's run again, each where it belongs; forged metrics are found at the end."""
     repository = author.propose("honest", **{"params.yaml": "rounds: 4\n"})

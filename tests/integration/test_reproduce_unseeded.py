@@ -46,6 +46,7 @@ def reproduced(shop: Shop, *, base: str = "main") -> tuple[Ended, dict[str, Any]
     return ended, json.loads(ended.stdout)
 
 
+@pytest.mark.deep
 def test_a_training_without_a_seed_is_named_and_passes_within_what_the_base_allows(unseeded: Shop) -> None:
     """Without a declaration, with one in the change alone, with one that is wide enough, and with one that is not."""
     ended, found = reproduced(unseeded)

@@ -78,6 +78,7 @@ def attempt(shop: Shop, *options: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.deep
 def test_a_candidate_of_new_months_is_better_and_what_it_forgets_makes_a_draft(shop: Shop) -> None:
     """All months: better. April alone: better as well, and worse on the old test set, so a person has to weigh it."""
     made = attempt(shop)

@@ -125,6 +125,7 @@ def test_a_better_candidate_is_kept_and_nothing_is_tried_twice(own: Shop) -> Non
     assert "a candidate is due" in forced.stdout
 
 
+@pytest.mark.deep
 def test_without_a_change_there_is_nothing_to_propose_as_better(own: Shop) -> None:
     """More rows of the same world: no ready pull request, however the monitor cried."""
     changed_data(own, lambda _: own_pipeline.rows(None).splitlines()[1:])
@@ -146,6 +147,7 @@ def test_a_worse_candidate_is_recorded_and_not_kept(own: Shop) -> None:
     assert "14 days, as 1 in a row did not help" in waiting.stdout or "unmonitored" in waiting.stdout
 
 
+@pytest.mark.deep
 def test_a_person_is_asked_for_after_three_that_did_not_help(own: Shop) -> None:
     """On the dashboard, in a note, and where alerts are kept, once."""
     own.replace("predict.py", "import csv", "raise SystemExit('no memory left')\nimport csv")
@@ -167,6 +169,7 @@ def retrain_at(shop: Shop, at: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.deep
 def test_a_base_that_lost_its_gate_proposes_nothing_as_better(own: Shop) -> None:
     """The rules of before are in force, as they are for a pull request, and that they are gone is a violation."""
     levers = own.repository.read("leverframe.yaml")
@@ -216,6 +219,7 @@ def test_a_stage_that_fails_is_a_failed_attempt(own: Shop) -> None:
     assert tidy(own)
 
 
+@pytest.mark.deep
 def test_other_rows_cannot_be_paired(own: Shop) -> None:
     """A pipeline that drops rows by what it learnt compares apples with pears."""
     dropping = "        if abs(float(row['x1'])) > 2 * abs(one):\n            continue\n"
@@ -340,6 +344,7 @@ def test_settings_that_do_not_fit_are_named(own: Shop, old: str, new: str, what:
     assert what in ended.said()[0]
 
 
+@pytest.mark.deep
 def test_a_detached_shallow_clone_will_do(own: Shop, tmp_path: Path) -> None:
     """As a runner of CI has it."""
     clone = tmp_path / "clone"
@@ -352,6 +357,7 @@ def test_a_detached_shallow_clone_will_do(own: Shop, tmp_path: Path) -> None:
     assert outcome(shop)[0] == "better"
 
 
+@pytest.mark.deep
 def test_a_folder_of_a_larger_repository_and_two_parameters_will_do(own: Shop, tmp_path: Path) -> None:
     """The commit has the whole repository; without a parameter for the first row, that never moves."""
     own.replace("leverframe.yaml", "    train_first: split.train_first\n", "")

@@ -325,6 +325,7 @@ def test_an_estimator_in_another_file_counts_with_what_it_imports(shop: Shop, tm
     assert mine.stale() == set()
 
 
+@pytest.mark.deep
 def test_a_class_of_a_library_needs_no_file_of_the_case(shop: Shop, tmp_path: Path) -> None:
     """No `model.py`, and the whole pipeline runs to its end."""
     mine = copied(shop, tmp_path)
@@ -399,6 +400,7 @@ def monorepo(tmp_path: Path) -> OwnPath:
     return repository
 
 
+@pytest.mark.deep
 def test_an_edit_of_code_reaches_the_stages_of_partitions_through_its_digests(monorepo: OwnPath) -> None:
     """The edited file is what they are stale for, before and after the digests are written; DVC runs just them."""
     file = monorepo.shop.root / "src/leverframe/files.py"

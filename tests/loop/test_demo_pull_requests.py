@@ -41,6 +41,7 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return copied(finished(tmp_path_factory)[0], tmp_path)
 
 
+@pytest.mark.deep
 def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
     """Both are judged rightly; the better one is merged and deployed under traffic, and a bad release comes back."""
     shop.repository.write("pipelines/shop/demo.yaml", DEMO + LIVE)

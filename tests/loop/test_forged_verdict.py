@@ -174,6 +174,7 @@ def test_an_honest_change_of_a_fork_passes(forge: Forge, honest: Honest) -> None
     assert SECRET not in honest.judged.log + body
 
 
+@pytest.mark.deep
 def test_a_case_that_puts_its_own_program_first_is_a_change_of_code(
     forge: Forge, honest: Honest, tmp_path: Path
 ) -> None:

@@ -243,6 +243,7 @@ def test_what_a_pull_request_shows_is_applied_after_its_merge(world: World) -> N
     assert [deployment.task for deployment in world.repository.deployments] == ["leverframe-infra"] * 2
 
 
+@pytest.mark.deep
 def test_a_plan_that_changed_since_its_review_waits_for_another_one(world: World) -> None:
     """Refused with the difference in the comment; applied once a person names the digest that they have read."""
     now = world.holding("db")
@@ -264,6 +265,7 @@ def test_a_plan_that_changed_since_its_review_waits_for_another_one(world: World
     assert "✅ Infrastructure `demo`: applied" in world.comment(pull)
 
 
+@pytest.mark.deep
 def test_what_is_protected_is_destroyed_with_a_label_alone(world: World) -> None:
     """Refused in the card and at the apply; the label of the merged pull request allows what it was reviewed to do."""
     rest = world.holding("db", "web") - {"db"}

@@ -111,7 +111,7 @@ CASES: dict[str, tuple[Callable[[Shop], None], str, list[str]]] = {
 PUSHED_TWICE = ("improve", "worsen") if deep() else ("improve",)  # one comment after another, whatever it says
 
 
-@pytest.mark.parametrize("name", by_day(CASES, "improve", "worsen", "forge", "fork"))
+@pytest.mark.parametrize("name", by_day(CASES, "improve", "forge"))
 def test_each_change_gets_its_verdict(forge: Forge, name: str) -> None:
     """Verdict, reasons, the check's conclusion, exactly one comment; after a second push, of some, again."""
     change, conclusion, reasons = CASES[name]
@@ -158,6 +158,7 @@ def test_a_loosened_gate_is_shown_and_not_in_force(forge: Forge) -> None:
     assert ended.card["gated"]["rules_of"] == "the base branch"
 
 
+@pytest.mark.deep
 def test_only_what_changed_is_pulled(forge: Forge) -> None:
     """A change of the training pulls the training set and the model's reports, no raw data and no months."""
     shop = forge.author()

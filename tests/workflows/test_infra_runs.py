@@ -80,6 +80,7 @@ def merged(forge: Forge, folder: Path) -> dict[str, Job]:
     return ended(forge, "merge.yml", "origin/main", event, folder, ref="refs/heads/main", sha=commit)
 
 
+@pytest.mark.deep
 def test_the_platform_comes_before_the_model(forge: Forge, tmp_path: Path) -> None:
     """One pull request changes both: its card shows both, and after the merge the plan is applied, then deployed.
 

@@ -127,6 +127,7 @@ def test_a_failure_on_the_other_machine_is_on_the_card(forge: tuple[LocalForge, 
     assert [each["reason"] for each in found.reproduced()["violations"]] == ["stage-failed"]
 
 
+@pytest.mark.deep
 def test_after_a_merge_both_machines_verify_the_default_branch(
     forge: tuple[LocalForge, Author], tmp_path: Path
 ) -> None:

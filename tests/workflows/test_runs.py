@@ -65,6 +65,7 @@ def test_a_stale_change_goes_through_both_workflows(forge: Forge, tmp_path: Path
     assert (late.pulls.outputs, late.judge, late.publish) == ({"pulls": "[]"}, {}, {})
 
 
+@pytest.mark.deep
 def test_the_files_that_init_writes_get_a_repository_its_first_card(forge: Forge, tmp_path: Path) -> None:
     """The built-in token, no secret: the card and the check stand on the pull request."""
     shop = forge.author()
