@@ -196,6 +196,7 @@ def test_spark_equals_duckdb_and_the_reference_for_every_verb(
     assert equal_everywhere(plan, spark, tmp_path, expected) > 10_000
 
 
+@pytest.mark.deep
 def test_rows_that_were_corrected_are_equal_everywhere(spark: SparkEngine, tmp_path: Path) -> None:
     """Versions of events, of labels and of the spine's rows, with a lead time; a table that is all null as well."""
     star = batched_star(CORRECTED if deep() else CORRECTED_FACTS)
@@ -227,6 +228,7 @@ def test_versions_that_moved_or_came_too_late_are_refused_in_the_same_words(spar
         assert told[0] == told[1]
 
 
+@pytest.mark.deep
 def test_times_are_read_and_refused_as_by_the_other_engine(
     unusual: Unusual, spark: SparkEngine, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def test_nothing_changed_is_no_change(shop: Shop) -> None:
     assert found["how"] == "both models predicted the same rows"
 
 
+@pytest.mark.deep
 def test_features_that_were_left_out_still_let_the_champion_answer(shop: Shop) -> None:
     """The candidate learns from fewer; the hold-out of the base answers for the champion by key."""
     shop.replace("params.yaml", 'select: ["*"]', 'select: ["product", "quantity"]')

@@ -139,6 +139,7 @@ def _free() -> list[str]:
     return [word for name in ("--port", "--grpc-port", "--metrics-port") for word in (name, "0")]
 
 
+@pytest.mark.deep
 def test_a_broken_model_fails_the_apply_and_leaves_no_process(laptop: Laptop) -> None:
     """A release whose bundle is gone was deployed: the server that cannot serve it is ended again."""
     release = laptop.folder / "models/shop/1/model-settings.json"

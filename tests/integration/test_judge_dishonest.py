@@ -269,6 +269,7 @@ def test_an_honest_parameter_passes(court: Court) -> None:
     assert found["card"]["judged"]["ran"] == ["train", "evaluate", "bundle"]
 
 
+@pytest.mark.deep
 def test_code_is_not_run_and_its_model_is_scored(court: Court) -> None:
     """The claimed model, taken by its digest, stands against the champion; an owner has to approve the code."""
     court.branch("code")

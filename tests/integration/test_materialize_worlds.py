@@ -210,6 +210,7 @@ def test_a_source_that_stopped_in_the_middle_of_a_partition_is_read_again(tmp_pa
 
 
 @needed
+@pytest.mark.deep
 def test_redis_answers_like_the_file_and_gets_only_what_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -215,6 +215,7 @@ def _none(*_: object) -> NoReturn:
 
 
 @pytest.mark.parametrize("within", by_day([True, False], False))
+@pytest.mark.deep
 def test_a_model_is_trained_anew_in_its_folder(tmp_path: Path, *, within: bool) -> None:
     """Wherever `.dvc` is: the candidate is a commit that changes files of the folder alone, and of its own branch."""
     made = monorepo.of_scripts(tmp_path / "mono", within=within)

@@ -145,6 +145,7 @@ def test_a_table_without_any_row_gives_nulls(tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / layout.features("2023-12")).height == 0
 
 
+@pytest.mark.deep
 def test_features_by_key_are_those_over_all_rows(tmp_path: Path) -> None:
     """What became known after the last month had ended is in the snapshot, and counted."""
     place = place_of(tmp_path, CASE | raw_files(visits=1110))  # until 3 April; a visit is settled two days later

@@ -185,6 +185,7 @@ def test_a_base_that_lost_its_gate_proposes_nothing_as_better(own: Shop) -> None
     assert any("`gate` is no longer in" in violation for violation in attempt["comparison"]["violations"])
 
 
+@pytest.mark.deep
 def test_too_few_labels_are_no_failure(own: Shop) -> None:
     """Labels of most rows are not known yet."""
 

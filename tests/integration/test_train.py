@@ -116,6 +116,7 @@ def test_a_regressor_learns_numbers(tmp_path: Path) -> None:
     assert case.evaluate().metrics["r2"] > 0
 
 
+@pytest.mark.deep
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     """Neither hash seed, nor thread variables, nor another run change the model file."""
     make(tmp_path, "binary")

@@ -100,6 +100,7 @@ def _went_live(told: str) -> None:
     assert "tags      shop#demo#1, shop#demo#2, shop@v1.0.0, shop@v1.0.1" in told
 
 
+@pytest.mark.deep
 def test_a_demo_that_does_not_fit_the_settings_says_so(shop: Shop) -> None:
     """A text that is not there, or twice."""
     shop.repository.write("pipelines/shop/demo.yaml", DEMO.replace("iterations: 12", "iteration: 12"))

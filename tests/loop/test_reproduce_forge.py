@@ -145,6 +145,7 @@ def test_a_commit_whose_run_was_cancelled_is_verified_with_the_next_one(world: W
     assert f"The last commit that reproduced is `{one[:12]}`" in issue.body
 
 
+@pytest.mark.deep
 def test_a_lost_answer_leaves_one_open_issue_and_no_forge_is_an_error(world: World) -> None:
     """GitHub opened it, and the client asked again; a full run that fails knows no commit that reproduced."""
     repository = world.repository

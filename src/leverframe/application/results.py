@@ -8,6 +8,7 @@ from typing import TypeVar
 from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.files import disk_error, private_folder, write_json
+from leverframe.settings import LEVERS
 
 Result = TypeVar("Result")
 
@@ -27,9 +28,12 @@ def forget(root: Path, lever: str) -> None:
 def begin(root: Path, lever: str) -> None:
     """Replace the last result of a lever by a mark that it began, so that a crash is told from never having run.
 
-    Raises ``DiskError`` where the file system refuses that.
+    A folder in which no project is gets none. Raises ``DiskError`` where the file system refuses that.
     """
-    kept(root, lever, {})
+    if any((root / name).is_file() for name in (LEVERS, "dvc.yaml")):
+        kept(root, lever, {})
+    else:
+        forget(root, lever)
 
 
 def kept(root: Path, lever: str, result: Result) -> Result:

@@ -13,7 +13,7 @@ _EXTRAS = {
     "webdavs": "webdav",
 }  # of DVC, by the scheme of an address
 _OURS = ("s3",)  # those that Leverframe has, too
-_OTHERS = ("file", "local", "remote")  # a folder on disk, and another remote by its name
+_OTHERS = ("file", "local", "memory", "remote")  # a folder, what lives as long as a process, a remote by its name
 
 
 def check_plugin(name: str, address: str) -> None:
