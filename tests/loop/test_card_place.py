@@ -18,6 +18,7 @@ from leverframe.files import write_json
 from leverframe.local.github import events
 from leverframe.local.github.server import Fault
 from leverframe.local.github.state import Issue, PullRequest, Token
+from leverframe.settings import LEVERS
 from tests.in_process import Ran
 from tests.loop.desk import Desk
 from tests.loop.forge import BOT, SECRET
@@ -109,6 +110,7 @@ def test_a_lever_that_nobody_ran_is_not_one_that_broke(desk: Desk) -> None:
     assert reasons(GITHUB_ACTIONS="true") == ["tool-broke"]
     write_json(job.root / layout.lever("reproduce"), plain(Reproduced("a" * 40)))
     assert reasons() == ["not-run"]
+    (job.root / LEVERS).touch()  # a project begins here
     begin(job.root, "reproduce")
     assert reasons() == ["tool-broke"]
 
