@@ -1,6 +1,6 @@
-"""What this revision serves and deploys, against an older one: did a request, or a deployment, become dearer?
+"""Serving of this revision against an older one: did a request become dearer?
 
-The older revision is a worktree of its own with an environment of its own, made of its own lock file. Both servers
+The older revision is a clone of its own with an environment of its own, made of its own lock file. Both servers
 serve the same bundle at the same time; the same requests go to one and the other, in blocks of few, the order drawn
 anew for each pair of blocks. Counted is the time on the clock of a client, and what the process of the server computed.
 """
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("older", help="the revision to compare with, as git knows it")
     parser.add_argument("--json", action="store_true", help="print JSON, which is the only form there is")
     parser.add_argument("--quick", action="store_true", help="start the servers twice, not eight times")
-    parser.add_argument("--place", type=Path, help="keep worktree and environment of the older revision there")
+    parser.add_argument("--place", type=Path, help="keep clone and environment of the older revision there")
     options = parser.parse_args()
     starts = 2 if options.quick else 8
     with tempfile.TemporaryDirectory() as folder:
@@ -142,11 +142,13 @@ def runs(root: Path) -> Callable[..., str]:
 
 def checked_out(revision: str, place: Path) -> Path:
     """Return a clone at a revision with an environment of its own lock file, and our bundle; made once for a place."""
-    root = place / "older"
+    named = ["git", "rev-parse", "--verify", f"{revision}^{{commit}}"]
+    commit = subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip()
+    root = place / commit[:12]
     if not (root / ".venv/.ready").exists():
         shutil.rmtree(root, ignore_errors=True)
         subprocess.run(["git", "clone", "--quiet", "--shared", ".", str(root)], check=True)
-        subprocess.run(["git", "checkout", "--quiet", "--detach", revision], cwd=root, check=True)
+        subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=root, check=True)
         python = Path(sys.executable).resolve()  # the same one: a build of Python differs from another by a fifth
         subprocess.run(["make", "setup", f"PYTHON={python}"], cwd=root, check=True, stdout=sys.stderr)
     shutil.rmtree(root / "models/bundle", ignore_errors=True)

@@ -125,7 +125,7 @@ class Bounds(_Strings):
         self._open = 0
 
     def add(self, piece: bytes) -> None:
-        """Count what a piece of the text adds at most."""
+        """Count what a piece of the text, of at most ``PIECE`` bytes, adds at most."""
         letters = np.frombuffer(self._plain(piece), np.uint8)
         if not len(letters):
             return
