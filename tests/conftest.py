@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -40,11 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Keep what is compiled of the tests, whatever the environment says: each worker rewrites their assertions."""
+    """Keep what is compiled of the tests, whatever the environment says: each worker rewrites their assertions.
+
+    What is imported and collected stays until the end: nothing looks meanwhile, or ever, whether it is garbage.
+    """
     kept, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
+        gc.enable()
         sys.dont_write_bytecode = kept
 
 

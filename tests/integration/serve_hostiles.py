@@ -23,12 +23,14 @@ LARGEST = 4 * MEGABYTES - 100  # bytes of a body, by default
 METHOD = b"/inference.GRPCInferenceService/ModelInfer"
 
 
-def filled(before: bytes, piece: bytes, after: bytes) -> bytes:
-    """Return a body of nearly the largest size: the piece again and again."""
-    return before + piece * ((LARGEST - len(before) - len(after)) // len(piece) - 1) + piece.rstrip(b",") + after
+def filled(before: bytes, piece: bytes, after: bytes) -> Callable[[], bytes]:
+    """Return what makes a body of nearly the largest size: the piece again and again."""
+    times = (LARGEST - len(before) - len(after)) // len(piece) - 1
+    return lambda: before + piece * times + piece.rstrip(b",") + after
 
 
-BODIES = {
+# Made where they are sent, not where a test is collected: together they are 44 MB.
+BODIES: dict[str, Callable[[], bytes]] = {
     "lists in lists": filled(b'{"inputs":[', b"[[]],", b"]}"),
     "lists": filled(b'{"inputs":[', b"[],", b"]}"),
     "lists in objects": filled(b'{"inputs":[', b'{"":[]},', b"]}"),
@@ -37,8 +39,8 @@ BODIES = {
     "a colon": filled(b'{"id":"\\u003a","inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[', b"0,", b"]}]}"),
     "texts": filled(b'{"inputs":[{"name":"a","shape":[1],"datatype":"BYTES","data":[', b'"",', b"]}]}"),
     "escapes": filled(b'{"id":"', b'\\"', b'"}'),
-    "keys": b'{"parameters":{' + b",".join(b'"%x":1' % number for number in range(400_000)) + b"}}",
-    "only opened": b"[" * LARGEST,
+    "keys": lambda: b'{"parameters":{' + b",".join(b'"%x":1' % number for number in range(400_000)) + b"}}",
+    "only opened": lambda: b"[" * LARGEST,
     "rows": filled(b'{"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[', b"[1],", b"]}]}"),
 }  # fmt: skip
 
@@ -52,7 +54,7 @@ def post(body: bytes, model: str, sent: int | None = None) -> bytes:
 def rest(port: int, model: str) -> None:
     """Send one costly body after the other, and leave two half ones behind for each."""
     halves: list[socket.socket] = []
-    for body in itertools.cycle(BODIES.values()):
+    for body in itertools.cycle([made() for made in BODIES.values()]):
         for sent in (None, len(body) - 1, 3 * MEGABYTES):
             with suppress(OSError):
                 connection = socket.create_connection(("127.0.0.1", port), timeout=10)

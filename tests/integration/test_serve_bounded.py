@@ -63,7 +63,7 @@ def test_a_process_is_as_large_as_the_guide_says(server: Besieged) -> None:
 def test_a_body_that_holds_too_much_is_refused(server: Besieged, name: str) -> None:
     """Four megabytes of what costs more than its bytes took .7 s each, of everybody's time."""
     before, memory = server.worked(), server.megabytes()
-    status, content = server.ask(BODIES[name])
+    status, content = server.ask(BODIES[name]())
     assert status in (400, 413)
     assert content["error"]
     assert server.worked() - before < 0.5

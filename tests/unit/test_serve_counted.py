@@ -97,7 +97,7 @@ def cut_at(text: bytes, cuts: list[int]) -> list[bytes]:
 @pytest.mark.parametrize("name", BODIES)
 def test_a_costly_body_is_refused_before_its_end(name: str) -> None:
     """As soon as a limit of a model with fifteen columns is passed; what only looks costly is left to the parser."""
-    watch, body = Watch(limits_of(schema(15))), BODIES[name]
+    watch, body = Watch(limits_of(schema(15))), BODIES[name]()
     for at in range(0, len(body), 65_536):
         refusal = watch.refusal(body[at : at + 65_536])
         if refusal is not None:
