@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -171,29 +171,28 @@ def test_old_and_pipelined_requests_are_answered(server: Besieged) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "part", "piece", "times"),
+    ("name", "made"),
     [
-        ("inputs that are empty", b'"inputs": [%s]', b"{}", 1_300_000),
-        ("inputs that are numbers", b'"inputs": [%s]', b"1", 1_900_000),
-        ("outputs that are empty", b'"outputs": [%s]', b"{}", 1_300_000),
-        ("a shape of texts", b'"inputs": [{"name": "quantity", "shape": [%s], "datatype": "FP64", "data": [1]}]',
-         b'""', 1_300_000),
-        ("data of lists", b'"inputs": [{"name": "quantity", "shape": [1], "datatype": "FP64", "data": [%s]}]',
-         b"[]", 1_000_000),
-        ("data of objects", b'"inputs": [{"name": "quantity", "shape": [1], "datatype": "FP64", "data": [[%s]]}]',
-         b"{}", 1_000_000),
-        ("parameters of lists", b'"parameters": {"a": [%s]}', b"[]", 1_000_000),
-        ("an id of 3 MB", b'"id": "%s"', b"x" * 30, 100_000),
-        ("an output nobody has", b'"outputs": [{"name": "%s"}]', b"secret", 1),
+        ("inputs that are empty", lambda: b'"inputs": [%s]' % b",".join([b"{}"] * 1_300_000)),
+        ("inputs that are numbers", lambda: b'"inputs": [%s]' % b",".join([b"1"] * 1_900_000)),
+        ("outputs that are empty", lambda: b'"outputs": [%s]' % b",".join([b"{}"] * 1_300_000)),
+        ("a shape of texts", lambda: b'"inputs": [{"name": "quantity", "shape": [%s], "datatype": "FP64", "data": [1]}]'
+         % b",".join([b'""'] * 1_300_000)),
+        ("data of lists", lambda: b'"inputs": [{"name": "quantity", "shape": [1], "datatype": "FP64", "data": [%s]}]'
+         % b",".join([b"[]"] * 1_000_000)),
+        ("data of objects",
+         lambda: b'"inputs": [{"name": "quantity", "shape": [1], "datatype": "FP64", "data": [[%s]]}]'
+         % b",".join([b"{}"] * 1_000_000)),
+        ("parameters of lists", lambda: b'"parameters": {"a": [%s]}' % b",".join([b"[]"] * 1_000_000)),
+        ("an id of 3 MB", lambda: b'"id": "%s"' % (b"x" * 3 * MEGABYTES)),
+        ("an output nobody has", lambda: b'"outputs": [{"name": "secret"}]'),
     ],
 )  # fmt: skip
-def test_a_body_that_is_small_and_holds_too_much(
-    server: Besieged, name: str, part: bytes, piece: bytes, times: int
-) -> None:
+def test_a_body_that_is_small_and_holds_too_much(server: Besieged, name: str, made: Callable[[], bytes]) -> None:
     """Before each was looked at in the envelope, the first took 40 s and 6 GB, and nobody else was answered."""
     inputs = b'"inputs": ' + json.dumps(server.told["example"]["inputs"]).encode()
-    filled = part % b",".join([piece] * times)
-    body = b"{%s}" % (filled if b'"inputs"' in part else filled + b", " + inputs)
+    part = made()
+    body = b"{%s}" % (part if b'"inputs"' in part else part + b", " + inputs)
     assert len(body) < 4 * MEGABYTES, name
     before = server.megabytes()
     with server.others_are_answered():
