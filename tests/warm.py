@@ -18,6 +18,7 @@ import importlib
 import io
 import itertools
 import json
+import marshal
 import os
 import pickle
 import pkgutil
@@ -71,7 +72,7 @@ CALLS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 CLIENT = f"""\
 #!{sys.executable} -SE
-import json, os, socket, sys
+import _socket, array, marshal, os, sys
 program, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]
 if program == "python":
     named = arguments[1:] if arguments[:1] == ["-P"] else arguments
@@ -79,10 +80,10 @@ if program == "python":
     if not known or "PYTHONPATH" in os.environ or "{SOCKET}" not in os.environ:
         os.execv({sys.executable!r}, [{sys.executable!r}, *arguments])
     program, arguments = named[1], named[2:]
-connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 connection.connect(os.environ["{SOCKET}"])
-request = {{"program": program, "arguments": arguments, "folder": os.getcwd(), "limit": None}}
-socket.send_fds(connection, [json.dumps(request | {{"environment": dict(os.environ)}}).encode()], [0, 1, 2])
+request = marshal.dumps((program, arguments, os.getcwd(), dict(os.environ), None))
+connection.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
 code = int(connection.recv(64) or 1)
 sys.exit(code if code >= 0 else 128 - code)
 """  # what a warm program starts by its `sys.executable` is warm, too, where it is one of the two
@@ -135,15 +136,12 @@ class Warm:
         limit: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end in a folder; no file can be written beyond ``limit`` bytes."""
-        request = {
-            "program": program, "arguments": list(arguments), "folder": str(folder), "limit": limit,
-            "environment": self.around(environment),
-        }  # fmt: skip
+        request = (program, list(arguments), str(folder), self.around(environment), limit)
         (out, their_out), (error, their_error) = os.pipe(), os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.connect(self.address)
-            socket.send_fds(connection, [json.dumps(request).encode()], [nothing, their_out, their_error])
+            socket.send_fds(connection, [marshal.dumps(request)], [nothing, their_out, their_error])
             for number in (nothing, their_out, their_error):
                 os.close(number)
             stdout, stderr = _read(out, error)
@@ -195,45 +193,72 @@ def _read(*pipes: int) -> list[str]:
     return [b"".join(parts[pipe]).decode() for pipe in pipes]
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A program that runs: who waits for it, and what it is to be counted for."""
+
+    connection: socket.socket
+    process: int
+    environment: Mapping[str, str]
+
+    def ended(self) -> None:
+        """Note what it cost, and report how it ended."""
+        _, status, used = os.wait4(self.process, 0)
+        with _costs(Path(sys.argv[3]), self.environment).open("a", encoding="utf-8") as costs:
+            costs.write(f"{used.ru_utime + used.ru_stime} {self.environment.get('PYTEST_CURRENT_TEST', '')}\n")
+        with contextlib.suppress(OSError), self.connection:
+            self.connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
 def _serve(listening: socket.socket, held: int) -> Callable[[], object] | None:
-    """Fork for each request until the process ``held`` is over; return the program to run in one of a request."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
+    """Fork for each request until the process ``held`` is over; return the program to run in one that was forked.
+
+    A process of this size is not forked quickly: one fork a request, and all of them are waited for here.
+    """
     with selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         selector.register(held, selectors.EVENT_READ)
-        while all(key.fileobj is listening for key, _ in selector.select()):
-            connection, _ = listening.accept()
-            if os.fork():
-                connection.close()
-                continue
-            listening.close()
-            os.close(held)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return _request(connection)
-    return None
+        while True:
+            key, _ = selector.select()[0]  # one at a time: what is done for it may end another
+            call: _Call | None = key.data
+            if key.fileobj is listening:
+                if program := _forked(listening.accept()[0], selector):
+                    return program
+            elif call is None:  # the run is over
+                for each in selector.get_map().values():
+                    if each.data and each.fileobj is each.data.connection:
+                        os.kill(each.data.process, signal.SIGKILL)
+                return None
+            elif key.fileobj is call.connection:  # who asked was killed
+                selector.unregister(call.connection)
+                os.kill(call.process, signal.SIGKILL)
+            else:
+                selector.unregister(key.fileobj)
+                os.close(key.fd)
+                with contextlib.suppress(KeyError):
+                    selector.unregister(call.connection)
+                call.ended()
 
 
-def _request(connection: socket.socket) -> Callable[[], object]:
-    """Fork once more: one process becomes the program, the other waits for it and reports how it ended."""
+def _forked(connection: socket.socket, selector: selectors.BaseSelector) -> Callable[[], object] | None:
+    """Fork for a request, and wait for the process by the selector; in the process, return its program."""
     message, files, _, _ = socket.recv_fds(connection, LONGEST, 3)
-    request, child = json.loads(message), os.fork()
-    if child == 0:
+    if not message:  # who asked was killed before it did
         connection.close()
-        return _become(request, files)
-    for number in (0, 1, 2, *files):
-        os.close(number)
-    ended = os.pidfd_open(child)
-    with selectors.DefaultSelector() as selector:
-        selector.register(ended, selectors.EVENT_READ)
-        selector.register(connection, selectors.EVENT_READ)
-        if all(key.fileobj is connection for key, _ in selector.select()):  # who asked was killed
-            os.kill(child, signal.SIGKILL)
-    _, status, used = os.wait4(child, 0)
-    with _costs(Path(sys.argv[3]), request["environment"]).open("a", encoding="utf-8") as costs:
-        costs.write(f"{used.ru_utime + used.ru_stime} {request['environment'].get('PYTEST_CURRENT_TEST', '')}\n")
-    with contextlib.suppress(OSError):
-        connection.send(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+        return None
+    program, arguments, folder, environment, limit = marshal.loads(message)  # noqa: S302 - of a client of our own
+    process = os.fork()
+    if process == 0:
+        connection.close()
+        for key in selector.get_map().values():  # closed, and not taken out of what the server waits for
+            key.fileobj.close() if isinstance(key.fileobj, socket.socket) else os.close(key.fd)
+        return functools.partial(_become, program, arguments, Path(folder), environment, limit, files)
+    for file in files:
+        os.close(file)
+    call = _Call(connection, process, environment)
+    selector.register(connection, selectors.EVENT_READ, call)
+    selector.register(os.pidfd_open(process), selectors.EVENT_READ, call)
+    return None
 
 
 def costs_of(environment: Mapping[str, str]) -> dict[str, float]:
@@ -256,28 +281,31 @@ def _folder() -> Path:
     return Path(tempfile.gettempdir(), f"warm-{run}")
 
 
-def _become(request: Mapping[str, object], files: Sequence[int]) -> Callable[[], object]:
-    """Let this process be as the request says, and return its program."""
+def _become(
+    program: str,
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    limit: int | None,
+    files: Sequence[int],
+) -> object:
+    """Let this process be as it was asked for, and run its program."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    os.chdir(str(request["folder"]))
-    environment, arguments, limit = request["environment"], request["arguments"], request["limit"]
-    assert isinstance(environment, dict)
-    assert isinstance(arguments, list)
+    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    program = str(request["program"])
     binaries = Path(sys.executable).parent
     sys.argv = [str(binaries / program), *arguments]
     sys.path[0] = str(binaries)
     sys.executable = str(Path(os.environ[SOCKET]).parent / "bin" / "python")
-    if isinstance(limit, int):
+    if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     main: Callable[[], object] = importlib.import_module(f"{program}.cli").main
     if KILLED_AT in os.environ:
         _kill_at(*os.environ[KILLED_AT].split(maxsplit=1))
-    return main
+    return main()
 
 
 def _kill_at(number: str, server: str = "") -> None:
