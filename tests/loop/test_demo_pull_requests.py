@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
-from tests.integration.shop import Shop, copied, leftovers
+from tests.integration.shop import Shop, copied, leftovers, wait_for
 from tests.loop.forge import finished
+from tests.warm import PATIENCE
 
 DEMO = """\
 changes:
@@ -98,6 +101,21 @@ def _went_live(told: str) -> None:
     assert failed == "0"
     assert "by release 2 of commit" in told
     assert "tags      shop#demo#1, shop#demo#2, shop@v1.0.0, shop@v1.0.1" in told
+
+
+@pytest.mark.deep
+def test_a_demo_that_is_ended_ends_its_server(shop: Shop) -> None:
+    """By SIGTERM, as `timeout` and a runner of jobs send it, while it deploys to a server of its own."""
+    shop.repository.write("pipelines/shop/demo.yaml", DEMO + LIVE)
+    shop.repository.commit("A demo")
+    record = shop.root / ".leverframe/demo/machine/repository/.leverframe/servers/demo/server.json"
+    demo = shop.start("leverframe", "demo")
+    wait_for(lambda: record.exists() or demo.poll() is not None)
+    server = psutil.Process(json.loads(record.read_bytes())["pid"])
+    demo.terminate()
+    assert demo.wait(PATIENCE) == 128 + signal.SIGTERM
+    wait_for(lambda: not server.is_running())
+    assert not record.exists()
 
 
 @pytest.mark.deep

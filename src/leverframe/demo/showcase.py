@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from leverframe.adapters.process import signals_as_exceptions
 from leverframe.application.workspace import Workspace
 from leverframe.demo.declared import Declared, Loop
 from leverframe.demo.live import leftover, went_live
@@ -27,13 +28,14 @@ def showing(
 ) -> Iterator[Showing]:
     """Run what ``declared``, a ``demo.yaml``, asks for and yield the results; the server is up until the block ends.
 
-    Everything lies in a folder of its own, made anew. ``quick`` lets fewer partitions pass.
+    Everything lies in a folder of its own, made anew. ``quick`` lets fewer partitions pass. A signal that ends this
+    process ends the servers, too.
     """
     asked = read(declared, Declared, what="the pull requests of the demo")
     folder = (workspace.root / FOLDER).resolve()
     leftover(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    with serving(folder / "forge") as server:
+    with signals_as_exceptions(), serving(folder / "forge") as server:
         server.tokens[TOKEN] = Token(BOT)
         server.repository(NAME)
         scene = Scene(workspace, folder, server, tell)
