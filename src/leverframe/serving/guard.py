@@ -16,7 +16,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
-from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.domain.model.bundle.bundle_manifest import CANDIDATE
 from leverframe.serving.arriving import BODY_SECONDS, ENDING, Arriving
 from leverframe.serving.counted import UNCOUNTED, Limits, Watch
 from leverframe.serving.loading import AFTER, Loading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.domain.model.bundle.bundle_manifest import CANDIDATE
 from leverframe.serving import metrics
 from leverframe.serving.freshness import Freshness
 from leverframe.serving.inference_log import InferenceLog, LogSettings

@@ -26,7 +26,7 @@ from mlserver.grpc.servicers import InferenceServicer
 from mlserver.grpc.utils import STATUS_CODE_MAPPING, to_metadata
 from mlserver.utils import extract_headers
 
-from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.domain.model.bundle.bundle_manifest import CANDIDATE
 from leverframe.serving.arrivals import Arrivals, RefusedMessageError
 from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.draining import Calls, drained
