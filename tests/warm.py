@@ -16,7 +16,6 @@ import gc
 import hashlib
 import importlib
 import io
-import itertools
 import json
 import marshal
 import os
@@ -35,6 +34,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, starmap
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -52,7 +52,9 @@ HEAVY = (
     "hypothesis.strategies", "narwhals._polars.namespace", "narwhals.stable.v2", "pandera.backends.polars.container",
     "pandera.backends.polars.builtin_checks", "pandera.polars", "pandera.strategies.base_strategies",
     "pydantic.dataclasses",
-    "leverframe.cli", "leverframe.case", "leverframe.adapters.onnx.convert", "leverframe.adapters.onnx.session",
+    "aiohttp", "pygit2", "s3fs", "tomlkit",
+    "leverframe.cli", "leverframe.case", "leverframe.adapters.github", "leverframe.adapters.onnx.convert",
+    "leverframe.adapters.onnx.session", "leverframe.adapters.oidc", "leverframe.adapters.terraform",
     "sklearn.compose", "sklearn.ensemble", "sklearn.preprocessing", "skl2onnx", "onnxruntime",
 )  # fmt: skip
 PATIENCE = 240.0  # seconds that a test waits for anything at most
@@ -313,7 +315,7 @@ def _kill_at(number: str, server: str = "") -> None:
 
     Where ``server`` is a file that names a process, that one is killed instead, if it runs.
     """
-    calls = itertools.count()
+    calls = count()
 
     def kill() -> None:
         if not server:
@@ -385,6 +387,7 @@ def _keep_what_dvc_wrote() -> None:
     parse, dump = yaml.parse_yaml, yaml._dump
     written: dict[str, object] = {}
     known: dict[tuple[str, str], bytes] = {}
+    entries: dict[bytes, str] = {}
 
     def parsed(text: str, path: str, typ: str = "safe") -> object:
         if typ != "safe" and text in written:
@@ -398,15 +401,44 @@ def _keep_what_dvc_wrote() -> None:
             known[text, typ] = kept.read_bytes()
         return pickle.loads(known[text, typ])  # noqa: S301 - of our own
 
-    def dumped(data: object, stream: TextIO) -> None:
-        text = io.StringIO()
-        dump(data, text)
-        stream.write(text.getvalue())
+    def entry(name: str, value: object) -> str:
+        """Return the lines of one stage in a lock: of one that did not change they are known."""
+        key = pickle.dumps((name, value))
+        if key not in entries:
+            text = io.StringIO()
+            dump({"stages": {name: value}}, text)
+            entries[key] = text.getvalue().removeprefix("stages:\n")
+        return entries[key]
+
+    def dumped(data: Any, stream: TextIO) -> None:
+        if list(data) == ["schema", "stages"] and data["stages"] and not _is_more_than_its_parts(data):
+            text = f"schema: '{data['schema']}'\nstages:\n" + "".join(starmap(entry, data["stages"].items()))
+        else:
+            kept = io.StringIO()
+            dump(data, kept)
+            text = kept.getvalue()
+        stream.write(text)
         written.clear()
-        written[text.getvalue()] = data
+        written[text] = data
 
     yaml.parse_yaml = strict.parse_yaml = parsed
     yaml._dump = dumped
+
+
+def _is_more_than_its_parts(lock: Mapping[str, Any]) -> bool:
+    """Tell whether the text of a lock has more than that of its stages: comments, or one value at two places."""
+    if any((kept := getattr(part, "ca", None)) and (kept.comment or kept.items) for part in (lock, lock["stages"])):
+        return True
+    seen, left = set[int](), [lock["stages"]]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            return True
+        seen.add(id(each))
+        left += [
+            value for value in (each.values() if isinstance(each, dict) else each) if isinstance(value, dict | list)
+        ]
+    return False
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from leverframe.local.repository import TemporaryRepository
 from tests.warm import WarmRepository, costs_of
 
@@ -14,30 +16,32 @@ STAGE = """
   {name}:
     cmd: "cp {reads} {name}.txt && echo '{word}' >> {name}.txt"
     deps: [{reads}]
-    params: [wide, wide.list]
+    params: [{params}]
     outs: [{name}.txt]
 """
 
 
-def locked(repository: TemporaryRepository) -> str:
+def locked(repository: TemporaryRepository, params: str) -> str:
     """Run three stages, change what the second reads, run again, and return the lock file."""
     repository.write("params.yaml", SETTINGS)
     repository.write("start.txt", "start\n")
     names, reads = ("first", "second", "third"), ("start.txt", "first.txt", "second.txt")
     for word in ("one", "two #2"):
-        stages = [STAGE.format(name=name, reads=read, word=word) for name, read in zip(names, reads, strict=True)]
+        stages = (STAGE.format(name=a, reads=b, word=word, params=params) for a, b in zip(names, reads, strict=True))
         repository.write("dvc.yaml", "stages:" + "".join(stages))
         repository.dvc("repro")
         repository.write("params.yaml", SETTINGS.replace("1e-3", "1e-4"))
     return repository.read("dvc.lock")
 
 
-def test_a_warm_dvc_writes_what_the_installed_one_writes(tmp_path: Path) -> None:
-    """Settings of every kind, several stages, and a second run over the file of the first."""
-    warm = locked(WarmRepository.create(tmp_path / "warm"))
-    cold = locked(TemporaryRepository.create(tmp_path / "cold"))
+@pytest.mark.parametrize(("params", "anchors"), [("wide", 0), ("wide, wide.list", 3)])
+def test_a_warm_dvc_writes_what_the_installed_one_writes(tmp_path: Path, params: str, anchors: int) -> None:
+    """Settings of every kind, also one at two places; several stages, and a second run over the file of the first."""
+    warm = locked(WarmRepository.create(tmp_path / "warm"), params)
+    cold = locked(TemporaryRepository.create(tmp_path / "cold"), params)
     assert warm == cold
     assert "third" in warm
+    assert warm.count("&id") == anchors
 
 
 def test_what_a_warm_program_computes_is_a_cost_of_its_test(tmp_path: Path) -> None:
