@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,9 +71,15 @@ def sales(rows: int = 200) -> pl.DataFrame:
 
 def kept(frame: pl.DataFrame, key: Sequence[str] = ("id",)) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the profile and the sketch of a table, made by the real engine."""
+    frame.write_parquet(stored := io.BytesIO())
+    return deepcopy(_measured(stored.getvalue(), tuple(key)))
+
+
+@functools.cache  # most tests compare with the same table
+def _measured(stored: bytes, key: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.parquet")
-        frame.write_parquet(path)
+        path.write_bytes(stored)
         found = DuckDBStatistician().measure(Survey("sales", "2024-01", path, "UTC"))
         return table_profile(found), summed(DuckDBSketcher(), path, key, found.current.columns)
 

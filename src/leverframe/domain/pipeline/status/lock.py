@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from leverframe.domain.pipeline.status.resolved import (
@@ -68,8 +69,11 @@ def lock_text(entries: Collection[str]) -> str:
 
 def entries(text: str, file: str) -> dict[str, Locked]:
     """Return each entry of a lock by stage; a lock that is not there has none."""
-    if not text.strip():
-        return {}
+    return dict(_entries(text, file)) if text.strip() else {}
+
+
+@lru_cache(maxsize=4)  # a command asks for outputs one by one, and half a hundred stages take 70 ms to parse
+def _entries(text: str, file: str) -> dict[str, Locked]:
     stages = locked_stages(parse(text, name=file, what="a lock"), file)
     return {name: locked(entry, f"`{name}` in {file}") for name, entry in stages.items()}
 
