@@ -16,6 +16,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -103,6 +104,9 @@ def main() -> None:
         print("\n".join(f"{number:>3} {fault.name}" for number, fault in chosen))
         return
     outcomes = []
+    signal.signal(
+        signal.SIGTERM, lambda number, _: sys.exit(128 + number)
+    )  # so that its tests and its tree end with it
     with tree() as copy:
         for number, fault in chosen:
             outcomes.append(judged(copy, number, fault, unit=options.unit))

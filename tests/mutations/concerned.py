@@ -13,6 +13,9 @@ SLOW = {  # what goes through the command line shows no import: the files of tes
     "pipeline": ("stages_dvc", "status_dvc", "init_merge", "pipeline", "demo_run", "broken_input"),
     "review": ("diff_shop", "gate_replay", "gate_champion", "loop/publishers", "loop/pull_request"),
     "infrastructure": ("infra_tool", "infra_leaks", "infra_plan_levers", "infra_apply_levers", "infra_locks"),
+    "monitoring": ("monitor", "monitor_page", "monitor_log", "alerts", "loop/alerts_forge", "loop/retrain_loop"),
+    "retraining": ("retrain_own", "retrain_aftercare", "loop/retrain_forge", "loop/retrain_loop"),
+    "own_model": ("own_runtimes", "own_models", "own_case"),
     "release": ("rollback", "deploy_cluster", "fetch_server", "deploy_server", "loop/deploy_forge"),
 }
 

@@ -103,7 +103,9 @@ def test_the_corpus_is_large_and_live() -> None:
 def test_nothing_is_live_in_markdown(sink: str) -> None:
     """Each text in every field that a page is made of: no mention, reference, link, picture or markup comes of it."""
     ours = OURS if sink in FORGE else ()
-    turns = [(text, (number + more) % TURNS) for number, text in enumerate(CORPUS) for more in range(2 if deep() else 1)]
+    turns = [
+        (text, (number + more) % TURNS) for number, text in enumerate(CORPUS) for more in range(2 if deep() else 1)
+    ]
     found = {(text, turn): live(SINKS[sink](text, turn), ours) for text, turn in turns}
     assert {text: what for text, what in found.items() if what} == {}
 
