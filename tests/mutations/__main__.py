@@ -104,9 +104,7 @@ def main() -> None:
         print("\n".join(f"{number:>3} {fault.name}" for number, fault in chosen))
         return
     outcomes = []
-    signal.signal(
-        signal.SIGTERM, lambda number, _: sys.exit(128 + number)
-    )  # so that its tests and its tree end with it
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # its tests and its tree end with it
     with tree() as copy:
         for number, fault in chosen:
             outcomes.append(judged(copy, number, fault, unit=options.unit))
