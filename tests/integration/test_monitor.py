@@ -90,6 +90,8 @@ def test_quiet_traffic_is_quiet(root: Path) -> None:
     assert loud(monitored) == []
     assert monitored.verdict == Passed()
     assert (monitored.rule.rule, monitored.live.windows, monitored.live.rows) == ("K", LIVE_DAYS, 3000)
+    first, last = (datetime.fromisoformat(each) for each in (monitored.live.first, monitored.live.last))
+    assert last - first == timedelta(days=LIVE_DAYS - 1)
     auc = next(series for series in monitored.performance if series.metric == "auc")
     assert len(auc.points) == LIVE_DAYS
     assert all(point.judged and point.coverage == 1 for point in auc.points)

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from leverframe.domain.data.column_types import EXACT
 from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.snapshot.store import Decimals
-from leverframe.domain.features.values import numbers
+from leverframe.domain.features.values import numbers, refuse_wide
 from leverframe.domain.features.windows import Column, Timeline, Timestamps, aggregate, exact_sums
+from leverframe.errors import SourceError
 
 PLAIN: dict[str, Callable[[Sequence[float]], float | None]] = {
     "count": len,
@@ -149,3 +151,11 @@ def test_decimals_are_exact(units: list[int], scale: int, limit: float) -> None:
     what = Aggregate("a", "v", "share_above", timedelta(0), limit)
     assert exact_sums(column, end - end, end)[0][0] == float(sum(exact))
     assert aggregate(what, column, end - end, end)[0] == sum(each > Fraction(str(limit)) for each in exact) / len(exact)
+
+
+@pytest.mark.parametrize(("scale", "limit"), [(0, 2**63 - 1), (2, EXACT)])
+def test_decimals_are_as_wide_as_they_are_exact(scale: int, limit: int) -> None:
+    """Without digits after the point they are whole numbers of 64 bits, with some they are added as doubles are."""
+    refuse_wide("amount", limit, scale)
+    with pytest.raises(SourceError, match=f"`amount` has decimals of too many digits, {scale} of them"):
+        refuse_wide("amount", limit + 1, scale)

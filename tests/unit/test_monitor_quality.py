@@ -196,6 +196,9 @@ def test_young_traffic_is_compared_with_the_reference() -> None:
     assert "may be a sample" in found.what
     double = {number: batch(day(LIVE, number), 2 * ROWS, number) for number in range(2)}
     assert only(looked_at(KNOWN, double, 1)).severity is Severity.INFO
+    grown = {number: batch(day(LIVE, number), 10 * ROWS, number) for number in range(7)}
+    assert "may be a sample" in only(looked_at(KNOWN, grown, 5)).what
+    assert looked_at(KNOWN, grown, 6) == ()  # six windows before it say what is usual
 
 
 def test_a_day_that_never_has_traffic_is_only_shown() -> None:
@@ -272,7 +275,7 @@ def test_what_is_wrong_with_the_log_is_named() -> None:
     assert findings["malformed-lines"].severity is Severity.WARNING
     assert "`c.jsonl` (permission denied)" in findings["unreadable-files"].what
     assert findings["clock"].severity is Severity.INFO
-    assert "2 are of the future and 1 are older" in findings["clock"].what
+    assert f"of {10 * ROWS + 2 + 1:,} rows 2 are of the future and 1 are older" in findings["clock"].what
     every = LogFacts(files=1, unreadable={"c.jsonl": "it is no file"})
     broken = inhibited(looked_at(KNOWN, dict.fromkeys(range(10)), LAST, None, every))
     assert [(each.kind, each.explained_by) for each in broken] == [
