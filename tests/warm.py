@@ -365,15 +365,35 @@ def _end(run: Callable[[], object]) -> NoReturn:
 
 def _load() -> None:
     """Import what commands need, and no module of a case."""
-    for name in HEAVY:
-        importlib.import_module(name)
-    for package in ("commands", "application"):
-        path = importlib.import_module(f"leverframe.{package}").__path__
-        for module in pkgutil.iter_modules(path, f"leverframe.{package}."):
-            importlib.import_module(module.name)
+    with _no_look_for_leaks():
+        for name in HEAVY:
+            importlib.import_module(name)
+        for package in ("commands", "application"):
+            path = importlib.import_module(f"leverframe.{package}").__path__
+            for module in pkgutil.iter_modules(path, f"leverframe.{package}."):
+                importlib.import_module(module.name)
     if os.environ.get("HYPOTHESIS_PROFILE") != "deep":  # at night DVC runs as it is installed
         _keep_what_dvc_wrote()
     gc.freeze()  # what is imported stays: no collection of a forked process walks it, and its pages stay shared
+
+
+@contextlib.contextmanager
+def _no_look_for_leaks() -> Iterator[None]:
+    """Let modules that are imported meanwhile leave out what nanobind does at the end: a walk through all objects.
+
+    Programs end without the end of Python (``_end``), and none of them would be told.
+    """
+    register = atexit.register
+
+    def registered(run: Callable[..., Any], *arguments: Any, **named: Any) -> Callable[..., Any]:
+        code = getattr(run, "__code__", None)
+        return run if code and code.co_filename == "<internal>" else register(run, *arguments, **named)
+
+    atexit.register = registered  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        atexit.register = register
 
 
 def _keep_what_dvc_wrote() -> None:
