@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,6 +60,9 @@ def test_a_broken_table_names_what_is_built_from_it() -> None:
     assert "### Features of `shop` behind it" in words
     assert "- `visits`, partition `2026-03`: `visits_7d`, `visits_30d`" in words
     assert "| window | rows | expected | requests | refused | failed | p95 ms |" in words
+    table = replace(table, features=("x" * 80, "y" * 81))
+    words = body(finding(Kind.TABLE, "visits", 9, Severity.CRITICAL), tables=(table,))
+    assert f"`{'x' * 80}`, `{'y' * 80}`… +1 characters" in words
 
 
 @pytest.mark.parametrize(("judged", "words"), [(True, "| yes |"), (False, "| not judged |")])

@@ -272,7 +272,8 @@ def test_the_looks_of_a_watch_share_the_error_of_two(watch: float) -> None:
     assert all(14 <= day <= watch for day in at)
     sure = look_confidence(watch, SETTINGS)
     assert sure >= SETTINGS.confidence
-    assert len(at) * (1 - sure) <= 2 * (1 - SETTINGS.confidence) + 1e-12
+    allowed = 1 - SETTINGS.confidence
+    assert 1 - sure == pytest.approx(allowed if len(at) <= 2 else 2 * allowed / len(at))
 
 
 @pytest.mark.parametrize(

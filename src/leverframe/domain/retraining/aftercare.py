@@ -46,7 +46,7 @@ def looks(watch_days: float) -> tuple[int, ...]:
 
 def look_confidence(watch_days: float, settings: RetrainSettings) -> float:
     """Return the one-sided confidence of a look: all of a watch together may be wrong twice as often as one attempt."""
-    return 1 - min(1 - settings.confidence, 2 * (1 - settings.confidence) / max(1, len(looks(watch_days))))
+    return 1 - (1 - settings.confidence) * 2 / max(2, len(looks(watch_days)))
 
 
 def aftercare(pair: Pair, settings: RetrainSettings, metric: str) -> Aftercare:
