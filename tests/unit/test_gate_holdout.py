@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.review.gate.holdout_change import Declared, HoldoutChange, compared, outside, same_rows
+from leverframe.domain.review.gate.row_matching import differ
 from leverframe.domain.verdict import Reason
 from leverframe.errors import SourceError
 from tests.profiles import examples
@@ -241,3 +242,17 @@ def test_rows_outside_of_a_span() -> None:
     """Of a span the end is excluded; without one all rows are outside."""
     assert outside(BASE, (APRIL, APRIL + DAY)).tolist() == list(range(24, 1000))
     assert len(outside(BASE, None)) == 1000
+
+
+@pytest.mark.parametrize(("near", "other"), [(1e-10, False), (1e-8, True)])
+def test_labels_near_zero_differ_by_what_the_others_are_like(near: float, other: bool) -> None:
+    """Where most labels are about one, the last digits of a label that is zero say nothing."""
+    ours, theirs = np.array([near, 1.0, -1.0, np.nan]), np.array([0.0, 1.0, -1.0, np.nan])
+    assert differ(ours, theirs).tolist() == [other, False, False, False]
+
+
+@pytest.mark.filterwarnings("error")
+def test_labels_of_which_none_is_known_are_the_same() -> None:
+    """No median is asked of nothing."""
+    nothing = np.array([np.nan, np.inf])
+    assert differ(nothing, nothing).tolist() == [False, False]
