@@ -53,6 +53,14 @@ def test_it_says_what_since_when_and_what_to_do() -> None:
         assert part in words
 
 
+def test_long_names_of_people_and_labels_are_cut() -> None:
+    """Somebody else chose them."""
+    around = Surroundings("", (), ("x" * 80, "y" * 81), ("u" * 80, "v" * 81))
+    words = body(finding(Kind.DRIFT, "age", 9), columns=(column("age", 9),), around=around)
+    for kept, cut in ("xy", "uv"):
+        assert f"`{kept * 80}`, `{cut * 80}`… +1 characters" in words
+
+
 def test_a_broken_table_names_what_is_built_from_it() -> None:
     """Features and model; the traffic stands in the table of windows."""
     table = TableFacts("visits", "2026-03", "failed", ("`total` is null",), (), 10, ("visits_7d", "visits_30d"))
