@@ -271,6 +271,17 @@ def test_a_damaged_copy_is_not_held_against_the_bundle(machine: Machine) -> None
     machine.is_whole()
 
 
+@pytest.mark.parametrize("file", [SCHEMA, GOLDEN, SETTINGS])
+def test_a_bundle_with_a_file_that_says_nothing_is_damaged(machine: Machine, file: str) -> None:
+    """Though its manifest lists the very bytes; what serves goes on."""
+    machine.deploy(ONE, "a")
+    failed = machine.deploy(bundle("odd", **{file: b'{"half'}), "b")
+    assert [violation.reason for violation in failed.violations] == ["bundle-damaged"]
+    assert "a file in it is invalid" in failed.violations[0].what
+    assert machine.serves() == sha256(ONE[MANIFEST])
+    machine.is_whole()
+
+
 def test_a_server_that_goes_away_is_an_error_and_no_verdict(machine: Machine) -> None:
     """Nothing is known of the bundle: it is not refused, and the forge is told that the outcome is unknown."""
     machine.deploy(ONE, "a")
