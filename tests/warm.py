@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import fcntl
 import functools
 import gc
@@ -63,6 +64,8 @@ WORKER = "PYTEST_XDIST_WORKER"  # the variable that a worker of pytest-xdist has
 SOCKET = "WARM_SOCKET"  # the variable of the environment that tells where the server listens
 KILLED_AT = "WARM_KILLED_AT"  # the variable that says at which call of these a command is killed, or who else is
 KILLS = "kills"  # the file beside that one, where each kill of a server is noted: time on the machine's clock, process
+_LARGE = 2 << 20  # bytes of a large page
+_COLLAPSE = 25  # MADV_COLLAPSE of Linux
 CALLS: Mapping[str, Sequence[str]] = {
     "leverframe.adapters.releases.Releases": (
         "record", "put_bundle", "put_release", "remove_release", "discard_release", "remove_model", "keep_bundles",
@@ -375,6 +378,23 @@ def _load() -> None:
     if os.environ.get("HYPOTHESIS_PROFILE") != "deep":  # at night DVC runs as it is installed
         _keep_what_dvc_wrote()
     gc.freeze()  # what is imported stays: no collection of a forked process walks it, and its pages stay shared
+    _in_large_pages()
+
+
+def _in_large_pages() -> None:
+    """Let the kernel put what is here into pages of 2 MB, where it can: a fork copies the tables of all pages.
+
+    What a program writes to is parted into small pages again, which it does for each of few.
+    """
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        addresses, rights, _, _, _, *named = line.split()
+        if rights == "rw-p" and named in ([], ["[heap]"]):
+            first, end = (int(each, 16) for each in addresses.split("-"))
+            first, end = -(-first // _LARGE) * _LARGE, end // _LARGE * _LARGE
+            if first < end:
+                advise(first, end - first, _COLLAPSE)
 
 
 @contextlib.contextmanager
