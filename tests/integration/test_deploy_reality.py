@@ -23,7 +23,7 @@ from tests.integration.shop import Shop, built_once, copied
 from tests.profiles import deep
 from tests.warm import KILLED_AT, warm
 
-ROUNDS = 200 if deep() else 20
+ROUNDS = 200 if deep() else 12
 COMMANDS = (
     ("deploy", "--commit", "one", "--again"),
     ("deploy", "--commit", "two", "--again"),

@@ -252,7 +252,7 @@ def test_a_default_grouping_that_changes_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("days", "first", "grouped", "quarters"),
     [
-        (100, datetime(2023, 11, 27, tzinfo=PARIS), {"group": "quarter"}, ["2023-Q4", "2024-Q1"]),
+        (45, datetime(2023, 11, 27, tzinfo=PARIS), {"group": "quarter"}, ["2023-Q4", "2024-Q1"]),
         pytest.param(
             400,
             datetime(2023, 1, 31, tzinfo=PARIS),
