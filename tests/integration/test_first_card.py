@@ -40,7 +40,7 @@ def card(project: Shop) -> str:
     return (project.root / ".leverframe/report.md").read_text()
 
 
-@pytest.mark.parametrize("name", by_day(SHAPES, "several_definitions", "metrics_only"))
+@pytest.mark.parametrize("name", by_day(SHAPES, "several_definitions"))
 def test_one_init_and_one_commit_make_a_card_with_a_verdict(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:

@@ -13,6 +13,7 @@ from leverframe.domain.verdict import REFUSED
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.own_case import files_of
 from tests.integration.shop import Shop
+from tests.profiles import by_day
 from tests.warm import WarmRepository
 
 TRAIN = """
@@ -85,7 +86,7 @@ def elsewhere(repository: TemporaryRepository) -> None:
         shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "npz"])
+@pytest.mark.parametrize("kind", by_day(["csv", "jsonl", "parquet", "npz"], "csv", "npz"))
 def test_predictions_of_any_format_are_paired(tmp_path: Path, kind: str) -> None:
     repository = made(tmp_path, kind)
     changed(repository, 1.9)

@@ -255,7 +255,7 @@ CALLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", by_day(KINDS, "late", "422"))
+@pytest.mark.parametrize("kind", by_day(KINDS, "late"))
 def test_a_fault_at_any_call_leaves_nothing_half_after_the_next_run(
     started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.drift import TARGETS, line, markdown, trial
 from benchmarks.drift_worlds import BASE, DEPENDENT, SEASONAL, WORLDS, DriftWorld, counts, drawn, rows
+from tests.profiles import by_day
 
 TRIALS = 16
 LARGER = replace(BASE, volume=10.0)
@@ -23,7 +24,11 @@ def rates(world: DriftWorld) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("world", "detected"),
-    [(BASE, 0.95), (replace(BASE, reference=20), 0.85), (SEASONAL, 0.9), (DEPENDENT, 0.5), (LARGER, 0.9)],
+    by_day(
+        [(BASE, 0.95), (replace(BASE, reference=20), 0.85), (SEASONAL, 0.9), (DEPENDENT, 0.5), (LARGER, 0.9)],
+        (BASE, 0.95),
+        (SEASONAL, 0.9),
+    ),
     ids=["days vary", "20 days", "weekly season", "AR 0.7", "ten times the volume"],
 )
 def test_false_alarms_are_rare_and_shifts_are_found(world: DriftWorld, detected: float) -> None:
