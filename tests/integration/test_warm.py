@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from leverframe.local.repository import TemporaryRepository
-from tests.warm import WarmRepository, costs_of
+from tests.integration.shop import wait_for
+from tests.warm import WarmRepository, costs_of, warm
 
 FILE = Path(__file__).relative_to(Path(__file__).parents[2]).as_posix()  # as pytest names it
 SETTINGS = "wide: {name: \"it's 5: a, b\", when: 12:30, none: ~, flag: yes, list: [1, 2.50, 1e-3], text: '0123'}\n"
@@ -54,3 +57,32 @@ def test_what_a_warm_program_computes_is_a_cost_of_its_test(tmp_path: Path) -> N
     repository.dvc("repro")
     assert "leverframe" in repository.read("told.txt")
     assert 0 <= before < alone < costs_of(os.environ)[FILE]
+
+
+def test_a_program_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """It ends as Python does, also before it is what was asked for."""
+    ended = warm().run("leverframe", ["--version"], tmp_path / "gone", os.environ)
+    assert ended.returncode == 1
+    assert "FileNotFoundError" in ended.stderr
+    assert "leverframe" in warm().run("leverframe", ["--version"], tmp_path, os.environ).stdout  # the server goes on
+
+
+def test_a_program_ends_with_who_asked_for_it(tmp_path: Path) -> None:
+    """By force, as `kill -9` would end the program itself."""
+    repository = WarmRepository.create(tmp_path)
+    repository.write("dvc.yaml", "stages: {long: {cmd: 'echo $$ > told.part; mv told.part told; sleep 600'}}\n")
+    client = subprocess.Popen(
+        ["python", "-m", "dvc", "repro", "--quiet"],
+        cwd=repository.root, env=warm().around(repository.environment), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    told = repository.root / "told"
+    wait_for(lambda: told.exists() or client.poll() is not None)
+    shell = psutil.Process(int(told.read_text()))
+    program = shell.parent()
+    client.kill()
+    client.wait()
+    wait_for(lambda: program is None or not program.is_running())
+    for each in (*shell.children(), shell):  # DVC leaves them running
+        each.kill()
+    assert program is not None
+    assert program.pid != client.pid
