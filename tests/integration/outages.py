@@ -16,7 +16,7 @@ import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.warm import KILLS
+from tests.warm_server import KILLS
 
 # Neither the machine nor another channel lets a client wait before it connects anew.
 PROMPT = [("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 100)]

@@ -21,7 +21,8 @@ from tests.integration.outages import Clients, Kill, Ready, Sent, unexplained
 from tests.integration.served import MODEL, deploy, served, two_models
 from tests.integration.shop import Shop, built_once, copied
 from tests.profiles import deep
-from tests.warm import KILLED_AT, warm
+from tests.warm import warm
+from tests.warm_server import KILLED_AT
 
 ROUNDS = 200 if deep() else 12
 COMMANDS = (
