@@ -238,6 +238,7 @@ def pair(days: int, worse: float, rows: int = 200, seed: int = 0) -> Pair:
 
 
 def test_a_worse_model_is_found_after_two_weeks_and_not_before() -> None:
+    assert not aftercare(pair(13, 3.0), SETTINGS, "auc").worse
     early = aftercare(pair(13, 3.0), RetrainSettings(minimum_rows=50), "auc")
     assert (early.worse, early.comparison) == (False, None)
     found = aftercare(pair(14, 3.0), SETTINGS, "auc")
@@ -273,6 +274,7 @@ def test_the_looks_of_a_watch_share_the_error_of_two(watch: float) -> None:
     assert all(14 <= day <= watch for day in at)
     sure = look_confidence(watch, SETTINGS)
     assert sure >= SETTINGS.confidence
+    assert len(at) * (1 - sure) <= 2 * (1 - SETTINGS.confidence) + 1e-12
     allowed = 1 - SETTINGS.confidence
     assert 1 - sure == pytest.approx(allowed if len(at) <= 2 else 2 * allowed / len(at))
 
