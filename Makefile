@@ -33,8 +33,9 @@ test: $(READY) check ## run the linters and all tests
 test-deep: export HYPOTHESIS_PROFILE := deep
 test-deep: test ## run make test with twenty times as many random examples and the tests marked deep; nightly in CI
 
-# The longest first: two run at a time, and each tells what it said when it is over.
-CHECKS := mypy imports workflows ruff docstrings dvc.yaml actions pictures terraform
+# The longest first: two run at a time, and each tells what it said when it is over. A test that cannot be collected is
+# told here, and what the collection compiles no worker of pytest has to.
+CHECKS := mypy tests imports workflows ruff docstrings dvc.yaml actions pictures terraform
 
 check: $(READY) ## linters, types, imports, docstrings, derived files
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS:%=check-%)
@@ -45,6 +46,7 @@ check-%:
 
 CHECK_ruff         = ruff check . && ruff format --check .
 CHECK_mypy         = mypy
+CHECK_tests        = said=$$(pytest --collect-only -qq --numprocesses=0 2>&1) || { echo "$$said"; exit 1; }
 CHECK_imports      = lint-imports
 CHECK_docstrings   = interrogate src pipelines benchmarks actions docs
 CHECK_dvc.yaml     = leverframe stages --check
