@@ -54,9 +54,9 @@ def merge_group_event(repository: Repository, pull: PullRequest, head: str) -> d
     """Return the payload of `merge_group`: the queue made the commit ``head`` of what is to be merged."""
     group = {
         "head_sha": head,
-        "head_ref": f"refs/heads/gh-readonly-queue/{pull.base}/pr-{pull.number}-{repository.commit(pull.base)}",
+        "head_ref": f"refs/heads/gh-readonly-queue/{pull.base}/pr-{pull.number}-{repository.tip(pull.base)}",
         "base_ref": f"refs/heads/{pull.base}",
-        "base_sha": repository.commit(pull.base),
+        "base_sha": repository.tip(pull.base),
     }
     values = {"action": "checks_requested", "merge_group": group, "repository": _home(repository)}
     return _checked("merge_group$checks_requested", values)
@@ -116,7 +116,7 @@ def _named(repository: Repository, pull: PullRequest) -> dict[str, Any]:
     def end(reference: str, commit: str) -> dict[str, Any]:
         return {"ref": reference, "sha": commit, "repo": {"id": 1, "url": address, "name": repository.name}}
 
-    ends = {"head": end(pull.branch, pull.head), "base": end(pull.base, repository.commit(pull.base))}
+    ends = {"head": end(pull.branch, pull.head), "base": end(pull.base, repository.tip(pull.base))}
     return {"id": pull.number, "number": pull.number, "url": f"{address}/pulls/{pull.number}", **ends}
 
 

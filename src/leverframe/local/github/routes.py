@@ -165,7 +165,7 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
         "base": {
             "label": f"{repository.owner}:{pull.base}",
             "ref": pull.base,
-            "sha": repository.commit(pull.base),
+            "sha": repository.tip(pull.base),
             "repo": {"full_name": repository.full_name, "name": repository.name, "owner": person(repository.owner)},
             "user": person(repository.owner),
         },

@@ -30,7 +30,7 @@ def _one(call: Call, repository: Repository) -> Response:
 def _dispatch(call: Call, repository: Repository) -> Response:
     may(call, "actions")
     file, branch = _file(call, repository), str(call.body["ref"]).removeprefix("refs/heads/")
-    head = repository.commit(f"refs/heads/{branch}")
+    head = repository.tip(branch)
     if not head:
         raise Refused(422, f"No ref found for: {branch}")
     if not all(_BY_HAND.search(_text(repository, revision, file)) for revision in ("main", head)):
