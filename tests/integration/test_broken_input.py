@@ -233,6 +233,7 @@ def test_broken_input_is_one_message_and_leaves_what_was_there(case: Case, shop:
     assert leftovers(shop.root) == []
 
 
+@pytest.mark.deep
 def test_celsius_in_a_month_of_real_weather_breaks_the_contract(tmp_path: Path) -> None:
     """Temperature and dew point in Celsius lie within every range: the physics of humidity tells, exit 14."""
     repository = TemporaryRepository.create(tmp_path, dvc=False)

@@ -47,7 +47,7 @@ def built(plan: Plan, world: World) -> list[dict[str, Any]]:
         return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 
-slow = settings(max_examples=examples(0.3), suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.2), suppress_health_check=list(HealthCheck))
 
 
 @slow

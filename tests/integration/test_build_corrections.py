@@ -37,7 +37,7 @@ from tests.integration.worlds import (
 )
 from tests.profiles import examples
 
-slow = settings(max_examples=examples(0.3), suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.2), suppress_health_check=list(HealthCheck))
 AT = datetime(2020, 3, 2, 12, tzinfo=UTC)
 
 

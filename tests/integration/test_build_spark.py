@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 pytestmark = NEEDS_SPARK
 
 ROOT = Path(__file__).parents[2]
+INTERPRETED = "spark.sql.codegen.wholeStage false\nspark.sql.codegen.factoryMode NO_CODEGEN\n"
 FEW = STAR | {  # a star with few steps, where Spark's work for each step is not the point
     "dimensions": {"place": STAR["dimensions"]["place"]},
     "measures": {"all": STAR["measures"]["all"]},
@@ -67,13 +68,20 @@ FEW = STAR | {  # a star with few steps, where Spark's work for each step is not
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quickly_compiled() -> Iterator[None]:
-    """Let Java compile fast and optimise little: what runs for seconds does not earn more."""
+def quickly_compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let Java compile fast and optimise little, and Spark interpret: what runs for seconds does not earn more.
+
+    At night Spark compiles a program for each query, as it does for users.
+    """
     quick = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     roomy = "-XX:NewRatio=1 -XX:MetaspaceSize=256m -XX:InitialRAMPercentage=4"  # so that little is collected
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SPARK_SUBMIT_OPTS", "SPARK_LAUNCHER_OPTS"):
             patch.setenv(name, f"{quick} {roomy}")
+        if not deep():
+            folder = tmp_path_factory.mktemp("conf")
+            (folder / "spark-defaults.conf").write_text(INTERPRETED, encoding="utf-8")
+            patch.setenv("SPARK_CONF_DIR", str(folder))
         yield
 
 

@@ -31,7 +31,7 @@ from tests.fakes.reference import reference
 from tests.integration.typed_worlds import TypedWorld, typed_worlds
 from tests.integration.worlds import ENGINE, MARCH, SNAPSHOOTER, TIMESTAMP, WORLD, ZONE
 
-MANY = 60 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
+MANY = 30 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 
 BIG = 2**53
 AT = datetime(2020, 3, 2, 12, tzinfo=UTC)

@@ -313,6 +313,7 @@ def test_what_is_not_the_bundles_fault_is_not_held_against_it(api_server: Cluste
     assert deploy("one").serving.number == 1
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("step", by_day(["apply release", "watch its pods"], "watch its pods"))
 def test_a_killed_deployment_is_run_again(shop: Shop, api_server: ClusterServer, step: str) -> None:
     """Killed at any step: the same number, the same manifests, and traffic moves once."""

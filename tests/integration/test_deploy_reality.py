@@ -24,7 +24,7 @@ from tests.profiles import deep
 from tests.warm import warm
 from tests.warm_server import KILLED_AT
 
-ROUNDS = 200 if deep() else 12
+ROUNDS = 200 if deep() else 8
 COMMANDS = (
     ("deploy", "--commit", "one", "--again"),
     ("deploy", "--commit", "two", "--again"),

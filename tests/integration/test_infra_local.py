@@ -177,6 +177,7 @@ def test_a_port_that_is_taken_is_named(laptop: Laptop) -> None:
             pass
 
 
+@pytest.mark.deep
 def test_an_apply_that_was_killed_is_healed_by_the_next(laptop: Laptop) -> None:
     """Killed with all it started at three points of the first start; what nobody recorded ends by itself."""
     config, record = laptop.folder / "config.json", laptop.folder / "server.json"

@@ -31,6 +31,7 @@ from leverframe.domain.infrastructure.infra_ports import InfraTool, Planning, St
 from leverframe.errors import InfraError, InfraLockedError
 from tests.fakes.state_server import StateServer
 from tests.integration.infra_root import Root, absent
+from tests.profiles import by_day
 
 pytestmark = pytest.mark.skipif(bool(absent("terraform")), reason=absent("terraform"))
 SLOW = """
@@ -224,7 +225,9 @@ def test_a_lock_that_is_freed_while_terraform_looks_whose_it_is(root: Root, refu
     assert len(refused) == 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", by_day([signal.SIGTERM, signal.SIGINT, signal.SIGHUP], signal.SIGTERM, signal.SIGINT)
+)
 def test_a_signal_to_the_job_releases_the_lock(root: Root, store: Store, number: int) -> None:
     """Terraform is interrupted once, ends its work, writes the state, and the job ends as the signal says."""
     job = _job(root)

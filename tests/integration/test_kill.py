@@ -62,6 +62,7 @@ def test_no_child_survives_a_killed_repro_and_the_next_one_mends_all(tmp_path: P
     assert leftovers(shop.root) == []
 
 
+@pytest.mark.deep
 def test_a_killed_stage_fails_its_repro_and_spoils_nothing(tmp_path: Path, undisturbed: Shop) -> None:
     """kill -9 of the stage itself: DVC ends with an error, the lock stays, the next run goes on from there."""
     shop = copied(undisturbed, tmp_path)

@@ -49,10 +49,10 @@ from tests.integration.worlds import (
     small_world,
     worlds,
 )
-from tests.profiles import by_day
+from tests.profiles import by_day, deep
 
 ENDS = [MORNING + timedelta(hours=hours) for hours in (-29, 5, 29, 75)]  # some at the very time of rows
-COUNT = 16  # drawn worlds, which lie in the same tables under keys of their own
+COUNT = 16 if deep() else 8  # drawn worlds, which lie in the same tables under keys of their own
 SEEN = STAR | {"facts": {name: fact | ({"own": "include"} if fact["table"] in ("outcomes", "notes") else {})
                          for name, fact in STAR["facts"].items()}}  # fmt: skip
 KINDS = {

@@ -35,7 +35,7 @@ from tests.integration.watched import (
     write_log,
     write_settings,
 )
-from tests.profiles import by_day
+from tests.profiles import by_day, deep
 
 Change = Callable[[Traffic], None]
 
@@ -368,7 +368,7 @@ def test_an_archive_with_any_wrong_byte_is_named_and_ends_nothing(root: Path) ->
     plain = root / f"log/dt={START + timedelta(days=49):%Y-%m-%d}/000000-1-0001.jsonl"
     packed = gzip.compress(plain.read_bytes())
     plain.unlink()
-    for number in range(12, len(packed), len(packed) // 12):
+    for number in range(12, len(packed), len(packed) // (12 if deep() else 4)):
         damaged = bytearray(packed)
         damaged[number] ^= 0x55
         plain.with_suffix(".jsonl.gz").write_bytes(bytes(damaged))

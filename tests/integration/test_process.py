@@ -85,7 +85,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TemporaryRepo
     "command",
     by_day(
         ["python stage.py", "python stage.py && echo done", "(python stage.py); touch next"],
-        "python stage.py", "(python stage.py); touch next",
+        "(python stage.py); touch next",
     ),
 )  # fmt: skip
 def test_a_stage_ends_when_dvc_is_killed(repository: TemporaryRepository, shell: str, command: str) -> None:

@@ -99,6 +99,7 @@ def test_a_candidate_of_new_months_is_better_and_what_it_forgets_makes_a_draft(s
     assert any("on the hold-out of the base branch" in words for words in comparison["violations"])
 
 
+@pytest.mark.deep
 def test_a_violated_contract_of_new_rows_is_not_learnt(shop: Shop) -> None:
     """Amounts in cents: validate says so, and no model is trained."""
 

@@ -305,6 +305,7 @@ def test_a_run_that_is_killed_is_as_if_it_had_not_been(own: Shop, words: str) ->
     assert tidy(own)
 
 
+@pytest.mark.deep
 def test_two_at_once_and_a_kill_within_a_stage(own: Shop, tmp_path: Path) -> None:
     """The second run is refused at once; a script that knows nothing of Leverframe ends with the first."""
     hold = tmp_path / "hold"

@@ -23,8 +23,10 @@ from tritonclient.utils import InferenceServerException
 
 from tests.integration.shop import copied, finished, wait_for
 from tests.integration.test_serve_server import MODEL, Server, tensors
+from tests.profiles import by_day
 
 INFER = f"/v2/models/{MODEL}/infer"
+HALF = b"POST " + INFER.encode() + b" HTTP/1.1\r\nhost: localhost\r\nx-a: "
 SERVICE = "/inference.GRPCInferenceService"
 MEGABYTES = 1_000_000
 REMOTE = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
@@ -318,9 +320,7 @@ def test_compressed_messages_in_grpc_that_are_right_are_answered(server: Besiege
         client.infer(MODEL, inputs, outputs=[triton.InferRequestedOutput("secret")])
 
 
-@pytest.mark.parametrize(
-    "said", [b"", b"POST " + INFER.encode() + b" HTTP/1.1\r\nhost: localhost\r\nx-a: "], ids=["nothing", "half a head"]
-)
+@pytest.mark.parametrize("said", by_day([b"", HALF], HALF), ids=["nothing", "half a head"])
 def test_thousands_who_say_nothing_are_hung_up_on(server: Besieged, said: bytes) -> None:
     """They wait for no longer than a head may take, and nobody waits because of them."""
     process, address = psutil.Process(server.running["pid"]), ("127.0.0.1", server.running["port"])

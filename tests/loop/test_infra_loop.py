@@ -372,6 +372,7 @@ def test_a_fork_can_claim_no_plan(world: World) -> None:
     assert world.repository.latest_checks(pull.head)[check_name("demo")].external_id == ""
 
 
+@pytest.mark.deep
 def test_faults_of_the_forge_lose_nothing(world: World) -> None:
     """Before the apply nothing happens; after it the record is written by the next run."""
     now = world.items()

@@ -148,7 +148,7 @@ def test_a_merged_model_that_turns_out_worse_is_taken_back(place: Place) -> None
     assert len(place.attempts()) == 1
 
 
-@pytest.mark.parametrize("path", by_day(["/dispatches$", "/git/trees$"], "/git/trees$"))
+@pytest.mark.parametrize("path", by_day(["/dispatches$", "/git/trees$"]))
 def test_a_forge_that_refuses_once_leaves_one_of_everything(place: Place, path: str) -> None:
     """Its checks, or the record: an error says what was refused, and the next job finishes it."""
     fault = Fault("POST", path, status=403, times=9)

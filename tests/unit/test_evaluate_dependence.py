@@ -23,7 +23,7 @@ from leverframe.domain.model.evaluate.dependence import (
 )
 from leverframe.domain.model.evaluate.holdout import local_days, numbered
 from leverframe.domain.model.evaluate.ranking import Floats
-from tests.profiles import examples
+from tests.profiles import by_day, examples
 
 EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2040, 1, 1)  # noqa: DTZ001 - hypothesis adds no zone to them
 
@@ -48,7 +48,7 @@ def covered(daily: Floats) -> float:
     return float((np.abs(daily.mean(axis=0)) <= uncertainty(around, even(daily)).margin(0.975)).mean())
 
 
-@pytest.mark.parametrize("days", [40, 120, 365])
+@pytest.mark.parametrize("days", by_day([40, 120, 365], 40))
 @pytest.mark.parametrize("memory", [0.0, 0.4, 0.8])
 def test_intervals_cover_although_days_depend_on_each_other(days: int, memory: float) -> None:
     """3,000 series each: 92 to 97 %; independent days would give as little as 50."""

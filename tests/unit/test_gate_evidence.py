@@ -14,6 +14,7 @@ from leverframe.domain.review.gate.paired import Pair, judged_metrics
 from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.domain.verdict import Reason
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
+from tests.profiles import by_day
 
 Floats = NDArray[np.float64]
 
@@ -120,7 +121,7 @@ def test_slices_with_few_positives_are_shown_and_not_judged() -> None:
     assert all(each.low is None for each in slices)
 
 
-@pytest.mark.parametrize("odds", [-2.0, -4.0])
+@pytest.mark.parametrize("odds", by_day([-2.0, -4.0], -4.0))
 def test_equal_models_pass_whatever_number_of_slices(odds: float) -> None:
     """Not one of 20 pairs with 40 slices is blocked, although an allowed drop of 0 leaves no room."""
     strict = GateSettings(slices=[SliceRule(columns=["k"], maximum_drop=0.0)])

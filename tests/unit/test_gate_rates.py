@@ -14,6 +14,7 @@ from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS
 from leverframe.domain.model.evaluate.scores import scored
 from leverframe.settings.params import EvaluateSettings
+from tests.profiles import by_day
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/gate.md"
 BY_NAME = {each.name: each for each in WORLDS}
@@ -41,7 +42,7 @@ def test_the_difference_of_equal_models_depends_on_the_day_before() -> None:
     assert found["memory 0.8"] > 0.35
 
 
-@pytest.mark.parametrize("metric", ["brier", "log_loss"])
+@pytest.mark.parametrize("metric", by_day(["brier", "log_loss"], "log_loss"))
 def test_stated_intervals_hold_the_truth_although_days_depend_on_each_other(metric: str) -> None:
     """Base rate and quality remember the day before by 0.8: of intervals from resampled days 64 of 100 held."""
     world, number = BY_NAME["memory 0.8"], [each.name for each in METRICS["binary"]].index(metric)

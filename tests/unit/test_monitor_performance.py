@@ -28,6 +28,7 @@ from leverframe.domain.monitoring.performance_findings import performance_facts
 from leverframe.domain.monitoring.score_histogram import BINS, middles, score_bins, score_counts
 from leverframe.domain.monitoring.value_band import Value, ValueBand
 from leverframe.settings.monitor import MonitorSettings
+from tests.profiles import by_day
 
 
 def world(seed: int, rows: int, *, tilt: float = 1.0, base: float = -2.0) -> tuple[Floats, Floats]:
@@ -149,7 +150,9 @@ def test_a_model_that_is_too_sure_shows_in_the_mean_of_its_labels() -> None:
     assert window.realised[GAP].value == pytest.approx(-0.1, abs=4 * window.realised[GAP].error)
 
 
-@pytest.mark.parametrize(("base", "rows"), [(-6.0, 300), (-6.0, 2500), (-4.0, 1000), (-2.0, 300)])
+@pytest.mark.parametrize(
+    ("base", "rows"), by_day([(-6.0, 300), (-6.0, 2500), (-4.0, 1000), (-2.0, 300)], (-6.0, 300), (-4.0, 1000))
+)
 def test_rare_labels_raise_no_alarm_without_a_change(base: float, rows: int) -> None:
     """Days with two or twenty positives are far from normal: they are not judged, or not by what they make noisy."""
     alarms = 0
