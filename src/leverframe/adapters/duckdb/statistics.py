@@ -54,7 +54,7 @@ class DuckDBStatistician:
     def measure(self, survey: Survey) -> TableStatistics:
         """Return the counts; raises ``SourceError`` for a file that cannot be read."""
         files = [survey.path, *(path for _, path in survey.history), *survey.others.values()]
-        with TemporaryDirectory() as spill, connect(self._threads) as sql:
+        with TemporaryDirectory() as spill, connect(self._threads, joins=False) as sql:
             sql.execute(f"SET TimeZone = 'UTC'; SET temp_directory = {text(spill)}; SET memory_limit = '{_MEMORY}'")
             sql.execute(f"SET max_expression_depth = {_DEPTH}")
             try:
