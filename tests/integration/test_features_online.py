@@ -57,7 +57,7 @@ from tests.integration.worlds import (
 )
 from tests.profiles import by_day, examples
 
-MANY = 200 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
+MANY = 100 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 APRIL = Partition.of("2020-04")
 slow = settings(max_examples=examples(0.2), suppress_health_check=list(HealthCheck))
 WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))

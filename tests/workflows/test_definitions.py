@@ -58,22 +58,24 @@ def test_a_registry_that_is_down_does_not_cost_the_card() -> None:
 
 
 @pytest.mark.parametrize("infra", by_day([False, True], True))
-@pytest.mark.parametrize("name", sorted(WHY))
-def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: str, *, infra: bool) -> None:
-    """With actions pinned by commit nothing is left to find; an unpinned one is found."""
-    folder = tmp_path / ".github/workflows"
+def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, *, infra: bool) -> None:
+    """With actions pinned by commit nothing is left to find; an unpinned one is found in each file that has one."""
+    folder, names = tmp_path / ".github/workflows", sorted(WHY)
     folder.mkdir(parents=True)
-    written = folder / "leverframe.yml"
-    command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", str(tmp_path)]
-    for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 0 if name == "workflow-review.yml" else 14)):
-        around = Surroundings(Project("services/ml") if infra else WHOLE, infra, submodules=infra)
-        text = workflow(template(name), f"leverframe/leverframe/actions@{pin}", around)
-        written.write_text(text, encoding="utf-8")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
+    around = Surroundings(Project("services/ml") if infra else WHOLE, infra, submodules=infra)
+    command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", "--format", "json"]
+    for pin, wrong in ((f"{'a' * 40} # v0.1.0", set[str]()), ("main", {*names} - {"workflow-review.yml"})):
+        for name in names:
+            text = workflow(template(name), f"leverframe/leverframe/actions@{pin}", around)
+            (folder / name).write_text(text, encoding="utf-8")
+        done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert done.returncode == (14 if wrong else 0), done.stdout + done.stderr
+        found = {name for name in names if f'/{name}"' in done.stdout}
+        assert found == wrong, done.stdout
         parsed = subprocess.run(
-            ["node", str(HERE / "parse.mjs"), str(written)], capture_output=True, text=True, check=True
-        )
+            ["node", str(HERE / "parse.mjs"), *map(str, sorted(folder.iterdir()))],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
         assert json.loads(parsed.stdout) == []
 
 
