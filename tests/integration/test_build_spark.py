@@ -440,6 +440,7 @@ def _stage(folder: Path, path: str | None = None, **environment: str) -> subproc
     return subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.deep
 def test_the_stage_is_quiet_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """No warning of Spark on the terminal, no folder of its own beside the data."""
     write_world(small_world(), tmp_path)

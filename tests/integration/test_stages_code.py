@@ -113,7 +113,7 @@ def test_every_kind_of_stage_is_run_here() -> None:
     assert {f"code-{name}" for name, stage in ALL_STAGES.items() if "do" in stage} == set(ALL_STAGES) - set(STAGES)
 
 
-@pytest.mark.parametrize("stage", by_day(COMMANDS, "ingest", "build", "train"))
+@pytest.mark.parametrize("stage", by_day(COMMANDS, "build", "train"))
 def test_what_a_stage_loads_when_it_runs_is_among_its_dependencies(stage: str, shop: Shop) -> None:
     """The stage is run for real, in a process of its own that then tells which modules it has loaded."""
     done = subprocess.run(
