@@ -32,7 +32,7 @@ from leverframe.domain.features.star import Star
 from leverframe.errors import DefinitionError, SettingsError
 from tests.integration.test_build_types import served
 from tests.integration.worlds import ENGINE, MARCH, WORLD
-from tests.profiles import by_day, deep
+from tests.profiles import by_day
 
 OURS = [
     "label", "as_of", "_versions", "y_versions", "y_known_at", "label_known_at", "recorded_at", "event_time",
@@ -158,7 +158,7 @@ def test_a_name_of_ours_is_just_a_name_or_is_refused(names: list[str]) -> None:
     roles = TABLES if names is WORDS else ROLES
     refused: dict[str, dict[str, str]] = {role: {} for role in roles}  # by role and name: the error's text
     tried = 0
-    for shift in range(0, len(names), 1 if deep() else 3):
+    for shift in range(len(names)):
         case_of = {role: names[(shift + number) % len(names)] for number, role in enumerate(roles)}
         case_of = {role: name for role, name in case_of.items() if not (name in TIMES and role in TABLES)}  # have these
         tried += len(case_of)
@@ -171,8 +171,7 @@ def test_a_name_of_ours_is_just_a_name_or_is_refused(names: list[str]) -> None:
         found |= refusals({role: name for role, name in left.items() if role not in alone})
         for role, text in found.items():
             refused[role][case_of[role]] = text
-    every = len(names) * len(roles) - sum(name in TIMES for name in names) * len(TABLES)
-    assert (tried == every) if deep() else (tried > every / 4)
+    assert tried == len(names) * len(roles) - sum(name in TIMES for name in names) * len(TABLES)
     for role, said in refused.items():
         for name, text in said.items():
             assert any(

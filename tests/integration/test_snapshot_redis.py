@@ -41,9 +41,6 @@ from tests.integration.worlds import (
     plan_of,
     write_world,
 )
-from tests.profiles import deep
-
-WORLDS = 8 if deep() else 4  # drawn worlds of a kind
 
 pytestmark = needed
 
@@ -198,10 +195,7 @@ def test_layers_from_before_an_eviction_are_written_anew(url: str) -> None:
 def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -> None:
     """Parity over the same worlds as the file's: text, number and composite keys, windows, corrected events."""
     span, rows = Span(MARCH.start(ZONE) - timedelta(days=3), MARCH.plus(1).start(ZONE)), 0
-    cases = [
-        (plan_of(), TYPES, drawn(WORLDS)),
-        (plan_of(CORRECTED), CORRECTED_TYPES, drawn(WORLDS, corrected_worlds())),
-    ]
+    cases = [(plan_of(), TYPES, drawn(8)), (plan_of(CORRECTED), CORRECTED_TYPES, drawn(8, corrected_worlds()))]
     for number, (plan, types, world) in enumerate((plan, types, each) for plan, types, many in cases for each in many):
         root, namespace = tmp_path / str(number), f"world-{number}"
         write_world(world, root, types)
@@ -217,7 +211,7 @@ def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -
         found = compare(plan, [MARCH], PolarsTables(root), opened)
         assert found.lines()[1:] == []
         rows += found.rows
-    assert rows >= 4 * WORLDS - 1
+    assert rows > 30
 
 
 def test_the_command_publishes_and_a_request_is_answered_without_the_file(

@@ -22,7 +22,7 @@ from leverframe.domain.pipeline.code import Code
 from leverframe.domain.pipeline.status.reasons import StageStatus
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, made
-from tests.profiles import by_day, deep
+from tests.profiles import by_day
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/leverframe"
@@ -263,17 +263,14 @@ def test_an_edit_of_whatever_the_case_runs_makes_its_stages_stale(tmp_path: Path
     assert "dvc.yaml" in mine.run("stages", "--write").split()
     assert mine.ran("ingest-static") == {"ingest-static"}
     repository.commit("Ingested")
-    every = (*SEEN, *DECLARED, "imported_by_loaded.py")
-    for paths in ((path,) for path in every) if deep() else (every,):
-        texts = {path: (root / path).read_bytes() for path in paths}
-        for path, text in texts.items():
-            (root / path).write_bytes(text + b"# edited\n")
+    for path in (*SEEN, *DECLARED, "imported_by_loaded.py"):
+        text = (root / path).read_bytes()
+        (root / path).write_bytes(text + b"# edited\n")
         stage = mine.shop.status()["ingest-static"]
-        for path, text in texts.items():
-            (root / path).write_bytes(text)
-        listed = sorted("extras" if path.startswith("extras/") else path for path in paths)
-        found = sorted((each["reason"], each["subject"]) for each in stage["findings"])
-        assert (stage["state"], found) == ("changed", [("dependency-changed", path) for path in listed]), paths
+        (root / path).write_bytes(text)
+        listed = "extras" if path.startswith("extras/") else path
+        found = [(each["reason"], each["subject"]) for each in stage["findings"]]
+        assert (stage["state"], found) == ("changed", [("dependency-changed", listed)]), path
     repository.write("unrelated.py", "# edited\n")
     assert mine.state("ingest-static")[0] == "fresh"
     repository.write("unrelated.py", "")
