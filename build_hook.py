@@ -18,11 +18,11 @@ class CommitHook(BuildHookInterface[Any]):
         """Write the file beside what the build makes, and let the wheel have it."""
         asked = ["git", "-C", self.root, "rev-parse", "--verify", "--quiet", "HEAD"]
         ours = (Path(self.root) / ".git").exists()  # else git would find a repository around an unpacked source
-        told = subprocess.run(asked, capture_output=True, text=True, check=False) if ours else None
-        if version != "editable" and told is not None and told.returncode == 0:
+        process = subprocess.run(asked, capture_output=True, text=True, check=False) if ours else None
+        if version != "editable" and process is not None and process.returncode == 0:
             file = Path(self.directory) / "commit.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(told.stdout, encoding="utf-8")
+            file.write_text(process.stdout, encoding="utf-8")
             build_data["force_include"][str(file)] = "leverframe/commit.txt"
 
     def finalize(self, *_: object) -> None:

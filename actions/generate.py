@@ -53,17 +53,17 @@ def inputs(lever: str) -> list[Input]:
     """Return the inputs of an action: the options of its command in order, except those for a terminal."""
     command = leverframe.get_command(click.Context(leverframe), lever)
     assert command is not None  # noqa: S101 - the floor-plan test holds the set
-    found = [Input("folder", "", FOLDER, ".")]
+    inputs = [Input("folder", "", FOLDER, ".")]
     for option in command.params:
         if isinstance(option, click.Argument) and isinstance(option.envvar, str) and option.name:
-            found.append(Input(option.name, option.envvar, ARGUMENTS[lever]))
+            inputs.append(Input(option.name, option.envvar, ARGUMENTS[lever]))
         name = max(option.opts, key=len).lstrip("-")
         if isinstance(option, click.Option) and name not in _NOT_INPUTS and option.name:
             given = option.default if isinstance(option.default, str | int | float | Path) else ""
             default = ("true" if given else "false") if option.is_flag else str(given or "")
             variable = f"LEVERFRAME_{lever}_{option.name}".upper().replace("-", "_")
-            found.append(Input(name.replace("-", "_"), variable, (option.help or "").strip(), default))
-    return found
+            inputs.append(Input(name.replace("-", "_"), variable, (option.help or "").strip(), default))
+    return inputs
 
 
 def action_yml(lever: str) -> str:
@@ -76,8 +76,8 @@ def action_yml(lever: str) -> str:
         f"description: {_quoted(purpose)}",
         "inputs:",
     ]
-    for each in inputs(lever):
-        lines += _described(each)
+    for entry in inputs(lever):
+        lines += _described(entry)
     if lever in TOKENS:
         lines += ["  token:", f"    description: {_quoted(TOKENS[lever])}"]
         given = TOKEN_GIVEN.get(lever)
@@ -89,7 +89,7 @@ def action_yml(lever: str) -> str:
         lines += [f"    value: ${{{{ steps.lever.outputs.{name} }}}}"]
     lines += ["runs:", "  using: composite", "  steps:", "    - id: lever", "      shell: bash"]
     lines += ["      working-directory: ${{ inputs.folder }}", "      env:"]
-    lines += [f"        {each.variable}: ${{{{ inputs.{each.name} }}}}" for each in inputs(lever) if each.variable]
+    lines += [f"        {field.variable}: ${{{{ inputs.{field.name} }}}}" for field in inputs(lever) if field.variable]
     lines += ["        GITHUB_TOKEN: ${{ inputs.token }}"] if lever in TOKENS else []
     lines += [f"      run: exec leverframe {lever}", ""]
     return "\n".join(lines)
@@ -116,7 +116,7 @@ def readme(name: str, described: list[Input]) -> str:
         lines += ["", "## Outputs", "", "| output | meaning |", "| --- | --- |"]
         lines += [f"| `{output}` | {meaning} |" for output, meaning in _outputs(name).items()]
     lines += ["", "## Permissions of the job", "", "| permission | why |", "| --- | --- |"]
-    lines += [f"| `{each.name}: {each.level}` | {each.reason} |" for each in PERMISSIONS[name]]
+    lines += [f"| `{permission.name}: {permission.level}` | {permission.reason} |" for permission in PERMISSIONS[name]]
     before = LEVERS[: LEVERS.index(name)] if name in LEVERS else ()
     lines += ["", "## A whole workflow", "", "```yaml", *workflow(name, before).splitlines(), "```", ""]
     if name in LEVERS:
@@ -136,7 +136,7 @@ def _purpose(name: str) -> str:
         )
     command = leverframe.get_command(click.Context(leverframe), name)
     paragraphs = (command.help or "").split("\n\n") if command else []
-    return "\n\n".join(" ".join(each.split()) for each in paragraphs)
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 SETUP_INPUTS = [
@@ -168,14 +168,14 @@ def _uv_version() -> str:
 
 def setup_yml() -> str:
     """Return `action.yml` of the set-up, which is no lever: third parties in it are pinned by commit."""
-    described = "\n".join(line for each in SETUP_INPUTS for line in _described(each))
+    described = "\n".join(line for field in SETUP_INPUTS for line in _described(field))
     return template("setup", purpose=_quoted(_purpose("setup")), inputs=described, uv=_uv_version())
 
 
-def _described(each: Input) -> list[str]:
+def _described(field: Input) -> list[str]:
     return [
-        f"  {each.name}:", f"    description: {_quoted(each.description)}",
-        "    required: false", f"    default: {_quoted(each.default)}",
+        f"  {field.name}:", f"    description: {_quoted(field.description)}",
+        "    required: false", f"    default: {_quoted(field.default)}",
     ]  # fmt: skip
 
 
@@ -190,23 +190,23 @@ def index() -> str:
         "| action | what it does |",
         "| --- | --- |",
     ]
-    told = {name: _cell(_purpose(name).splitlines()[0]) for name in (*LEVERS, "setup")}
-    rows = [f"| [`{name}`]({name}/README.md) | {purpose} |" for name, purpose in told.items()]
+    purposes = {name: _cell(_purpose(name).splitlines()[0]) for name in (*LEVERS, "setup")}
+    rows = [f"| [`{name}`]({name}/README.md) | {purpose} |" for name, purpose in purposes.items()]
     return "\n".join([*lines, *rows, ""])
 
 
 def files() -> dict[Path, str]:
     """Return every written file with its content."""
-    found = {HERE / "README.md": index()}
+    texts = {HERE / "README.md": index()}
     for lever in LEVERS:
         given = TOKEN_GIVEN.get(lever, "${{ github.token }}")
         extra = [Input("token", "", f"{TOKENS[lever].capitalize()}.", given)] if lever in TOKENS else []
         described = inputs(lever) + extra
-        found[HERE / lever / "action.yml"] = action_yml(lever)
-        found[HERE / lever / "README.md"] = readme(lever, described)
-    found[HERE / "setup" / "action.yml"] = setup_yml()
-    found[HERE / "setup" / "README.md"] = readme("setup", SETUP_INPUTS)
-    return found
+        texts[HERE / lever / "action.yml"] = action_yml(lever)
+        texts[HERE / lever / "README.md"] = readme(lever, described)
+    texts[HERE / "setup" / "action.yml"] = setup_yml()
+    texts[HERE / "setup" / "README.md"] = readme("setup", SETUP_INPUTS)
+    return texts
 
 
 def main(arguments: list[str]) -> int:

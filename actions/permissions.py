@@ -76,4 +76,6 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
 
 def permission_lines(name: str) -> str:
     """Return the permissions of the job that runs an action, as lines of a workflow."""
-    return "\n".join(f"      {each.name}: {each.level} # {each.reason}" for each in PERMISSIONS[name])
+    return "\n".join(
+        f"      {permission.name}: {permission.level} # {permission.reason}" for permission in PERMISSIONS[name]
+    )

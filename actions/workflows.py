@@ -28,7 +28,7 @@ def workflow(name: str, before: Sequence[str]) -> str:
     if name in _OF_THEIR_OWN:
         return template(name, permissions=permission_lines(name))
     shown = "check" if name == "setup" else name
-    levers = [*(_lever(each, goes_on=True) for each in before), _lever(shown, goes_on=False)]
+    levers = [*(_lever(lever, goes_on=True) for lever in before), _lever(shown, goes_on=False)]
     claim = template("claim") if name == "report" else ""
     asked = "check" if name == "report" else name  # code of the pull request runs here
     return template("pull-request", permissions=permission_lines(asked), levers="".join(levers) + claim)

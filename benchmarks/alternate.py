@@ -37,11 +37,11 @@ class Measure:
 def measured(work: Callable[[], dict[str, Any]]) -> None:
     """Do the work in this child process and print its ``Measure`` as JSON."""
     cpu, wall = time.process_time(), time.perf_counter()
-    told = work()
+    facts = work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes there, kilobytes elsewhere
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(json.dumps(asdict(Measure(wall, cpu, peak, told))))
+    print(json.dumps(asdict(Measure(wall, cpu, peak, facts))))
 
 
 def child(module: str, *arguments: str, python: str = sys.executable) -> Measure:
@@ -58,25 +58,25 @@ def child(module: str, *arguments: str, python: str = sys.executable) -> Measure
 
 def alternate(sides: Mapping[str, Callable[[], Measure]], rounds: int) -> dict[str, list[Measure]]:
     """Run every side once a round, the order reversed from round to round, and return all measures."""
-    found: dict[str, list[Measure]] = {name: [] for name in sides}
+    measures: dict[str, list[Measure]] = {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides)[:: 1 if number % 2 == 0 else -1]:
-            found[name].append(sides[name]())
-    return found
+            measures[name].append(sides[name]())
+    return measures
 
 
 def ratio(ours: Sequence[Measure], theirs: Sequence[Measure], what: str) -> float:
     """Return the median over rounds of our ``wall``, ``cpu`` or ``peak`` over theirs."""
-    each: list[float] = [getattr(one, what) / getattr(other, what) for one, other in zip(ours, theirs, strict=True)]
-    return round(median(each), 3)
+    ratios: list[float] = [getattr(one, what) / getattr(other, what) for one, other in zip(ours, theirs, strict=True)]
+    return round(median(ratios), 3)
 
 
-def medians(found: Mapping[str, Sequence[Measure]]) -> dict[str, dict[str, float]]:
+def medians(sides: Mapping[str, Sequence[Measure]]) -> dict[str, dict[str, float]]:
     """Return the median seconds and gigabytes of each side."""
     kinds = {"wall": "wall_s", "cpu": "cpu_s", "peak": "peak_gb"}
     return {
-        name: {unit: round(median(getattr(each, kind) for each in measures), 3) for kind, unit in kinds.items()}
-        for name, measures in found.items()
+        name: {unit: round(median(getattr(measure, kind) for measure in measures), 3) for kind, unit in kinds.items()}
+        for name, measures in sides.items()
     }
 
 

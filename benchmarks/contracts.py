@@ -73,24 +73,24 @@ def figures(*, quick: bool) -> dict[str, Any]:
 
         side("make")
         sides = ("ours", "duckdb_sql", "ours_bad", "stage", "pandera_pandas")
-        found = alternate({name: partial(side, name) for name in sides}, rounds)
-    ours = found["ours"]
+        measures = alternate({name: partial(side, name) for name in sides}, rounds)
+    ours = measures["ours"]
     ratios = {
-        "wall_vs_duckdb_sql": ratio(ours, found["duckdb_sql"], "wall"),
-        "cpu_vs_duckdb_sql": ratio(ours, found["duckdb_sql"], "cpu"),
-        "wall_vs_pandera_pandas": ratio(ours, found["pandera_pandas"], "wall"),
-        "peak_vs_pandera_pandas": ratio(ours, found["pandera_pandas"], "peak"),
-        "bad_wall_vs_duckdb_sql": ratio(found["ours_bad"], found["duckdb_sql"], "wall"),
-        "stage_wall_vs_duckdb_sql": ratio(found["stage"], found["duckdb_sql"], "wall"),
+        "wall_vs_duckdb_sql": ratio(ours, measures["duckdb_sql"], "wall"),
+        "cpu_vs_duckdb_sql": ratio(ours, measures["duckdb_sql"], "cpu"),
+        "wall_vs_pandera_pandas": ratio(ours, measures["pandera_pandas"], "wall"),
+        "peak_vs_pandera_pandas": ratio(ours, measures["pandera_pandas"], "peak"),
+        "bad_wall_vs_duckdb_sql": ratio(measures["ours_bad"], measures["duckdb_sql"], "wall"),
+        "stage_wall_vs_duckdb_sql": ratio(measures["stage"], measures["duckdb_sql"], "wall"),
     }
-    told = found["ours_bad"][0].told
-    reached = {**ratios, "peak_gb": max(each.peak for each in (*ours, *found["ours_bad"])), **told}
+    facts = measures["ours_bad"][0].told
+    reached = {**ratios, "peak_gb": max(measure.peak for measure in (*ours, *measures["ours_bad"])), **facts}
     return {
         "name": "contracts",
         "machine": machine(),
         "sizes": {"rows": rows, "columns": 12, "checks": len(BROKEN), "rounds": rounds},
         "ratios": ratios,
-        "absolute": {**medians(found), "report_bytes": told["report_bytes"], "broken_rows": told["broken_rows"]},
+        "absolute": {**medians(measures), "report_bytes": facts["report_bytes"], "broken_rows": facts["broken_rows"]},
         "targets": TARGETS,
         "met": met(reached, TARGETS),
     }
@@ -153,11 +153,11 @@ def duckdb_sql(root: Path, rows: int) -> Work:
     """Count what breaks each check in one hand-written pass."""
     import duckdb
 
-    counts = ", ".join(f"count(*) FILTER ({each})" for each in BROKEN)
+    counts = ", ".join(f"count(*) FILTER ({condition})" for condition in BROKEN)
 
     def work() -> dict[str, Any]:
-        found = duckdb.connect().execute(f"SELECT count(*), {counts} FROM '{_table(root)}'").fetchone()
-        assert found == (rows, *[0] * len(BROKEN))
+        row = duckdb.connect().execute(f"SELECT count(*), {counts} FROM '{_table(root)}'").fetchone()
+        assert row == (rows, *[0] * len(BROKEN))
         return {}
 
     return work
@@ -190,7 +190,7 @@ def _checking(root: Path, rows: int, *, highest: int) -> Work:
         write_json(root / "report.json", report.to_json())
         page = render(report)
         write_text(root / "report.md", page)
-        broken = sum(each.count or 0 for each in report.failed())
+        broken = sum(constraint.count or 0 for constraint in report.failed())
         assert (broken > rows // 200) == (highest < 1000)
         return {"report_bytes": len(page.encode()), "broken_rows": broken}
 
@@ -231,7 +231,7 @@ def _table(root: Path) -> Path:
     return root / "data/raw/table/2013-01.parquet"
 
 
-SIDES = {each.__name__: each for each in (make, ours, ours_bad, stage, duckdb_sql, pandera_pandas)}
+SIDES = {side.__name__: side for side in (make, ours, ours_bad, stage, duckdb_sql, pandera_pandas)}
 
 if __name__ == "__main__":
     main()

@@ -46,7 +46,7 @@ def main() -> None:
             run(repository, "serve", "--stop", "--name", "bench")
     absolute = {
         "before": asdict(ours.before), "during": asdict(ours.during), "after": asdict(ours.after),
-        "requests": len(ours.responses), "failed": [asdict(each) for each in ours.failed[:5]],
+        "requests": len(ours.responses), "failed": [asdict(response) for response in ours.failed[:5]],
         "deployments_s": ours.deployments, "rollbacks_ms": ours.rollbacks,
     }  # fmt: skip
     values = {
@@ -70,14 +70,14 @@ class Measured:
     def __init__(self, traffic: Traffic, times: tuple[float, float]) -> None:
         began, over = times
         self.responses, self.failed = traffic.responses, traffic.failed
-        self.before = self._of(lambda each: each.began < began)
-        self.during = self._of(lambda each: began <= each.began <= over)
-        self.after = self._of(lambda each: each.began > over)
+        self.before = self._of(lambda response: response.began < began)
+        self.during = self._of(lambda response: began <= response.began <= over)
+        self.after = self._of(lambda response: response.began > over)
         self.deployments: list[float] = []
         self.rollbacks: list[float] = []
 
     def _of(self, wanted: Callable[[Asked], bool]) -> Times:
-        return Times.of([each for each in self.responses if wanted(each)])
+        return Times.of([response for response in self.responses if wanted(response)])
 
 
 def two_releases(folder: Path) -> TemporaryRepository:
@@ -92,7 +92,7 @@ def two_releases(folder: Path) -> TemporaryRepository:
     repository.git("tag", "one")
     repository.dvc("checkout", "--quiet", "--allow-missing")
     bundle = repository.root / "models/bundle"
-    files = {each.name: each.read_bytes() for each in bundle.iterdir()}
+    files = {path.name: path.read_bytes() for path in bundle.iterdir()}
     shutil.rmtree(bundle)
     bundle.mkdir()
     for name, data in sealed({**files, "model-card.md": files["model-card.md"] + b"\nThe same once more.\n"}).items():
@@ -106,25 +106,25 @@ def two_releases(folder: Path) -> TemporaryRepository:
 def under_load(repository: TemporaryRepository, quiet: int) -> Measured:
     """Deploy six times and go back twice while clients ask; ``quiet`` requests come before and after."""
     deploy(repository, "one")
-    told = json.loads(run(repository, "serve", "--status", "--json", "--name", "bench"))
-    path = f"/v2/models/{next(iter(told['models']))}/infer"
-    traffic = Traffic(told["running"]["port"], path, json.dumps(told["example"]).encode(), clients=CLIENTS)
+    status = json.loads(run(repository, "serve", "--status", "--json", "--name", "bench"))
+    path = f"/v2/models/{next(iter(status['models']))}/infer"
+    traffic = Traffic(status["running"]["port"], path, json.dumps(status["example"]).encode(), clients=CLIENTS)
     deployments, rollbacks = [], []
     with traffic.running():
         wait(lambda: len(traffic.responses) > quiet)
         began = time.monotonic()
-        deployments += [deploy(repository, each) for each in ("two", "one", "two")]
+        deployments += [deploy(repository, tag) for tag in ("two", "one", "two")]
         for _ in range(2):
             report = json.loads(run(repository, "rollback", "--environment", "bench", "--json"))
             rollbacks.append(report["steps"][0]["seconds"] * 1000)
-        deployments += [deploy(repository, each, "--again") for each in ("one", "two", "one")]
+        deployments += [deploy(repository, tag, "--again") for tag in ("one", "two", "one")]
         over = time.monotonic()
         wait(lambda: len(traffic.responses) > 10_000)
         enough = len(traffic.responses) + quiet
         wait(lambda: len(traffic.responses) > enough)
-    found = Measured(traffic, (began, over))
-    found.deployments, found.rollbacks = deployments, rollbacks
-    return found
+    measurement = Measured(traffic, (began, over))
+    measurement.deployments, measurement.rollbacks = deployments, rollbacks
+    return measurement
 
 
 def deploy(repository: TemporaryRepository, commit: str, *more: str) -> float:
@@ -132,7 +132,7 @@ def deploy(repository: TemporaryRepository, commit: str, *more: str) -> float:
     report: dict[str, Any] = json.loads(
         run(repository, "deploy", "--environment", "bench", "--commit", commit, "--json", *more)
     )
-    taken: list[float] = [each["seconds"] for each in report["steps"]]
+    taken: list[float] = [step["seconds"] for step in report["steps"]]
     return round(sum(taken), 2)
 
 

@@ -89,26 +89,26 @@ def _ours(world: DriftWorld, days: Drawn, parts: list[list[Ints]]) -> tuple[bool
     profile = reference_profile(columns, binnings(world), reference, BuiltinEngine())  # type: ignore[arg-type]
     live = [_fitting(profile, window) for window in (*quiet, *moved)]
     decided = decisions(profile, bands_of(profile), live, _SETTINGS, BuiltinEngine())
-    fires = np.array([[each.fires for each in decided[name]] for name in names])
+    fires = np.array([[decision.fires for decision in decided[name]] for name in names])
     return bool(fires[:, :MONTH].any()), bool(fires[list(world.moved), MONTH:].any())
 
 
 def _windows(days: Drawn, part: list[Ints], number: int) -> list[WindowCounts]:
-    found = []
+    windows = []
     for day, size in enumerate(days.sizes[number].tolist()):
         name = str(_FIRST + timedelta(days=days.first[number] + day))
         columns = {column_name(at, bins): Counts(_with_rest(bins[day])) for at, bins in enumerate(part)}
-        found.append(WindowCounts(name, name, size, columns))
-    return found
+        windows.append(WindowCounts(name, name, size, columns))
+    return windows
 
 
 def _fitting(profile: ReferenceProfile, window: WindowCounts) -> WindowCounts:
     """Return the window in the bins of the profile, which halves them where it keeps a pool a season."""
     columns = dict(window.columns)
-    for each in profile.columns:
-        counts = columns[each.column.name]
-        if each.binning.size < counts.bins.size:
-            columns[each.column.name] = Counts(np.add.reduceat(counts.bins, np.arange(0, counts.bins.size, 2)))
+    for column in profile.columns:
+        counts = columns[column.column.name]
+        if column.binning.size < counts.bins.size:
+            columns[column.column.name] = Counts(np.add.reduceat(counts.bins, np.arange(0, counts.bins.size, 2)))
     return WindowCounts(window.name, window.start, window.rows, columns)
 
 
@@ -125,16 +125,16 @@ def _with_rest(bins: Ints) -> Ints:
 @cache
 def binnings(world: DriftWorld) -> dict[str, Binning]:
     """Return the true quantiles and levels, as a large reference would have them."""
-    found = {f"x{at}": Binning("quantiles", tuple(edges(world).tolist())) for at in range(world.numeric)}
+    binnings = {f"x{at}": Binning("quantiles", tuple(edges(world).tolist())) for at in range(world.numeric)}
     for at in range(world.numeric, world.columns):
         names = tuple(f"level {number}" for number in range(levels(at)))
-        found[f"c{at}"] = Binning("levels", (), names, len(names))
-    return found
+        binnings[f"c{at}"] = Binning("levels", (), names, len(names))
+    return binnings
 
 
 def _others(world: DriftWorld, parts: list[list[Ints]]) -> Alarms:
     """Return the alarms of rules that compare a day with all rows of the reference."""
-    found: Alarms = {}
+    alarms: Alarms = {}
     pools = [bins.sum(axis=0) for bins in parts[0]]
     live = [np.concatenate(both) for both in zip(parts[1], parts[2], strict=True)]
     for name, beyond in (
@@ -142,8 +142,8 @@ def _others(world: DriftWorld, parts: list[list[Ints]]) -> Alarms:
         ("psi", [_psi(pool, bins) > 0.2 for pool, bins in zip(pools, live, strict=True)]),
     ):
         days = np.array(beyond)
-        found[name] = bool(days[:, :MONTH].any()), bool(days[list(world.moved), MONTH:].any())
-    return found
+        alarms[name] = bool(days[:, :MONTH].any()), bool(days[list(world.moved), MONTH:].any())
+    return alarms
 
 
 def _p(pool: Ints, days: Ints) -> Floats:
@@ -197,15 +197,15 @@ def line(world: DriftWorld, trials: int, first: int = 0) -> dict[str, Any]:
     return _line(world, [trial(world, seed) for seed in range(first, first + many)])
 
 
-def _line(world: DriftWorld, found: list[Alarms]) -> dict[str, Any]:
+def _line(world: DriftWorld, trials: list[Alarms]) -> dict[str, Any]:
     rules: dict[str, Any] = {}
-    for rule in found[0]:
-        false, hit = (sum(each[rule][side] for each in found) for side in (0, 1))
+    for rule in trials[0]:
+        false, hit = (sum(alarms[rule][side] for alarms in trials) for side in (0, 1))
         rules[rule] = {
-            "false_alarms": {"rate": round(false / len(found), 4), "bounds": wilson(false, len(found))},
-            "detected": {"rate": round(hit / len(found), 4), "bounds": wilson(hit, len(found))},
+            "false_alarms": {"rate": round(false / len(trials), 4), "bounds": wilson(false, len(trials))},
+            "detected": {"rate": round(hit / len(trials), 4), "bounds": wilson(hit, len(trials))},
         }
-    return {"world": world.name, "reference": world.reference, "trials": len(found), **rules}
+    return {"world": world.name, "reference": world.reference, "trials": len(trials), **rules}
 
 
 def of_peer(tool: str, world: DriftWorld, trials: int) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def of_peer(tool: str, world: DriftWorld, trials: int) -> dict[str, Any]:
     if done.returncode:
         raise RuntimeError(f"{what} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     alarms = json.loads(done.stdout.splitlines()[-1])
-    return _line(world, [{rule: tuple(sides) for rule, sides in each.items()} for each in alarms])
+    return _line(world, [{rule: tuple(sides) for rule, sides in outcome.items()} for outcome in alarms])
 
 
 def figures(*, trials: int, of_peers: int, workers: int, first: int = 0) -> dict[str, Any]:
@@ -227,15 +227,15 @@ def figures(*, trials: int, of_peers: int, workers: int, first: int = 0) -> dict
         table = list(pool.map(partial(line, trials=trials, first=first), WORLDS))
     peers = [of_peer(tool, world, of_peers) for tool in PEERS for world in OF_PEERS] if of_peers else []
     differ, days = np.sum([alibi_differs(BASE, seed) for seed in range(2)], axis=0).tolist()
-    worst = [each for each in table if each["world"] == BASE.name and each["reference"] >= 20]
+    worst = [row for row in table if row["world"] == BASE.name and row["reference"] >= 20]
     beyond = [
-        {name: each[name] for name in ("world", "reference")}
-        for each in table
-        if each["leverframe"]["false_alarms"]["bounds"][0] > GOAL
+        {name: row[name] for name in ("world", "reference")}
+        for row in table
+        if row["leverframe"]["false_alarms"]["bounds"][0] > GOAL
     ]
     rates = {
-        "false_alarms_a_month": max(each["leverframe"]["false_alarms"]["rate"] for each in worst),
-        "missed_in_a_week": round(1 - min(each["leverframe"]["detected"]["rate"] for each in worst), 4),
+        "false_alarms_a_month": max(row["leverframe"]["false_alarms"]["rate"] for row in worst),
+        "missed_in_a_week": round(1 - min(row["leverframe"]["detected"]["rate"] for row in worst), 4),
         "worlds_beyond_goal": len(beyond),
         "check_alibi_detect_decides_otherwise": round(differ / days, 4),
     }
@@ -250,7 +250,7 @@ def figures(*, trials: int, of_peers: int, workers: int, first: int = 0) -> dict
     }
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(report: dict[str, Any]) -> str:
     """Return the tables of the guide."""
     names = {"leverframe": "Leverframe", "alibi-detect": "alibi-detect, p < 0.05", "psi": "PSI > 0.2"}
     lines = [
@@ -258,22 +258,19 @@ def markdown(found: dict[str, Any]) -> str:
         f"| --- | ---: |{' ---: |' * len(names)}",
     ]
     lines += [
-        f"| {each['world']} | {each['reference']} | {_cells(each, list(names))} |"
-        for each in found["absolute"]["table"]
+        f"| {row['world']} | {row['reference']} | {_cells(row, list(names))} |" for row in report["absolute"]["table"]
     ]
-    peers = found["absolute"]["peers"]
+    peers = report["absolute"]["peers"]
     if peers:
         lines += ["", "| world | rule | months | false alarm, found |", "| --- | --- | ---: | ---: |"]
-    for each in peers:
-        rules = [name for name in each if isinstance(each[name], dict)]
-        lines += [f"| {each['world']} | {rule} | {each['trials']} | {_cells(each, [rule])} |" for rule in rules]
+    for peer in peers:
+        rules = [name for name in peer if isinstance(peer[name], dict)]
+        lines += [f"| {peer['world']} | {rule} | {peer['trials']} | {_cells(peer, [rule])} |" for rule in rules]
     return "\n".join(lines)
 
 
-def _cells(each: dict[str, Any], rules: list[str]) -> str:
-    return " | ".join(
-        f"{each[rule]['false_alarms']['rate']:.1%}, {each[rule]['detected']['rate']:.0%}" for rule in rules
-    )
+def _cells(row: dict[str, Any], rules: list[str]) -> str:
+    return " | ".join(f"{row[rule]['false_alarms']['rate']:.1%}, {row[rule]['detected']['rate']:.0%}" for rule in rules)
 
 
 def main() -> None:
@@ -288,8 +285,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="first seed; others than those a rule was tuned on")
     asked = parser.parse_args()
     sizes = (8, min(1, asked.peers)) if asked.quick else (asked.trials, asked.peers)
-    found = figures(trials=sizes[0], of_peers=sizes[1], workers=asked.workers, first=asked.seed)
-    sys.stdout.write((markdown(found) if asked.markdown else json.dumps(found, indent=2)) + "\n")
+    report = figures(trials=sizes[0], of_peers=sizes[1], workers=asked.workers, first=asked.seed)
+    sys.stdout.write((markdown(report) if asked.markdown else json.dumps(report, indent=2)) + "\n")
 
 
 if __name__ == "__main__":

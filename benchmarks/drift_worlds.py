@@ -86,8 +86,8 @@ OTHERS = (
 )
 WORLDS = (
     *(replace(BASE, reference=days) for days in (7, 14, 20, 30, 60)),
-    *(replace(each, reference=days) for each in (DEPENDENT, SEASONAL, HEAVY, EXTREME) for days in (20, 30, 60)),
-    *(replace(each, reference=days) for each in OTHERS for days in (20, 60)),
+    *(replace(world, reference=days) for world in (DEPENDENT, SEASONAL, HEAVY, EXTREME) for days in (20, 30, 60)),
+    *(replace(world, reference=days) for world in OTHERS for days in (20, 60)),
 )
 
 
@@ -96,13 +96,13 @@ def drawn(world: DriftWorld, draw: np.random.Generator) -> Drawn:
     parts = (0, world.reference), (_APART, MONTH), (0, WEEK)
     days = sum(skipped + kept for skipped, kept in parts)
     effect, rows, at = _effects(world, days, draw), _sizes(world, days, draw), 0
-    found = list[tuple[Floats, Ints, int]]()
+    segments = list[tuple[Floats, Ints, int]]()
     for skipped, kept in parts:
         at += skipped
-        found.append((effect[at : at + kept], rows[at : at + kept], at))
+        segments.append((effect[at : at + kept], rows[at : at + kept], at))
         at += kept
-    found[2][0][:, world.moved] += world.moves
-    one, two, three = zip(*found, strict=True)
+    segments[2][0][:, world.moved] += world.moves
+    one, two, three = zip(*segments, strict=True)
     return Drawn(one, two, three)
 
 
@@ -152,11 +152,11 @@ def _effects(world: DriftWorld, days: int, draw: np.random.Generator) -> Floats:
     fresh = draw.standard_normal(shape)
     if world.tails:
         fresh = draw.standard_t(world.tails, shape) / np.sqrt(world.tails / (world.tails - 2))
-    found = fresh.copy()
-    for day in range(1, len(found)):
-        found[day] = world.memory * found[day - 1] + np.sqrt(1 - world.memory**2) * fresh[day]
+    effects = fresh.copy()
+    for day in range(1, len(effects)):
+        effects[day] = world.memory * effects[day - 1] + np.sqrt(1 - world.memory**2) * fresh[day]
     weekend = (np.arange(days) % WEEK >= 5)[:, None] * draw.choice([-1.0, 1.0], world.columns)
-    return np.asarray(world.noise * found[_LEAD:] + world.week * weekend)
+    return np.asarray(world.noise * effects[_LEAD:] + world.week * weekend)
 
 
 def _sizes(world: DriftWorld, days: int, draw: np.random.Generator) -> Ints:

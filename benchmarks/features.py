@@ -81,7 +81,7 @@ def figures(*, quick: bool) -> dict[str, Any]:
             rounds,
         )
         windows = alternate({name: partial(side, name) for name in ("measures", "range_windows")}, 3)
-        told = side("compare").told
+        counts = side("compare").told
     ratios = {
         "wall_vs_duckdb_asof": ratio(asof["ours"], asof["duckdb_asof"], "wall"),
         "wall_vs_duckdb_asof_checked": ratio(asof["ours"], asof["duckdb_asof_checked"], "wall"),
@@ -96,11 +96,11 @@ def figures(*, quick: bool) -> dict[str, Any]:
     return {
         "name": "features",
         "machine": machine(),
-        "sizes": {"spine": spine, "history": spine * 10, "keys": KEYS, "months": last, "rounds": rounds, **told},
+        "sizes": {"spine": spine, "history": spine * 10, "keys": KEYS, "months": last, "rounds": rounds, **counts},
         "ratios": ratios,
         "absolute": medians({**asof, **windows}),
         "targets": TARGETS,
-        "met": met({**ratios, **told}, TARGETS),
+        "met": met({**ratios, **counts}, TARGETS),
     }
 
 
@@ -254,7 +254,7 @@ def range_windows(root: Path, spine: int, last: int) -> Work:
             by = ", ".join(step.key.table)
             partition = f"PARTITION BY {by}" if by else ""
             value = step.aggregates[0].column
-            windows = ", ".join(_window(each, partition) for each in step.aggregates)
+            windows = ", ".join(_window(aggregate, partition) for aggregate in step.aggregates)
             columns = ", ".join(dict.fromkeys(["carrier", "flight", "origin", "event_time", *step.key.table]))
             duckdb.execute(
                 f"CREATE TABLE {step.name}_m AS SELECT {keys}, {', '.join(step.outputs())} FROM (SELECT *, {windows} "
@@ -277,8 +277,8 @@ def compare(root: Path, spine: int, last: int) -> Work:
 
     def work() -> dict[str, Any]:
         differ = " + ".join(
-            f"count(*) FILTER (o.{each} IS DISTINCT FROM r.{each} AND coalesce(abs(o.{each} - r.{each}) > 1e-9, true))"
-            for each in plan.features()
+            f"count(*) FILTER (o.{name} IS DISTINCT FROM r.{name} AND coalesce(abs(o.{name} - r.{name}) > 1e-9, true))"
+            for name in plan.features()
         )
         rows, mismatches = duckdb.execute(
             f"SELECT count(*), {differ} FROM '{root}/measures.parquet' o "
@@ -293,11 +293,11 @@ def compare(root: Path, spine: int, last: int) -> Work:
     return work
 
 
-def _window(each: Any, partition: str) -> str:
-    names = {"mean": "avg(v)", "count": "count(v)", "share_above": f"avg((v > {each.threshold})::INT)"}
-    length = int(each.window.total_seconds() * 1_000_000)
+def _window(aggregate: Any, partition: str) -> str:
+    names = {"mean": "avg(v)", "count": "count(v)", "share_above": f"avg((v > {aggregate.threshold})::INT)"}
+    length = int(aggregate.window.total_seconds() * 1_000_000)
     frame = f"RANGE BETWEEN {length} PRECEDING AND 1 PRECEDING"
-    return f"{names[each.function]} OVER ({partition} ORDER BY timestamp {frame}) AS {each.name}"
+    return f"{names[aggregate.function]} OVER ({partition} ORDER BY timestamp {frame}) AS {aggregate.name}"
 
 
 def _measures_only() -> Any:
@@ -315,8 +315,8 @@ def _measures_only() -> Any:
 
 
 SIDES = {
-    each.__name__: each
-    for each in (make, ours, duckdb_asof, duckdb_asof_checked, scan, pandas, measures, range_windows, compare)
+    side.__name__: side
+    for side in (make, ours, duckdb_asof, duckdb_asof_checked, scan, pandas, measures, range_windows, compare)
 }
 
 if __name__ == "__main__":

@@ -57,17 +57,17 @@ class Cell:
 def holdouts(kind: LabelKind, drawn: Drawn) -> list[Holdout]:
     """Return what each model says of the rows."""
     classes = {"binary": ("0", "1"), "multiclass": ("a", "b", "c"), "regression": ()}[kind]
-    return [Holdout(kind, classes, drawn.labels, each, drawn.days, {}) for each in drawn.predictions]
+    return [Holdout(kind, classes, drawn.labels, prediction, drawn.days, {}) for prediction in drawn.predictions]
 
 
 @cache
 def truth(kind: LabelKind, world: World, draws: int) -> Floats:
     """Return the true metrics of an equal and of the worse model, shape (2, metrics)."""
-    found = []
+    metrics = []
     for seed in range(draws):
         drawn = draw(world, kind, 120, 10_000_000 + seed)
-        found.append([measured(kind, drawn.labels, each).values for each in drawn.predictions])
-    first, second, worse = np.nanmean(found, axis=0)
+        metrics.append([measured(kind, drawn.labels, prediction).values for prediction in drawn.predictions])
+    first, second, worse = np.nanmean(metrics, axis=0)
     return np.stack([(first + second) / 2, worse])
 
 
@@ -75,33 +75,36 @@ def judged(candidate: Holdout, champion: Holdout, allowed: dict[str, float]) -> 
     """Return for each metric with a rule why it fails, empty where it passes, and the bound of its gain."""
     rules = {name: MetricRule(maximum_drop=drop) for name, drop in allowed.items()}
     compared, violations = judged_metrics(Pair(candidate, champion), GateSettings(metrics=rules))
-    said = iter(violations)
+    failures = iter(violations)
     return {
-        each.metric: ("" if each.passed else next(said).reason.value, -math.inf if each.low is None else each.low)
-        for each in compared
-        if each.rule
+        result.metric: (
+            "" if result.passed else next(failures).reason.value,
+            -math.inf if result.low is None else result.low,
+        )
+        for result in compared
+        if result.rule
     }
 
 
 def trial(cell: Cell, truths: Floats, seed: int) -> dict[str, dict[str, float]]:
     """Return by metric what happened in one hold-out, as 0 or 1; NaN where no interval is stated."""
-    names = [each.name for each in METRICS[cell.kind]]
+    names = [metric.name for metric in METRICS[cell.kind]]
     champion, equal, worse = holdouts(cell.kind, draw(cell.world, cell.kind, cell.days, seed))
     allowed = {name: abs(float(np.subtract(*truths[:, names.index(name)]))) for name in JUDGED[cell.kind]}
     of_equal, of_worse = (judged(one, champion, allowed) for one in (equal, worse))
     stated = scored(champion, EvaluateSettings()).figures["interval"]
-    found = {}
+    outcomes = {}
     for name in JUDGED[cell.kind]:
         low, high = stated[name]["low"], stated[name]["high"]
         held = math.nan if low is None else float(low <= truths[0, names.index(name)] <= high)
-        found[name] = {
+        outcomes[name] = {
             "equal_dropped": float(of_equal[name][0] == Reason.METRIC_DROPPED.value),
             "equal_uncertain": float(of_equal[name][0] == Reason.METRIC_UNCERTAIN.value),
             "exact_passed": float(not of_worse[name][0]),
             "twice_passed": float(of_worse[name][1] >= -allowed[name] / 2),  # what the rule would say of half the drop
             "covered": held,
         }
-    return found
+    return outcomes
 
 
 def wilson(hits: float, trials: int) -> tuple[float, float]:
@@ -117,12 +120,12 @@ def wilson(hits: float, trials: int) -> tuple[float, float]:
 def row(cell: Cell, *, trials: int) -> list[dict[str, Any]]:
     """Return a line of the table for each metric of a cell."""
     truths = truth(cell.kind, cell.world, min(_TRUTH, 5 * trials))
-    found = [trial(cell, truths, seed) for seed in range(trials)]
+    outcomes = [trial(cell, truths, seed) for seed in range(trials)]
     lines = []
     for name in JUDGED[cell.kind]:
         rates = {}
-        for rate in found[0][name]:
-            values = [each[name][rate] for each in found if not math.isnan(each[name][rate])]
+        for rate in outcomes[0][name]:
+            values = [outcome[name][rate] for outcome in outcomes if not math.isnan(outcome[name][rate])]
             rates[rate] = {"rate": round(float(np.mean(values)), 4) if values else None, "trials": len(values),
                            "bounds": wilson(sum(values), len(values))}  # fmt: skip
         lines.append({"kind": cell.kind, "world": cell.world.name, "days": cell.days, "metric": name, **rates})
@@ -136,22 +139,22 @@ def slices(world: Slices, *, trials: int) -> dict[str, Any]:
     for seed in range(trials):
         drawn, names = draw_slices(world, seed)
         sides = [
-            Holdout("binary", ("0", "1"), drawn.labels, each, drawn.days, {"slice": names})
-            for each in reversed(drawn.predictions[:2])
+            Holdout("binary", ("0", "1"), drawn.labels, prediction, drawn.days, {"slice": names})
+            for prediction in reversed(drawn.predictions[:2])
         ]
         compared, _ = judged_slices(Pair(sides[0], sides[1]), rule)
         worse = {"s0"} if world.worse > 1 else set()
-        blocked += any(not each.passed for each in compared if each.value not in worse)
-        hits += any(not each.passed for each in compared if each.value in worse)
-        judged += sum(each.low is not None for each in compared)
-        gains += [each.gain for each in compared if each.value in worse and each.gain is not None]
-    found = {"world": world.name, "slices": world.slices, "rows": world.rows, "allowed": world.allowed,
+        blocked += any(not result.passed for result in compared if result.value not in worse)
+        hits += any(not result.passed for result in compared if result.value in worse)
+        judged += sum(result.low is not None for result in compared)
+        gains += [result.gain for result in compared if result.value in worse and result.gain is not None]
+    facts = {"world": world.name, "slices": world.slices, "rows": world.rows, "allowed": world.allowed,
              "judged": round(judged / (trials * world.slices), 3),
              "equal_blocked": {"rate": blocked / trials, "bounds": wilson(blocked, trials)}}  # fmt: skip
     if gains:
-        found["worse_found"] = {"rate": hits / trials, "bounds": wilson(hits, trials)}
-        found["mean_gain_of_worse"] = round(float(np.mean(gains)), 4)
-    return found
+        facts["worse_found"] = {"rate": hits / trials, "bounds": wilson(hits, trials)}
+        facts["mean_gain_of_worse"] = round(float(np.mean(gains)), 4)
+    return facts
 
 
 def beyond(line: dict[str, Any]) -> Iterator[str]:
@@ -197,13 +200,13 @@ def figures(*, trials: int, workers: int) -> dict[str, Any]:
         if (goals := list(beyond(line)))
     ]
     rates = {
-        "cells_beyond_goal": sum(len(each["goals"]) for each in missed) / (len(table) * (len(GOALS) + 1)),
-        "equal_slices_blocked": max(each["equal_blocked"]["bounds"][0] for each in of_slices),
+        "cells_beyond_goal": sum(len(cell["goals"]) for cell in missed) / (len(table) * (len(GOALS) + 1)),
+        "equal_slices_blocked": max(line["equal_blocked"]["bounds"][0] for line in of_slices),
     }
     return {
         "name": "gate",
         "machine": machine(),
-        "sizes": {"trials": trials, "days": DAYS, "worlds": {each.name: each.says for each in WORLDS}},
+        "sizes": {"trials": trials, "days": DAYS, "worlds": {world.name: world.says for world in WORLDS}},
         "ratios": rates,
         "absolute": {"table": table, "slices": of_slices, "beyond_goal": missed},
         "targets": TARGETS,
@@ -211,7 +214,7 @@ def figures(*, trials: int, workers: int) -> dict[str, Any]:
     }
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(report: dict[str, Any]) -> str:
     """Return the tables of the guide: by world the worst of its metrics, and the slices."""
     lines = [
         "| world | days | equal: dropped | equal: undecided | loses the margin: passed | loses twice: passed | "
@@ -219,9 +222,9 @@ def markdown(found: dict[str, Any]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for world, days in ((world.name, days) for world in WORLDS for days in DAYS):
-        rows = [each for each in found["absolute"]["table"] if (each["world"], each["days"]) == (world, days)]
-        worst = [max(each[name]["rate"] for each in rows) for name in ("equal_dropped", "equal_uncertain", *_PASSED)]
-        held = sorted(each["covered"]["rate"] for each in rows if each["covered"]["trials"])
+        rows = [row for row in report["absolute"]["table"] if (row["world"], row["days"]) == (world, days)]
+        worst = [max(row[name]["rate"] for row in rows) for name in ("equal_dropped", "equal_uncertain", *_PASSED)]
+        held = sorted(row["covered"]["rate"] for row in rows if row["covered"]["trials"])
         cells = [*(f"{rate:.1%}" for rate in worst), f"{held[0]:.0%} to {held[-1]:.0%}"]
         lines.append(f"| {world} | {days} | {' | '.join(cells)} |")
     lines += [
@@ -229,12 +232,12 @@ def markdown(found: dict[str, Any]) -> str:
         "| slices of 300 or 1,000 rows | allowed drop | judged | equal models: blocked | worse slice: found |",
     ]
     lines += ["| --- | ---: | ---: | ---: | ---: |"]
-    for each in found["absolute"]["slices"]:
+    for line in report["absolute"]["slices"]:
         hits = (
-            f"{each['worse_found']['rate']:.1%} of {each['mean_gain_of_worse']:+.3f}" if "worse_found" in each else ""
+            f"{line['worse_found']['rate']:.1%} of {line['mean_gain_of_worse']:+.3f}" if "worse_found" in line else ""
         )
-        cells = [f"{each['allowed']:g}", f"{each['judged']:.0%}", f"{each['equal_blocked']['rate']:.1%}", hits]
-        lines.append(f"| {each['slices']}, {each['world']} | {' | '.join(cells)} |")
+        cells = [f"{line['allowed']:g}", f"{line['judged']:.0%}", f"{line['equal_blocked']['rate']:.1%}", hits]
+        lines.append(f"| {line['slices']}, {line['world']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -247,8 +250,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    found = figures(trials=8 if asked.quick else asked.trials, workers=asked.workers)
-    print(markdown(found) if asked.markdown else json.dumps(found, indent=2))
+    report = figures(trials=8 if asked.quick else asked.trials, workers=asked.workers)
+    print(markdown(report) if asked.markdown else json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

@@ -77,11 +77,11 @@ def draw(world: World, kind: str, days: int, seed: int) -> Drawn:
 
 def _effects(world: World, days: int, source: np.random.Generator) -> Floats:
     shocks = source.standard_t(3, days + 60) / np.sqrt(3) if world.heavy else source.standard_normal(days + 60)
-    found = np.empty(days + 60)
-    found[0] = shocks[0]
+    effects = np.empty(days + 60)
+    effects[0] = shocks[0]
     for day in range(1, days + 60):
-        found[day] = world.memory * found[day - 1] + np.sqrt(1 - world.memory**2) * shocks[day]
-    return found[60:]
+        effects[day] = world.memory * effects[day - 1] + np.sqrt(1 - world.memory**2) * shocks[day]
+    return effects[60:]
 
 
 def _binary(
@@ -89,8 +89,8 @@ def _binary(
 ) -> Drawn:
     signal = world.odds + source.normal(0, 1.5, len(of))
     labels = (source.random(len(of)) < _share(signal + base)).astype(np.float64)
-    said = [_share(signal + each * source.standard_normal(len(of))) for each in noise]
-    first, second, third = [each.round(1) for each in said] if world.ties else said
+    predictions = [_share(signal + scale * source.standard_normal(len(of))) for scale in noise]
+    first, second, third = [prediction.round(1) for prediction in predictions] if world.ties else predictions
     return Drawn(labels, of, (first, second, third))
 
 
@@ -99,8 +99,8 @@ def _regression(
 ) -> Drawn:
     signal = source.normal(0, 1.5, len(of))
     labels = signal + base + (source.standard_t(3, len(of)) if world.heavy else source.standard_normal(len(of)))
-    said = [signal + each * source.standard_normal(len(of)) for each in noise]
-    first, second, third = [each.round() for each in said] if world.ties else said
+    predictions = [signal + scale * source.standard_normal(len(of)) for scale in noise]
+    first, second, third = [prediction.round() for prediction in predictions] if world.ties else predictions
     return Drawn(labels.round() if world.ties else labels, of, (first, second, third))
 
 
@@ -111,12 +111,12 @@ def _multiclass(
     signal[:, 2] += world.odds + 1.4
     real = signal + source.gumbel(size=signal.shape)
     real[:, 1] += base
-    said = []
-    for each in noise:
-        odds = signal + each[:, None] * source.standard_normal(signal.shape)
+    predictions = []
+    for scale in noise:
+        odds = signal + scale[:, None] * source.standard_normal(signal.shape)
         shares = np.exp(odds - odds.max(axis=1, keepdims=True))
-        said.append(shares / shares.sum(axis=1, keepdims=True))
-    first, second, third = [each.round(1) for each in said] if world.ties else said
+        predictions.append(shares / shares.sum(axis=1, keepdims=True))
+    first, second, third = [prediction.round(1) for prediction in predictions] if world.ties else predictions
     return Drawn(real.argmax(axis=1).astype(np.float64), of, (first, second, third))
 
 
@@ -161,5 +161,7 @@ def draw_slices(world: Slices, seed: int) -> tuple[Drawn, NDArray[np.str_]]:
     signal = world.odds + source.normal(0, 1.5, len(of)) + 0.4 * source.standard_normal(world.slices)[slice_of]
     labels = (source.random(len(of)) < _share(signal + effects[0])).astype(np.float64)
     second = np.where(slice_of == 0, world.worse, OWN) * np.exp(effects[2])
-    said = [_share(signal + each * source.standard_normal(len(of))) for each in (OWN * np.exp(effects[1]), second)]
-    return Drawn(labels, of, (said[0], said[1], said[1])), np.char.add("s", slice_of.astype(str))
+    predictions = [
+        _share(signal + scale * source.standard_normal(len(of))) for scale in (OWN * np.exp(effects[1]), second)
+    ]
+    return Drawn(labels, of, (predictions[0], predictions[1], predictions[1])), np.char.add("s", slice_of.astype(str))

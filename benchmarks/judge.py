@@ -38,9 +38,9 @@ def figures(*, rounds: int) -> dict[str, Any]:
     """Return the figures, measured turn by turn."""
     with tempfile.TemporaryDirectory() as folder:
         repository = _reference(Path(folder))
-        found = alternate({name: partial(_judged, repository, name) for name in BRANCHES}, rounds)
+        measures = alternate({name: partial(_judged, repository, name) for name in BRANCHES}, rounds)
         cards = {name: json.loads(repository.read(f".leverframe/{name}.json")) for name in BRANCHES}
-    absolute = medians(found)
+    absolute = medians(measures)
     seconds = {f"{name.replace('-', '_')}_seconds": absolute[name]["wall_s"] for name in BRANCHES}
     return {
         "name": "judge",

@@ -85,10 +85,10 @@ def figures(*, quick: bool) -> dict[str, Any]:
 
         side("make")
         builds = {name: side(name) for name in BUILDS if name.removeprefix("build_") not in absent}
-        found = alternate({name: partial(side, name) for name in ASKS if name not in absent}, rounds)
+        sides = alternate({name: partial(side, name) for name in ASKS if name not in absent}, rounds)
         shared = memory(root)
-    sums = {measure.told["sum"] for measures in found.values() for measure in measures}
-    ratios = {f"{kind}_vs_{name}": _ratio(found, name, kind) for kind in ("p50", "p99") for name in found}
+    sums = {measure.told["sum"] for measures in sides.values() for measure in measures}
+    ratios = {f"{kind}_vs_{name}": _ratio(sides, name, kind) for kind in ("p50", "p99") for name in sides}
     values = {**ratios, "mismatches": len(sums) - 1, **shared}
     targets = {name: bound for name, bound in TARGETS.items() if name in values}
     return {
@@ -96,10 +96,10 @@ def figures(*, quick: bool) -> dict[str, Any]:
         "machine": machine(),
         "sizes": {"entities": entities, "columns": WIDTH, "keys_a_call": KEYS, "calls": calls, "rounds": rounds},
         "ratios": {name: value for name, value in ratios.items() if not name.endswith("_vs_file")},
-        "absolute": {name: _microseconds(measures) for name, measures in found.items()},
+        "absolute": {name: _microseconds(measures) for name, measures in sides.items()},
         "build": {
-            name.removeprefix("build_"): {"seconds": round(each.wall, 2), "megabytes": each.told["megabytes"]}
-            for name, each in builds.items()
+            name.removeprefix("build_"): {"seconds": round(build.wall, 2), "megabytes": build.told["megabytes"]}
+            for name, build in builds.items()
         },
         "memory": shared,
         "mismatches": values["mismatches"],
@@ -288,8 +288,8 @@ def memory(root: Path) -> dict[str, Any]:
     alone = _share(one.pid, root)
     two = _reader(root)
     both = _share(one.pid, root) + _share(two.pid, root)
-    for each in (one, two):
-        each.communicate("\n", timeout=60)
+    for process in (one, two):
+        process.communicate("\n", timeout=60)
     return {
         "one_reader_mb": round(alone, 1),
         "two_readers_mb": round(both, 1),
@@ -319,9 +319,9 @@ def _reader(root: Path) -> subprocess.Popen[str]:
 def _share(pid: int, root: Path) -> float:
     """Return the megabytes of the snapshot file that count for a process: a page of two counts half."""
     text = Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8")
-    found = re.search(r"^Pss:\s+(\d+) kB", text[text.index(str(root / "snapshot")) :], re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024 / 1e6
+    match = re.search(r"^Pss:\s+(\d+) kB", text[text.index(str(root / "snapshot")) :], re.MULTILINE)
+    assert match is not None
+    return int(match[1]) * 1024 / 1e6
 
 
 def _lmdb_python(root: Path) -> str | None:
@@ -332,7 +332,7 @@ def _lmdb_python(root: Path) -> str | None:
         ["uv", "venv", "--quiet", "--python", sys.executable, str(place)],
         ["uv", "pip", "install", "--quiet", "--python", python, "lmdb>=1.4", "numpy>=1.26,<2"],
     )
-    done = all(subprocess.run(each, capture_output=True, check=False).returncode == 0 for each in commands)
+    done = all(subprocess.run(command, capture_output=True, check=False).returncode == 0 for command in commands)
     return python if done else None
 
 
@@ -360,15 +360,15 @@ def _redis_bytes(url: str) -> int:
     return int(memory["used_memory"])
 
 
-def _ratio(found: Any, name: str, kind: str) -> float:
+def _ratio(sides: Any, name: str, kind: str) -> float:
     """Return the median over rounds of the file's ``kind`` over that of another side."""
-    pairs = zip(found["file"], found[name], strict=True)
-    each: list[float] = [ours.told[kind] / theirs.told[kind] for ours, theirs in pairs]
-    return round(median(each), 3)
+    pairs = zip(sides["file"], sides[name], strict=True)
+    ratios: list[float] = [ours.told[kind] / theirs.told[kind] for ours, theirs in pairs]
+    return round(median(ratios), 3)
 
 
 def _microseconds(measures: Sequence[Measure]) -> dict[str, float]:
-    return {f"{kind}_us": round(median(each.told[kind] for each in measures), 1) for kind in ("p50", "p99")}
+    return {f"{kind}_us": round(median(measure.told[kind] for measure in measures), 1) for kind in ("p50", "p99")}
 
 
 ASKS: dict[str, Callable[[Path, str], Ask]] = {
@@ -380,7 +380,7 @@ ASKS: dict[str, Callable[[Path, str], Ask]] = {
     "sqlite": sqlite,
     "lmdb": lmdb,
 }
-BUILDS = {each.__name__: each for each in (build_file, build_redis_store, build_redis_mget, build_sqlite, build_lmdb)}
+BUILDS = {side.__name__: side for side in (build_file, build_redis_store, build_redis_mget, build_sqlite, build_lmdb)}
 
 if __name__ == "__main__":
     main()

@@ -85,27 +85,27 @@ def figures(keys: int, rounds: int) -> dict[str, Any]:
         root = Path(folder)
         child(NAME, "--side", "make", "--root", folder, "--keys", str(keys))
         sides = {side: partial(_fresh, root, side) for side in ("full", "increment")}
-        found = alternate(sides, rounds)
+        runs = alternate(sides, rounds)
         for side in sides:
             _fresh(root, side)
             shutil.copytree(root / ".leverframe/online", root / f"ready-{side}")
         swap = child(NAME, "--side", "swap", "--root", folder, "--keys", str(keys)).told
-    sizes = {side: median(measure.told["bytes"] for measure in each) for side, each in found.items()}
+    sizes = {side: median(measure.told["bytes"] for measure in measures) for side, measures in runs.items()}
     ratios = {
-        "increment_wall_vs_full": ratio(found["increment"], found["full"], "wall"),
-        "increment_cpu_vs_full": ratio(found["increment"], found["full"], "cpu"),
-        "increment_peak_vs_full": ratio(found["increment"], found["full"], "peak"),
+        "increment_wall_vs_full": ratio(runs["increment"], runs["full"], "wall"),
+        "increment_cpu_vs_full": ratio(runs["increment"], runs["full"], "cpu"),
+        "increment_peak_vs_full": ratio(runs["increment"], runs["full"], "peak"),
         "increment_bytes_vs_full": round(sizes["increment"] / sizes["full"], 3),
         "lookup_p99_during_swap": swap["ratio"],
         "failed_lookups": swap["failed"],
     }
-    told = {side: each[0].told for side, each in found.items()}
+    facts = {side: measures[0].told for side, measures in runs.items()}
     return {
         "name": "materialize",
         "machine": machine(),
-        "sizes": {"keys": keys, "events": keys * EACH, "new_events": keys * EACH // 100, "rounds": rounds, **told},
+        "sizes": {"keys": keys, "events": keys * EACH, "new_events": keys * EACH // 100, "rounds": rounds, **facts},
         "ratios": ratios,
-        "absolute": {**medians(found), "swap": swap},
+        "absolute": {**medians(runs), "swap": swap},
         "targets": TARGETS,
         "met": met(ratios, TARGETS),
     }
@@ -209,8 +209,8 @@ def swapped(root: Path, keys: int) -> dict[str, Any]:
             began = time.perf_counter()
             try:
                 source = freshness.source(spec)
-                found = source.rows.vector(fields, at, []) if source and source.rows else None
-                failed += found is None or found["user_paid_count_28d"] is None
+                vector = source.rows.vector(fields, at, []) if source and source.rows else None
+                failed += vector is None or vector["user_paid_count_28d"] is None
             except Exception:
                 failed += 1
             times.append(time.perf_counter() - began)

@@ -81,7 +81,7 @@ def figures(*, quick: bool) -> dict[str, Any]:
         side("make", rows)
         command(root)  # makes the reference, which is kept
         results = root / "results"
-        found = alternate(
+        sides = alternate(
             {
                 "check": partial(side, "check"),
                 "read_and_check": partial(side, "live"),
@@ -94,15 +94,15 @@ def figures(*, quick: bool) -> dict[str, Any]:
         growth = alternate({"few": partial(side, "read", rows), "many": partial(side, "read", 10 * rows)}, rounds)
         page = results / "dashboard.html"
         values = {
-            "cpu_check_vs_evidently": ratio(found["check"], found["check_evidently"], "cpu"),
-            "cpu_read_and_check_vs_evidently": ratio(found["read_and_check"], found["check_evidently"], "cpu"),
-            "cpu_command_vs_evidently": ratio(found["command"], found["command_evidently"], "cpu"),
+            "cpu_check_vs_evidently": ratio(sides["check"], sides["check_evidently"], "cpu"),
+            "cpu_read_and_check_vs_evidently": ratio(sides["read_and_check"], sides["check_evidently"], "cpu"),
+            "cpu_command_vs_evidently": ratio(sides["command"], sides["command_evidently"], "cpu"),
             "profile_kb": round((results / "profile.json").stat().st_size / 1000, 1),
             "profile_rows": side("look").told["rows"],
             "dashboard_kb": round(page.stat().st_size / 1000, 1) if page.is_file() else float("inf"),
             "wall_10m_over_1m": ratio(growth["many"], growth["few"], "wall"),
-            "peak_10m_gb": round(max(each.peak for each in growth["many"]), 3),
-            "rows_lost": sum(abs(each.told["rows"] - 10 * rows) for each in growth["many"]),
+            "peak_10m_gb": round(max(measure.peak for measure in growth["many"]), 3),
+            "rows_lost": sum(abs(measure.told["rows"] - 10 * rows) for measure in growth["many"]),
         }
     return {
         "name": "monitor",
@@ -110,14 +110,14 @@ def figures(*, quick: bool) -> dict[str, Any]:
         "sizes": {"reference": REFERENCE, "live": LIVE, "columns": len(NUMBERS) + len(LEVELS), "rows": rows,
                   "many": 10 * rows, "rounds": rounds},
         "ratios": values,
-        "absolute": _absolute(found, growth) | {"evidently_page_kb": found["check_evidently"][0].told["page"] // 1000},
+        "absolute": _absolute(sides, growth) | {"evidently_page_kb": sides["check_evidently"][0].told["page"] // 1000},
         "targets": TARGETS,
         "met": met(values, TARGETS),
     }  # fmt: skip
 
 
-def _absolute(found: Mapping[str, Sequence[Measure]], growth: Mapping[str, Sequence[Measure]]) -> dict[str, Any]:
-    return dict(medians({**found, **growth}))
+def _absolute(measures: Mapping[str, Sequence[Measure]], growth: Mapping[str, Sequence[Measure]]) -> dict[str, Any]:
+    return dict(medians({**measures, **growth}))
 
 
 def whole(arguments: Sequence[str], folder: Path | None = None) -> Measure:
@@ -125,11 +125,11 @@ def whole(arguments: Sequence[str], folder: Path | None = None) -> Measure:
     began = time.perf_counter()
     process = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
-    said = process.stderr.read()
+    stderr = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}:\n{said.decode()[-2000:]}")
+        raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}:\n{stderr.decode()[-2000:]}")
     return Measure(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6)
 
 
@@ -158,8 +158,8 @@ def make(root: Path, rows: int) -> Work:
         live = table(draw, LIVE, DAYS + LIVE_DAYS - 1, 1)
         reference.drop("id").write_parquet(made.root / "eval/test.parquet")
         live.rename({"score": "prediction"}).write_parquet(made.root / "log/live.parquet")
-        for name, each in (("reference", reference), ("live", live)):
-            each.drop("at", "id", "label", "score").write_parquet(root / f"evidently_{name}.parquet")
+        for name, frame in (("reference", reference), ("live", live)):
+            frame.drop("at", "id", "label", "score").write_parquet(root / f"evidently_{name}.parquet")
         text = yaml.safe_dump({"pipeline": {"predictions": role}, "monitor": monitor})
         (made.root / "leverframe.yaml").write_text(text, encoding="utf-8")
         made.commit("Begin")
@@ -183,10 +183,13 @@ def table(draw: Any, rows: int, first: int, days: int) -> Any:
     )  # fmt: skip
     score = draw.beta(2, 4, rows)
     return pl.DataFrame(
-        {"at": [FIRST + timedelta(seconds=int(each)) for each in seconds], "id": [f"{first}-{n}" for n in range(rows)]}
+        {
+            "at": [FIRST + timedelta(seconds=int(second)) for second in seconds],
+            "id": [f"{first}-{n}" for n in range(rows)],
+        }
         | dict(zip(NUMBERS, values, strict=True))
         | {
-            name: np.array([f"{name} {each}" for each in draw.integers(0, count, rows)])
+            name: np.array([f"{name} {level}" for level in draw.integers(0, count, rows)])
             for name, count in LEVELS.items()
         }
         | {"score": score, "label": (draw.random(rows) < score).astype(int)}
@@ -226,7 +229,7 @@ def _looked_at(root: Path, path: Path, *, in_memory: bool = False) -> Work:
     from leverframe.domain.monitoring.drift import judged
     from leverframe.domain.monitoring.engine import BuiltinEngine
     from leverframe.domain.monitoring.log_query import LogFile, LogQuery
-    from leverframe.domain.monitoring.quality import found
+    from leverframe.domain.monitoring.quality import quality_findings
     from leverframe.domain.monitoring.reference import Reference, spans_between, window_counts
     from leverframe.domain.monitoring.window_summary import Summaries
     from leverframe.settings.monitor import MonitorSettings
@@ -243,7 +246,7 @@ def _looked_at(root: Path, path: Path, *, in_memory: bool = False) -> Work:
         summaries = Summaries(spans, known.setting(NOW))
         for batch in batches or log.batches():
             summaries.add(batch)
-        quality = found(known.profile, summaries.windows, log.facts, settings, NOW)
+        quality = quality_findings(known.profile, summaries.windows, log.facts, settings, NOW)
         counted = [window_counts(window) for window in summaries.windows if window.rows]
         drift = judged(known.profile, counted, settings, BuiltinEngine())
         rows = sum(window.rows for window in summaries.windows)
@@ -273,9 +276,9 @@ def look(root: Path, _: int) -> Work:
 def _numbers(content: Any) -> list[float]:
     """Return every number with a fraction in a document."""
     if isinstance(content, dict):
-        return [each for value in content.values() for each in _numbers(value)]
+        return [number for value in content.values() for number in _numbers(value)]
     if isinstance(content, list):
-        return [each for value in content for each in _numbers(value)]
+        return [number for value in content for number in _numbers(value)]
     return [content] if isinstance(content, float) and content % 1 else []
 
 

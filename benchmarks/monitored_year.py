@@ -106,15 +106,15 @@ def watch(workspace: Workspace, key: str, *, celsius: bool = False) -> Monitored
 
 def said(key: str, monitored: Monitored) -> Month:
     """Return what was found at the end of a month, as the table shows it."""
-    loud = [each for each in monitored.findings if each.severity is not Severity.INFO]
+    loud = [finding for finding in monitored.findings if finding.severity is not Severity.INFO]
     auc = next((series for series in monitored.performance if series.metric == "auc"), None)
     realised = [point.realised.value for point in auc.points if point.realised.value is not None] if auc else []
     return Month(
         key,
         type(monitored.verdict).__name__.lower(),
-        tuple(f"{each.key}: {each.what}" for each in loud if not each.explained_by),
-        tuple(f"{each.key} by {each.explained_by}" for each in loud if each.explained_by),
-        tuple(each.key for each in loud if each.kind in QUALITY and not each.explained_by),
+        tuple(f"{finding.key}: {finding.what}" for finding in loud if not finding.explained_by),
+        tuple(f"{finding.key} by {finding.explained_by}" for finding in loud if finding.explained_by),
+        tuple(finding.key for finding in loud if finding.kind in QUALITY and not finding.explained_by),
         round(sum(realised) / len(realised), 3) if realised else None,
     )
 
@@ -153,27 +153,27 @@ def _in_celsius(workspace: Workspace) -> Monitored:
         path.write_bytes(kept)
 
 
-def lines(found: dict[str, Any]) -> Sequence[str]:
+def lines(content: dict[str, Any]) -> Sequence[str]:
     """Return the table of the guide."""
     rows = ["| month | verdict | mean daily AUC | what is said |", "| --- | --- | --- | --- |"]
-    for month in (*found["months"], {**found["celsius"], "month": "2013-09 in °C"}):
-        told = [words.partition(": ")[2] for words in month["said"]]
-        more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
-        said = "<br>".join([*told[:_SHOWN], *more]) or "nothing"
-        rows.append(f"| {month['month']} | {month['verdict']} | {month['auc']} | {said} |")
+    for month in (*content["months"], {**content["celsius"], "month": "2013-09 in °C"}):
+        findings = [words.partition(": ")[2] for words in month["said"]]
+        more = [f"and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []
+        cell = "<br>".join([*findings[:_SHOWN], *more]) or "nothing"
+        rows.append(f"| {month['month']} | {month['verdict']} | {month['auc']} | {cell} |")
     return rows
 
 
-def targets(found: dict[str, Any]) -> dict[str, bool]:
+def targets(content: dict[str, Any]) -> dict[str, bool]:
     """Return what must hold of the year: of September, and that December, whose newest day has no weather, says so."""
-    by_month = {month["month"]: month for month in found["months"]}
+    by_month = {month["month"]: month for month in content["months"]}
     missing = f"{Kind.MISSING}:weather_temp" in by_month["2013-12"]["quality"]
-    return {**of_september(found), "december_says_that_the_weather_is_missing": missing}
+    return {**of_september(content), "december_says_that_the_weather_is_missing": missing}
 
 
-def of_september(found: dict[str, Any]) -> dict[str, bool]:
+def of_september(content: dict[str, Any]) -> dict[str, bool]:
     """Return what must hold of September: it is a drop, and in other units a finding of the table and no drift."""
-    celsius, by_month = found["celsius"], {month["month"]: month for month in found["months"]}
+    celsius, by_month = content["celsius"], {month["month"]: month for month in content["months"]}
     drift = [words for words in celsius["said"] if words.startswith((Kind.DRIFT, Kind.PREDICTION_DRIFT))]
     dropped = [words for words in by_month["2013-09"]["said"] if words.startswith(Kind.PERFORMANCE)]
     return {

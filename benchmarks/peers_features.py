@@ -78,9 +78,9 @@ def figures(*, quick: bool) -> dict[str, Any]:
         peers = alternate({"ours": partial(side, "ours", labels), "duckdb": partial(feast, "duckdb", labels)}, rounds)
         dask = alternate({"ours": partial(side, "ours", few), "dask": partial(feast, "dask", few)}, 1)
         growth = alternate({"ours": partial(side, "ours", labels), "ours_10m": partial(side, "ours", many)}, rounds)
-        told = {name: side(f"against_{name}", size).told for name, size in (("duckdb", labels), ("dask", few))}
-        told["many"] = side("kept", many).told
-    values = _values(peers, dask, growth) | _answers(told)
+        counts = {name: side(f"against_{name}", size).told for name, size in (("duckdb", labels), ("dask", few))}
+        counts["many"] = side("kept", many).told
+    values = _values(peers, dask, growth) | _answers(counts)
     sizes = {"labels": labels, "history": many, "keys": keys, "labels_dask": few, "labels_10m": many}
     return {
         "name": "peers_features",
@@ -102,19 +102,19 @@ def _values(peers: Found, dask: Found, growth: Found) -> dict[str, float]:
         "wall_vs_feast_dask": ratio(dask["ours"], dask["dask"], "wall"),
         "peak_vs_feast_dask": ratio(dask["ours"], dask["dask"], "peak"),
         "wall_10m_over_1m": ratio(growth["ours_10m"], growth["ours"], "wall"),
-        "peak_10m_gb": round(max(each.peak for each in growth["ours_10m"]), 3),
+        "peak_10m_gb": round(max(measure.peak for measure in growth["ours_10m"]), 3),
     }
 
 
-def _answers(told: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
+def _answers(counts: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
     """Return the share of labels that each side kept, and how many labels and values are wrong of ours."""
-    labels, ours = (sum(each[name] for each in told.values()) for name in ("labels", "ours"))
+    labels, ours = (sum(side[name] for side in counts.values()) for name in ("labels", "ours"))
     return {
         "labels_kept": round(ours / labels, 6),
-        "labels_kept_feast_duckdb": round(told["duckdb"]["feast"] / told["duckdb"]["labels"], 6),
-        "labels_kept_feast_dask": round(told["dask"]["feast"] / told["dask"]["labels"], 6),
+        "labels_kept_feast_duckdb": round(counts["duckdb"]["feast"] / counts["duckdb"]["labels"], 6),
+        "labels_kept_feast_dask": round(counts["dask"]["feast"] / counts["dask"]["labels"], 6),
         "labels_lost": labels - ours,
-        "mismatches": told["duckdb"]["mismatches"] + told["dask"]["mismatches"],
+        "mismatches": counts["duckdb"]["mismatches"] + counts["dask"]["mismatches"],
     }
 
 
@@ -171,12 +171,12 @@ def kept(root: Path, labels: int, other: str = "") -> Work:
     sides = {"ours": "ours"} | ({"feast": f"feast_{other}"} if other else {})
 
     def work() -> dict[str, Any]:
-        found = {"labels": labels}
+        counts = {"labels": labels}
         for name, file in sides.items():
             single = f"SELECT id FROM '{root}/{file}_{labels}.parquet' GROUP BY id HAVING count(*) = 1"
             query = f"SELECT count(*) FROM '{root}/spine_{labels}.parquet' SEMI JOIN ({single}) USING (id)"
-            (found[name],) = duckdb.execute(query).fetchall()[0]
-        return found
+            (counts[name],) = duckdb.execute(query).fetchall()[0]
+        return counts
 
     return work
 
@@ -199,7 +199,7 @@ def against(other: str, root: Path, labels: int) -> Work:
     return work
 
 
-SIDES = {each.__name__: each for each in (make, ours, kept)}
+SIDES = {side.__name__: side for side in (make, ours, kept)}
 SIDES |= {f"against_{store}": partial(against, store) for store in ("duckdb", "dask")}
 
 if __name__ == "__main__":

@@ -60,30 +60,30 @@ def figures(*, quick: bool) -> dict[str, Any]:
     small, rounds = (200, 1) if quick else (1000, 3)
     sizes = (small, 10 * small)
     os.environ.update(KEYS)
-    found: dict[int, list[tuple[Measure, Counter[str]]]] = {size: [] for size in sizes}
+    runs: dict[int, list[tuple[Measure, Counter[str]]]] = {size: [] for size in sizes}
     with tempfile.TemporaryDirectory() as folder, served(sizes[-1]) as address:
         repositories = {size: made(Path(folder, str(size)), size, address) for size in sizes}
         for number in range(rounds):
             for size in sizes[:: 1 if number % 2 == 0 else -1]:
                 (repositories[size].root / ".leverframe/pushed.json").unlink(missing_ok=True)
-                found[size].append(checked(repositories[size], address))
+                runs[size].append(checked(repositories[size], address))
         again = checked(repositories[sizes[-1]], address)
-    asked = {size: sum(found[size][0][1].values()) for size in sizes}
-    cpu = {size: median(measure.cpu for measure, _ in found[size]) for size in sizes}
-    wall = {size: median(measure.wall for measure, _ in found[size]) for size in sizes}
+    asked = {size: sum(runs[size][0][1].values()) for size in sizes}
+    cpu = {size: median(measure.cpu for measure, _ in runs[size]) for size in sizes}
+    wall = {size: median(measure.wall for measure, _ in runs[size]) for size in sizes}
     ratios = {
         "requests_per_object": round(asked[sizes[-1]] / sizes[-1], 3),
         "requests_for_ten_times_the_objects": round(asked[sizes[-1]] / asked[small], 2),
         "cpu_for_ten_times_the_objects": round(cpu[sizes[-1]] / cpu[small], 2),
         "requests_again": sum(again[1].values()),
-        "listings_of_the_bucket": sum(counts["listing"] for each in found.values() for _, counts in each),
+        "listings_of_the_bucket": sum(counts["listing"] for pairs in runs.values() for _, counts in pairs),
     }
     absolute = {
         f"{size:,} objects": {
             "requests": asked[size],
             "cpu_s": round(cpu[size], 2),
             "wall_s": round(wall[size], 2),
-            "peak_gb": round(median(measure.peak for measure, _ in found[size]), 3),
+            "peak_gb": round(median(measure.peak for measure, _ in runs[size]), 3),
         }
         for size in sizes
     }

@@ -84,8 +84,8 @@ def main() -> None:
         repository_of_year.git("init", "--quiet", "--initial-branch=main")
         repository_of_year.git("commit", "--quiet", "--allow-empty", "--message", "Begin")
         try:
-            found, tables = september(gate) if asked.quick else figures(gate)
-            print("\n".join(tables) if asked.markdown else json.dumps(found, indent=2))
+            content, tables = september(gate) if asked.quick else figures(gate)
+            print("\n".join(tables) if asked.markdown else json.dumps(content, indent=2))
         finally:
             os.chdir(repository)
 
@@ -93,31 +93,31 @@ def main() -> None:
 def figures(gate: GateSettings) -> tuple[dict[str, Any], list[str]]:
     """Build the features of the year, train and judge every scenario; return the figures, and the tables of guides."""
     given = _built(range(1, 13))
-    found = {name: _judged(given, scenario) for name, scenario in SCENARIOS.items()}
+    results = {name: _judged(given, scenario) for name, scenario in SCENARIOS.items()}
     reached = {
-        "late15_auc": found["late15"]["auc"],
-        "late15_average_precision": found["late15"]["average_precision"],
-        "september_champion_auc": found["september_champion"]["auc"],
-        "september_retrained_auc": found["september_retrained"]["auc"],
-        "september_gain_auc": found["september_retrained"]["auc"] - found["september_champion"]["auc"],
-        "december_gain_auc": found["december_retrained"]["auc"] - found["december_champion"]["auc"],
+        "late15_auc": results["late15"]["auc"],
+        "late15_average_precision": results["late15"]["average_precision"],
+        "september_champion_auc": results["september_champion"]["auc"],
+        "september_retrained_auc": results["september_retrained"]["auc"],
+        "september_gain_auc": results["september_retrained"]["auc"] - results["september_champion"]["auc"],
+        "december_gain_auc": results["december_retrained"]["auc"] - results["december_champion"]["auc"],
     }
     watched = monitored_year.year(given)
     seen, decided = watched.content(), retrained_year.retrained_year(given, gate, watched)
     held = monitored_year.targets(seen) | retrained_year.targets(decided)
-    content = _content(found, reached, held, seen, decided)
+    content = _content(results, reached, held, seen, decided)
     return content, [*monitored_year.lines(seen), "", *retrained_year.lines(decided)]
 
 
 def september(gate: GateSettings) -> tuple[dict[str, Any], list[str]]:
     """Replay September alone, on the months that its models learn from; return the figures, and no table."""
     given = _built((1, 2, 3, 4, 9))
-    found = {"september_champion": _judged(given, SCENARIOS["september_champion"])}
-    reached = {"september_champion_auc": found["september_champion"]["auc"]}
+    results = {"september_champion": _judged(given, SCENARIOS["september_champion"])}
+    reached = {"september_champion_auc": results["september_champion"]["auc"]}
     watched = monitored_year.year(given, (9,))
     seen, decided = watched.content(), retrained_year.september(given, gate, watched)
     held = monitored_year.of_september(seen) | retrained_year.of_september(decided)
-    return _content(found, reached, held, seen, decided), []
+    return _content(results, reached, held, seen, decided), []
 
 
 def _built(months: Sequence[int]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _built(months: Sequence[int]) -> dict[str, Any]:
 
 
 def _content(
-    found: dict[str, Any],
+    results: dict[str, Any],
     reached: dict[str, float],
     held: dict[str, bool],
     seen: dict[str, Any],
@@ -144,9 +144,9 @@ def _content(
     return {
         "name": "replay",
         "machine": machine(),
-        "sizes": {name: each["rows"] for name, each in found.items()},
+        "sizes": {name: result["rows"] for name, result in results.items()},
         "ratios": {name: round(value, 4) for name, value in reached.items()},
-        "absolute": found | {"year": seen, "retrained": [vars(row) for row in decided]},
+        "absolute": results | {"year": seen, "retrained": [vars(row) for row in decided]},
         "targets": targets | dict.fromkeys(held, True),
         "met": {name: low <= reached[name] <= high for name, (low, high) in targets.items()} | held,
     }

@@ -54,14 +54,14 @@ def figures(*, rounds: int) -> dict[str, Any]:
             "check": partial(whole, reference, "leverframe", "check", "--base", "main"),
             "dvc status": partial(whole, reference, "dvc", "status", "-q"),
         }
-        found = alternate(sides, rounds)
+        measures = alternate(sides, rounds)
         jobs = {name: _job(Path(folder), repository, entries) for name, entries in (("none", 0), ("500", 500))}
         no_op = {name: partial(whole, job, "leverframe", "reproduce") for name, job in jobs.items()}
         repeated = alternate(no_op, rounds)
     ratios = {
-        "card_cpu_vs_four_dvc_calls": ratio(found["card"], found["dvc"], "cpu"),
-        "card_wall_vs_four_dvc_calls": ratio(found["card"], found["dvc"], "wall"),
-        "check_cpu_vs_dvc_status": ratio(found["check"], found["dvc status"], "cpu"),
+        "card_cpu_vs_four_dvc_calls": ratio(measures["card"], measures["dvc"], "cpu"),
+        "card_wall_vs_four_dvc_calls": ratio(measures["card"], measures["dvc"], "wall"),
+        "check_cpu_vs_dvc_status": ratio(measures["check"], measures["dvc status"], "cpu"),
         "no_op_with_500_run_entries": ratio(repeated["500"], repeated["none"], "wall"),
     }
     return {
@@ -69,7 +69,10 @@ def figures(*, rounds: int) -> dict[str, Any]:
         "machine": machine(),
         "sizes": {"stages": 22, "stages_of_check": 43, "rounds": rounds},
         "ratios": ratios,
-        "absolute": {**medians(found), **{f"no-op, {name} entries": each for name, each in medians(repeated).items()}},
+        "absolute": {
+            **medians(measures),
+            **{f"no-op, {name} entries": usage for name, usage in medians(repeated).items()},
+        },
         "targets": TARGETS,
         "met": met(ratios, TARGETS),
     }
@@ -77,7 +80,9 @@ def figures(*, rounds: int) -> dict[str, Any]:
 
 def _together(measures: list[Measure]) -> Measure:
     return Measure(
-        sum(each.wall for each in measures), sum(each.cpu for each in measures), max(each.peak for each in measures)
+        sum(measure.wall for measure in measures),
+        sum(measure.cpu for measure in measures),
+        max(measure.peak for measure in measures),
     )
 
 

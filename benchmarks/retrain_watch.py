@@ -88,9 +88,9 @@ class Watch:
         labelled = newest - self.case.delay
         windows = {day_name(TRAIN + at): self._known[at] if at <= labelled else self._blind[at] for at in looked}
         _, findings = performance_facts(self._reference, windows, _MONITOR)
-        found = (*self._drift(day), *findings)
-        self._remember(newest, labelled, found)
-        return _result(self._columns, found, now_after(day))
+        all_findings = (*self._drift(day), *findings)
+        self._remember(newest, labelled, all_findings)
+        return _result(self._columns, all_findings, now_after(day))
 
     @property
     def lines(self) -> tuple[HistoryLine, ...]:
@@ -135,7 +135,7 @@ class Watch:
     def _live(self, first: int, last: int) -> list[WindowCounts]:
         """Return windows of days of the watch, in the bins of the profile, which halves them for a pool a season."""
         bins = {column.column.name: column.binning for column in self._profile.columns}
-        found = []
+        windows = []
         for counts in self._windows[HOLDOUT + first : HOLDOUT + last + 1]:
             columns = {
                 name: one
@@ -143,8 +143,8 @@ class Watch:
                 else replace(one, bins=np.add.reduceat(one.bins, np.arange(0, len(one.bins), 2)))
                 for name, one in counts.columns.items()
             }
-            found.append(replace(counts, columns=columns))
-        return found
+            windows.append(replace(counts, columns=columns))
+        return windows
 
     def _drift(self, day: int) -> tuple[Finding, ...]:
         if not self._fires[day]:
@@ -152,10 +152,10 @@ class Watch:
         live = self._live(max(0, day - _LOOKED + 1), day)  # the history says since when
         return judged(self._profile, live, _MONITOR, self._engine).findings
 
-    def _remember(self, newest: int, labelled: int, found: Sequence[Finding]) -> None:
+    def _remember(self, newest: int, labelled: int, findings: Sequence[Finding]) -> None:
         for at, part in ((newest, "traffic"), (labelled, "performance")):
             name = day_name(TRAIN + at)
-            keys = {one.key: one.severity.value for one in found if one.since <= name <= one.window}
+            keys = {one.key: one.severity.value for one in findings if one.since <= name <= one.window}
             self._lines.append(
                 HistoryLine("m", "e", name, name, part, "reference", 1, 1, None, None, keys, {}, ())  # type: ignore[arg-type]
             )

@@ -222,8 +222,8 @@ def lines(rows: Sequence[Decided]) -> Sequence[str]:
     for row in rows:
         due = row.due.split(";")[0]
         outcome_of = f"{row.outcome}: {row.against[0]}" if row.against else row.outcome
-        told = [_change(row.figures), outcome_of, _change(row.following)]
-        table.append(f"| {' | '.join([row.month, row.monitor, due, row.window, *told])} |")
+        cells = [_change(row.figures), outcome_of, _change(row.following)]
+        table.append(f"| {' | '.join([row.month, row.monitor, due, row.window, *cells])} |")
     return table
 
 

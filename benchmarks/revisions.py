@@ -56,10 +56,10 @@ class Side:
             for _ in range(connections)
         ]
         before = self._computed()
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         self.wall.setdefault(kind, []).append(median(took))
         # three more are sent by each connection, which are not timed
         self.cpu.setdefault(kind, []).append((self._computed() - before) / (connections * (calls + 3)))
@@ -82,11 +82,11 @@ def main() -> None:
         older = checked_out(options.older, (options.place or Path(folder)).resolve())
         pairs = [compared(older, random.Random(start)) for start in range(starts)]  # noqa: S311 - an order, no secret
     kinds = [(kind, what) for kind in KINDS for what in ("wall", "cpu")]
-    each = {f"{what} of {kind}": [tuple(figure(side, kind, what) for side in pair) for pair in pairs]
+    figures = {f"{what} of {kind}": [tuple(figure(side, kind, what) for side in pair) for pair in pairs]
             for kind, what in kinds}  # fmt: skip
-    ratios = {name: round(median(ours / theirs for ours, theirs in found), 3) for name, found in each.items()}
+    ratios = {name: round(median(ours / theirs for ours, theirs in values), 3) for name, values in figures.items()}
     absolute = {
-        f"{name} ms": [[round(1000 * one, 3) for one in pair] for pair in found] for name, found in each.items()
+        f"{name} ms": [[round(1000 * one, 3) for one in pair] for pair in values] for name, values in figures.items()
     }
     targets = dict.fromkeys(ratios, BOUND)
     print(json.dumps({
@@ -102,7 +102,7 @@ def compared(older: Path, draw: random.Random) -> tuple[Side, Side]:
     with ExitStack() as stack:
         sides = [stack.enter_context(served(root)) for root in (Path.cwd(), older)]
         for kind, (form, number, calls, connections) in KINDS.items():
-            some = [each["inputs"] for each in rows if each["form"] == form]
+            some = [row["inputs"] for row in rows if row["form"] == form]
             body = v2([some[place % len(some)] for place in range(number)])
             for _ in range(ROUNDS):
                 for side in draw.sample(sides, 2):
@@ -119,10 +119,10 @@ def figure(side: Side, kind: str, what: str) -> float:
 def served(root: Path) -> Iterator[Side]:
     """Yield a revision that serves the bundle; its server ends with the block."""
     leverframe = runs(root)
-    told = json.loads(leverframe("--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--json"))
+    status = json.loads(leverframe("--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--json"))
     try:
-        path = f"/v2/models/{next(iter(told['models']))}/infer"
-        yield Side(told["running"]["port"], path, psutil.Process(told["running"]["pid"]))
+        path = f"/v2/models/{next(iter(status['models']))}/infer"
+        yield Side(status["running"]["port"], path, psutil.Process(status["running"]["pid"]))
     finally:
         leverframe("--stop")
 

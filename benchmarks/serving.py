@@ -50,25 +50,25 @@ def main() -> None:
     options = parser.parse_args()
     rounds, calls = (2, 50) if options.quick else (5, 200)
     rows = [json.loads(line) for line in (BUNDLE / "golden.jsonl").read_text().splitlines()]
-    columns = [each["inputs"] for each in rows if each["form"] == "columns"]
-    keys = [each["inputs"] for each in rows if each["form"] == "keys"]
-    found = measured_sides(columns, keys, rounds, calls)
+    columns = [row["inputs"] for row in rows if row["form"] == "columns"]
+    keys = [row["inputs"] for row in rows if row["form"] == "keys"]
+    seconds = measured_sides(columns, keys, rounds, calls)
     ratios = {
-        "p50_batch_1_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1"),
-        "p50_batch_1_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1"),
-        "p50_batch_1_vs_in_process_sklearn": over(found, "in_process", "batch 1"),
-        "p50_batch_1_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1"),
-        "p50_batch_1_keys_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1", ours="leverframe_keys"),
-        "p50_batch_1_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1"),
-        "p50_batch_1_keys_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1", ours="leverframe_keys"),
-        "p50_batch_1000_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1000"),
-        "p50_batch_1000_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1000"),
-        "p50_batch_1000_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1000"),
-        "p50_batch_1000_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1000"),
-        "time_per_request_8_connections_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "8 connections"),
-        "time_per_request_8_connections_vs_stock_mlserver": over(found, "stock_mlserver", "8 connections"),
+        "p50_batch_1_vs_fastapi_sklearn": over(seconds, "fastapi_sklearn", "batch 1"),
+        "p50_batch_1_vs_fastapi_onnx": over(seconds, "fastapi_onnx", "batch 1"),
+        "p50_batch_1_vs_in_process_sklearn": over(seconds, "in_process", "batch 1"),
+        "p50_batch_1_vs_bare_mlserver": over(seconds, "bare_mlserver", "batch 1"),
+        "p50_batch_1_keys_vs_bare_mlserver": over(seconds, "bare_mlserver", "batch 1", ours="leverframe_keys"),
+        "p50_batch_1_vs_stock_mlserver": over(seconds, "stock_mlserver", "batch 1"),
+        "p50_batch_1_keys_vs_fastapi_sklearn": over(seconds, "fastapi_sklearn", "batch 1", ours="leverframe_keys"),
+        "p50_batch_1000_vs_fastapi_sklearn": over(seconds, "fastapi_sklearn", "batch 1000"),
+        "p50_batch_1000_vs_fastapi_onnx": over(seconds, "fastapi_onnx", "batch 1000"),
+        "p50_batch_1000_vs_bare_mlserver": over(seconds, "bare_mlserver", "batch 1000"),
+        "p50_batch_1000_vs_stock_mlserver": over(seconds, "stock_mlserver", "batch 1000"),
+        "time_per_request_8_connections_vs_fastapi_sklearn": over(seconds, "fastapi_sklearn", "8 connections"),
+        "time_per_request_8_connections_vs_stock_mlserver": over(seconds, "stock_mlserver", "8 connections"),
     }
-    milliseconds = {name: round(median(each) * 1000, 3) for name, each in found.items()}
+    milliseconds = {name: round(median(values) * 1000, 3) for name, values in seconds.items()}
     print(json.dumps({
         "name": "serving", "machine": machine(), "sizes": {"features": len(columns[0]), "calls": calls},
         "ratios": ratios, "absolute": {"milliseconds": milliseconds}, "targets": TARGETS, "met": met(ratios, TARGETS),
@@ -78,7 +78,7 @@ def main() -> None:
 def measured_sides(columns: list[Any], keys: list[Any], rounds: int, calls: int) -> dict[str, list[float]]:
     """Return the seconds of each side and kind of request, one figure a round; sides take turns."""
     thousand = [columns[number % len(columns)] for number in range(1000)]
-    found: dict[str, list[float]] = {}
+    seconds: dict[str, list[float]] = {}
     with servers() as (sides, model):
         asked = {
             "leverframe": (f"/v2/models/{model}/infer", v2),
@@ -94,17 +94,17 @@ def measured_sides(columns: list[Any], keys: list[Any], rounds: int, calls: int)
                 some = keys if side == "leverframe_keys" else columns
                 one, many = form(some[:1]), form([some[n % len(some)] for n in range(1000)])
                 at = (sides[side.removesuffix("_keys")], path)
-                found.setdefault(f"{side} batch 1", []).append(p50(*at, one, calls))
-                found.setdefault(f"{side} batch 1000", []).append(p50(*at, many, max(5, calls // 20)))
-                found.setdefault(f"{side} 8 connections", []).append(per_request(*at, one, calls))
-            found.setdefault("in_process batch 1", []).append(in_process(columns[:1], calls // 4))
-            found.setdefault("in_process batch 1000", []).append(in_process(thousand, max(5, calls // 20)))
-    return found
+                seconds.setdefault(f"{side} batch 1", []).append(p50(*at, one, calls))
+                seconds.setdefault(f"{side} batch 1000", []).append(p50(*at, many, max(5, calls // 20)))
+                seconds.setdefault(f"{side} 8 connections", []).append(per_request(*at, one, calls))
+            seconds.setdefault("in_process batch 1", []).append(in_process(columns[:1], calls // 4))
+            seconds.setdefault("in_process batch 1000", []).append(in_process(thousand, max(5, calls // 20)))
+    return seconds
 
 
-def over(found: dict[str, list[float]], peer: str, what: str, ours: str = "leverframe") -> float:
+def over(seconds: dict[str, list[float]], peer: str, what: str, ours: str = "leverframe") -> float:
     """Return the median over rounds of our time over a peer's."""
-    pairs = zip(found[f"{ours} {what}"], found[f"{peer} {what}"], strict=True)
+    pairs = zip(seconds[f"{ours} {what}"], seconds[f"{peer} {what}"], strict=True)
     return round(median(one / other for one, other in pairs), 3)
 
 
@@ -119,8 +119,8 @@ def v2(rows: list[dict[str, Any]]) -> bytes:
 def stock_form(rows: list[dict[str, Any]]) -> bytes:
     """Return rows as a body of the V2 protocol that the stock runtime turns into a frame, asked for probabilities."""
     body = json.loads(v2(rows))
-    for each in body["inputs"]:
-        each["parameters"] = {"content_type": "str"} if each["datatype"] == "BYTES" else {}
+    for tensor in body["inputs"]:
+        tensor["parameters"] = {"content_type": "str"} if tensor["datatype"] == "BYTES" else {}
     return json.dumps({**body, "parameters": {"content_type": "pd"}, "outputs": [{"name": "predict_proba"}]}).encode()
 
 
@@ -138,10 +138,10 @@ def per_request(port: int, path: str, body: bytes, calls: int) -> float:
     """Return seconds for one request while eight connections ask."""
     threads = [threading.Thread(target=asked, args=(port, path, body, calls)) for _ in range(8)]
     began = time.perf_counter()
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     return (time.perf_counter() - began) / (8 * calls)
 
 
@@ -199,10 +199,10 @@ def servers() -> Iterator[tuple[dict[str, int], str]]:
                 wait(port, side)
             yield ports, next(iter(ours["models"]))
         finally:
-            for each in started:
-                each.terminate()
-            for each in started:
-                each.wait(30)
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait(30)
             leverframe("--stop")
 
 

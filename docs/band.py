@@ -32,7 +32,7 @@ def chart() -> LineChart:
     bins = binning(MonitoredColumn("amount", "numeric"), Numbers(np.concatenate(days)))
     counts = [bins.counts(Numbers(day)).bins for day in days]
     pool = np.sum(counts, axis=0)
-    others = [Distance(float(ks(pool - each, each)), ROWS, int((pool - each).sum())) for each in counts]
+    others = [Distance(float(ks(pool - count, count)), ROWS, int((pool - count).sum())) for count in counts]
     band = Band.of(others, Noise.of(pool, ordered=True))
     later = [float(ks(pool, bins.counts(Numbers(day)).bins)) for day in live]
     limit = band.limit(ALPHA, ROWS, int(pool.sum()))
@@ -41,7 +41,7 @@ def chart() -> LineChart:
         Axis("day", 1, DAYS + LIVE),
         Axis("KS distance", 0),
         (
-            Line("days of the reference", _points(1, [each.value for each in others]), dots=True),
+            Line("days of the reference", _points(1, [distance.value for distance in others]), dots=True),
             Line("days of live traffic", _points(DAYS + 1, later), dots=True),
             Line("what is usual", [(1, limit), (DAYS + LIVE, limit)], dashed=True),
         ),

@@ -31,8 +31,8 @@ def fits(manifest: Mapping[str, Any], version: str = "1.37.0") -> None:
     schema = {**_KSERVE[kind], "definitions": _KSERVE["definitions"]}
     wrong = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(manifest))
     assert wrong is None, f"{kind}: {wrong.message if wrong else ''}"
-    said = manifest["spec"].get("predictor", manifest["spec"])
-    pod = {"containers": [{"name": "server", "image": "x"}], **{name: said[name] for name in _OF_PODS if name in said}}
+    spec = manifest["spec"].get("predictor", manifest["spec"])
+    pod = {"containers": [{"name": "server", "image": "x"}], **{name: spec[name] for name in _OF_PODS if name in spec}}
     _strictly({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod}, version)
 
 
@@ -50,7 +50,7 @@ JOB_IMAGE = "registry.example.org:5000/ml/monitor@sha256:" + "c" * 64
 IMAGE = "registry.example.org:5000/ml/leverframe@sha256:" + "a" * 64
 
 
-def cluster(**said: Any) -> KubernetesSettings:
+def cluster(**changes: Any) -> KubernetesSettings:
     """Return the settings of a cluster, with those that matter to a test."""
     content = {
         "context": "fake",
@@ -58,13 +58,13 @@ def cluster(**said: Any) -> KubernetesSettings:
         "image": IMAGE,
         "remote": "https://data.example.org/storage",
     }
-    return KubernetesSettings.model_validate({**content, **said})
+    return KubernetesSettings.model_validate({**content, **changes})
 
 
-def target(settings: KubernetesSettings | None = None, **said: Any) -> ClusterRelease:
+def target(settings: KubernetesSettings | None = None, **changes: Any) -> ClusterRelease:
     """Return a release of the shop as it should be in a cluster."""
     content = {"model": "shop", "number": 3, "bundle": "b" * 64, "content": "c" * 32 + ".dir", "commit": "d" * 40}
-    return ClusterRelease(**{**content, "cluster": settings or cluster(), "serve": ServeSettings(), **said})
+    return ClusterRelease(**{**content, "cluster": settings or cluster(), "serve": ServeSettings(), **changes})
 
 
 def _targets() -> st.SearchStrategy[ClusterRelease]:
@@ -97,15 +97,15 @@ def _targets() -> st.SearchStrategy[ClusterRelease]:
                  "secret": st.none() | namespace, "schedule": st.sampled_from(["7 4 * * *", "*/30 0-5 1,15 * MON-FRI"])}
             ),
         }
-    ).map(lambda said: said if said["log_claim"] else {**said, "monitor": None})  # fmt: skip
+    ).map(lambda values: values if values["log_claim"] else {**values, "monitor": None})  # fmt: skip
     serve = st.builds(
         lambda deny, share, size: ServeSettings(maximum_bytes=size, log=LogSettings(share=share, deny=deny)),
         st.lists(st.text(max_size=8), max_size=3), st.floats(0, 1), st.integers(1024, 10**9),
     )  # fmt: skip
     digits = st.text("0123456789abcdef", min_size=64, max_size=64)
     return st.builds(
-        lambda model, said, serve, number, digest: target(
-            cluster(**said), model=model, serve=serve, number=number, bundle=digest, content=digest[:32] + ".dir"
+        lambda model, values, serve, number, digest: target(
+            cluster(**values), model=model, serve=serve, number=number, bundle=digest, content=digest[:32] + ".dir"
         ),
         name, settings, serve, st.integers(1, 10**6), digits,
     )  # fmt: skip

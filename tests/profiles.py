@@ -23,8 +23,8 @@ def deep() -> bool:
 def by_day(values: Iterable[Any], *kept: Any) -> list[Any]:
     """Return the values of a parameter: those that are kept are tried in every run, the others at night."""
     every = list(values)
-    assert all(each in every for each in kept), "a value that is tried by day is none of the values"
-    return [each if each in kept else _at_night(each) for each in every]
+    assert all(value in every for value in kept), "a value that is tried by day is none of the values"
+    return [value if value in kept else _at_night(value) for value in every]
 
 
 def _at_night(value: Any) -> Any:

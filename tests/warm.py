@@ -121,8 +121,8 @@ class WarmRepository(TemporaryRepository):
     def _ended(self, program: str, arguments: Sequence[str]) -> str:
         done = warm().run(program, arguments, self.root, self.environment)
         if done.returncode != 0:
-            said = f"{done.stdout}{done.stderr}"
-            raise CommandFailedError(f"{program} {' '.join(arguments)}: {done.returncode}\n{said}")
+            output = f"{done.stdout}{done.stderr}"
+            raise CommandFailedError(f"{program} {' '.join(arguments)}: {done.returncode}\n{output}")
         return done.stdout
 
 
@@ -152,12 +152,12 @@ def _read(*pipes: int) -> list[str]:
 
 def costs_of(environment: Mapping[str, str]) -> dict[str, float]:
     """Return the seconds that warm programs computed for a worker of pytest, by the file of its tests."""
-    found, costs = dict[str, float](), cost_file(_folder(), environment)
+    totals, costs = dict[str, float](), cost_file(_folder(), environment)
     for line in costs.read_text(encoding="utf-8").splitlines() if costs.exists() else ():
         seconds, _, test = line.partition(" ")
         file = test.partition("::")[0]
-        found[file] = found.get(file, 0.0) + float(seconds)
-    return found
+        totals[file] = totals.get(file, 0.0) + float(seconds)
+    return totals
 
 
 def _folder() -> Path:

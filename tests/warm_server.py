@@ -106,9 +106,9 @@ def _serve(listening: socket.socket, held: int) -> Callable[[], object] | None:
                 if program := _forked(listening.accept()[0], selector):
                     return program
             elif call is None:  # the run is over
-                for each in selector.get_map().values():
-                    if each.data and each.fileobj is each.data.connection:
-                        os.kill(each.data.process, signal.SIGKILL)
+                for registration in selector.get_map().values():
+                    if registration.data and registration.fileobj is registration.data.connection:
+                        os.kill(registration.data.process, signal.SIGKILL)
                 return None
             elif key.fileobj is call.connection:  # who asked was killed
                 selector.unregister(call.connection)
@@ -247,7 +247,7 @@ def _in_large_pages() -> None:
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         addresses, rights, _, _, _, *named = line.split()
         if rights == "rw-p" and named in ([], ["[heap]"]):
-            first, end = (int(each, 16) for each in addresses.split("-"))
+            first, end = (int(bound, 16) for bound in addresses.split("-"))
             first, end = -(-first // _LARGE) * _LARGE, end // _LARGE * _LARGE
             if first < end:
                 advise(first, end - first, _COLLAPSE)
@@ -327,12 +327,12 @@ def _is_more_than_its_parts(lock: Mapping[str, Any]) -> bool:
         return True
     seen, left = set[int](), [lock["stages"]]
     while left:
-        each = left.pop()
-        if id(each) in seen:
+        node = left.pop()
+        if id(node) in seen:
             return True
-        seen.add(id(each))
+        seen.add(id(node))
         left += [
-            value for value in (each.values() if isinstance(each, dict) else each) if isinstance(value, dict | list)
+            value for value in (node.values() if isinstance(node, dict) else node) if isinstance(value, dict | list)
         ]
     return False
 

@@ -21,6 +21,6 @@ class BareRuntime(MLModel):  # type: ignore[misc]
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Answer without looking."""
-        answers = self._answer({each.name: each.data.root for each in payload.inputs})
+        answers = self._answer({tensor.name: tensor.data.root for tensor in payload.inputs})
         output = ResponseOutput(name="probability", datatype="FP64", shape=[len(answers), 1], data=answers)
         return InferenceResponse(model_name=self.name, outputs=[output])

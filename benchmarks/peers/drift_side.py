@@ -43,27 +43,27 @@ def trial(tool: str, world: DriftWorld, seed: int) -> dict[str, tuple[bool, bool
     parts = [frame(world, days, number, draw) for number in range(3)]
     beyond = TOOLS[tool](world, parts[0], pd.concat(parts[1:]))
     any_column = beyond["any"]
-    found = {
+    alarms = {
         f"{tool}, any column": (bool(any_column[:MONTH].any()), bool(any_column[MONTH:, list(world.moved)].any())),
     }
     if "dataset" in beyond:
-        found[f"{tool}, share of columns"] = (
+        alarms[f"{tool}, share of columns"] = (
             bool(beyond["dataset"][:MONTH].any()),
             bool(beyond["dataset"][MONTH:].any()),
         )
-    return found
+    return alarms
 
 
 def frame(world: DriftWorld, days: Drawn, number: int, draw: np.random.Generator) -> Any:
     """Return the rows of a part as a data frame with a timestamp."""
     listed = list(rows(world, days.effects[number], days.sizes[number], draw))
-    columns = [np.concatenate(each) for each in zip(*listed, strict=True)]
-    found = pd.DataFrame(dict(zip(names(world), columns, strict=True)))
+    columns = [np.concatenate(parts) for parts in zip(*listed, strict=True)]
+    table = pd.DataFrame(dict(zip(names(world), columns, strict=True)))
     for name in names(world)[world.numeric :]:
-        found[name] = found[name].astype(int).map("level {}".format)
+        table[name] = table[name].astype(int).map("level {}".format)
     starts = pd.date_range("2024-01-01", periods=1000)[days.first[number] :]
-    found["at"] = np.repeat(starts[: len(listed)], days.sizes[number])
-    return found
+    table["at"] = np.repeat(starts[: len(listed)], days.sizes[number])
+    return table
 
 
 def names(world: DriftWorld) -> list[str]:
@@ -85,7 +85,7 @@ def evidently(world: DriftWorld, reference: Any, live: Any) -> dict[str, Any]:
         asked = [DriftedColumnsCount(), *(ValueDrift(column=names(world)[at]) for at in world.moved)]
         metrics = Report(asked).run(Dataset.from_pandas(day, data_definition=kinds), kept).dict()["metrics"]
         beyond = np.zeros(world.columns, bool)
-        beyond[list(world.moved)] = [float(each["value"]) > 0.1 for each in metrics[1:]]  # its default threshold
+        beyond[list(world.moved)] = [float(metric["value"]) > 0.1 for metric in metrics[1:]]  # its default threshold
         others = np.setdiff1d(np.arange(world.columns), world.moved)
         beyond[others[: max(0, int(metrics[0]["value"]["count"]) - int(beyond.sum()))]] = True
         columns.append(beyond)
@@ -98,8 +98,8 @@ def nannyml(world: DriftWorld, reference: Any, live: Any) -> dict[str, Any]:
     from nannyml import UnivariateDriftCalculator  # noqa: PLC0415 - only one peer is installed
 
     drift = UnivariateDriftCalculator(column_names=names(world), timestamp_column_name="at", chunk_period="D")
-    found = drift.fit(reference).calculate(live).filter(period="analysis").to_df()
-    alerts = found.xs("alert", axis=1, level=2)
+    table = drift.fit(reference).calculate(live).filter(period="analysis").to_df()
+    alerts = table.xs("alert", axis=1, level=2)
     columns = [alerts[name].to_numpy().any(axis=1) for name in names(world)]
     return {"any": np.stack(columns, axis=1)[: MONTH + 7]}
 

@@ -67,8 +67,8 @@ def retrieval(features: Any, root: Path, store: str, labels: int) -> Callable[[]
     def work() -> dict[str, Any]:
         spine = pd.read_parquet(root / f"spine_{labels}.parquet", columns=["id", "k", "event_time", "c"])
         spine = spine.rename(columns={"event_time": "event_timestamp", "c": "y"})
-        found = features.get_historical_features(entity_df=spine, features=["h:a", "h:b", "h:c"]).to_arrow()
-        pq.write_table(found, root / f"feast_{store}_{labels}.parquet", compression="zstd")
+        table = features.get_historical_features(entity_df=spine, features=["h:a", "h:b", "h:c"]).to_arrow()
+        pq.write_table(table, root / f"feast_{store}_{labels}.parquet", compression="zstd")
         return {}
 
     return work

@@ -32,13 +32,13 @@ def main() -> None:
     numbers = [name for name in reference.columns if name not in texts]
     kinds = DataDefinition(numerical_columns=numbers, categorical_columns=texts)
     began, wall = time.process_time(), time.perf_counter()
-    sides = [Dataset.from_pandas(each, data_definition=kinds) for each in (live, reference)]
-    found = Report([DataDriftPreset()]).run(*sides)
-    told = found.dict()
+    sides = [Dataset.from_pandas(frame, data_definition=kinds) for frame in (live, reference)]
+    report = Report([DataDriftPreset()]).run(*sides)
+    content = report.dict()
     cpu, wall = time.process_time() - began, time.perf_counter() - wall
     page = root / "evidently.html"
-    found.save_html(str(page))
-    metrics = len(told["metrics"])
+    report.save_html(str(page))
+    metrics = len(content["metrics"])
     print(
         json.dumps({"wall": wall, "cpu": cpu, "peak": 0.0, "told": {"page": page.stat().st_size, "metrics": metrics}})
     )

@@ -42,7 +42,7 @@ def with_sklearn(bundle: Path) -> Any:
 
     described = json.loads((bundle / "model.json").read_bytes())
     model = SklearnModels(Path()).load((bundle / "model.skops").read_bytes())
-    numbers = [each["name"] for each in described["features"] if each["kind"] != "categorical"]
+    numbers = [feature["name"] for feature in described["features"] if feature["kind"] != "categorical"]
 
     def answer(columns: dict[str, Any]) -> Any:
         frame = pd.DataFrame(columns)
@@ -59,7 +59,7 @@ def with_onnx(bundle: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession((bundle / "model.onnx").read_bytes(), options)
-    text = {each.name: each.type == "tensor(string)" for each in session.get_inputs()}
+    text = {tensor.name: tensor.type == "tensor(string)" for tensor in session.get_inputs()}
 
     def answer(columns: dict[str, Any]) -> Any:
         inputs = {

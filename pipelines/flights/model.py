@@ -32,8 +32,8 @@ def estimator(
     ``iterations`` rounds of one tree, or one a class where there are several, of at most
     ``leaves`` leaves; all of them are grown, so that the same data give the same model.
     """
-    categorical = [each.name for each in features if each.kind == "categorical"]
-    rest = [each.name for each in features if each.kind != "categorical"]
+    categorical = [feature.name for feature in features if feature.kind == "categorical"]
+    rest = [feature.name for feature in features if feature.kind != "categorical"]
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNSEEN, encoded_missing_value=UNSEEN)
     columns = ColumnTransformer(
         [("categories", codes, categorical), ("numbers", "passthrough", rest)], verbose_feature_names_out=False

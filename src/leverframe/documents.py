@@ -109,7 +109,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def _settings_error(model: type[Document], error: ValidationError, name: str, guide: str) -> LeverframeError:
     # A misspelt key is both unknown and missing: the first says more.
-    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, LeverframeError):
         return cause
@@ -148,12 +148,12 @@ def _fields(model: type[BaseModel], parents: list[str]) -> list[str]:
     """Return the names that are known below ``parents``; models inside maps and unions included."""
     models = [model]
     for parent in parents:
-        inner = [each.model_fields[parent].annotation for each in models if parent in each.model_fields]
-        models = [found for kind in inner for found in _models_in(kind)] or models
-    return sorted({name for each in models for name in each.model_fields})
+        inner = [owner.model_fields[parent].annotation for owner in models if parent in owner.model_fields]
+        models = [nested for kind in inner for nested in _models_in(kind)] or models
+    return sorted({name for owner in models for name in owner.model_fields})
 
 
 def _models_in(kind: Any) -> list[type[BaseModel]]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [kind]
-    return [found for inner in getattr(kind, "__args__", ()) for found in _models_in(inner)]
+    return [model for inner in getattr(kind, "__args__", ()) for model in _models_in(inner)]

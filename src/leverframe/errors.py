@@ -268,5 +268,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"
-    shown = first_few([f"`{each}`" for each in names], 12)
+    shown = first_few([f"`{candidate}`" for candidate in names], 12)
     return f"known names: {shown}" if names else "declare one first, nothing is declared here"

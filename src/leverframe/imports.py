@@ -132,5 +132,5 @@ def _neighbours(name: str) -> list[str]:
     except (ImportError, AttributeError):
         return []
     names = {module.name for module in pkgutil.iter_modules(folder)} if folder else set()
-    names |= {path.parent.name for each in folder or () for path in Path(each).glob("*/*.py")}  # of no __init__.py
-    return [f"{package}.{each}" for each in sorted(names)]
+    names |= {path.parent.name for entry in folder or () for path in Path(entry).glob("*/*.py")}  # of no __init__.py
+    return [f"{package}.{neighbour}" for neighbour in sorted(names)]

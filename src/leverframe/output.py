@@ -53,27 +53,27 @@ def product_json(content: Any) -> None:
     click.echo(terminal.log_json(text))
 
 
-def verdict(found: Any, *, as_json: bool, report: str = "", lines: Sequence[str] | None = None) -> None:
+def verdict(result: Any, *, as_json: bool, report: str = "", lines: Sequence[str] | None = None) -> None:
     """Print the result of a lever as text or JSON, and set verdict and reason as outputs of a GitHub job.
 
     The text is that of the result itself where no ``lines`` are given.
     """
     from leverframe.domain.verdict import Failed, word  # noqa: PLC0415
 
-    decided = found.verdict
+    decided = result.verdict
     reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
     if as_json:
         first = {"verdict": word(decided), "reasons": reasons}
-        product_json(first | asdict(found) | first)
+        product_json(first | asdict(result) | first)
     else:
-        product("\n".join(found.lines() if lines is None else lines))
+        product("\n".join(result.lines() if lines is None else lines))
     set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": _in_workspace(report)})
 
 
-def result(found: Any, lines: Sequence[str], *, as_json: bool) -> None:
+def result(result: Any, lines: Sequence[str], *, as_json: bool) -> None:
     """Print a result without a verdict, a dataclass, as text or JSON."""
     if as_json:
-        product_json(asdict(found))
+        product_json(asdict(result))
     else:
         product("\n".join(lines))
 

@@ -107,9 +107,10 @@ def installed_versions() -> dict[str, str]:
     from importlib.metadata import distributions  # noqa: PLC0415 - as below
 
     return {
-        name: found.version
-        for found in distributions()
-        if (name := found.metadata["Name"]) and (name == "leverframe" or not found.read_text("direct_url.json"))
+        name: distribution.version
+        for distribution in distributions()
+        if (name := distribution.metadata["Name"])
+        and (name == "leverframe" or not distribution.read_text("direct_url.json"))
     }
 
 
@@ -217,7 +218,7 @@ def _requirements() -> list[tuple[str, str]]:
         lines = requires("leverframe") or []
     except PackageNotFoundError:  # run from its sources without being installed
         return []
-    return [(found[1].lower(), found[2] or "") for found in map(_REQUIREMENT.match, lines) if found]
+    return [(match[1].lower(), match[2] or "") for match in map(_REQUIREMENT.match, lines) if match]
 
 
 def _importable(name: str) -> bool:

@@ -134,14 +134,14 @@ def for_server(environment: Mapping[str, str], passed: Collection[str] = ()) -> 
 
 
 def _among(name: str, names: tuple[str, ...]) -> bool:
-    return any(name.upper().startswith(each[:-1]) if each.endswith("*") else name.upper() == each for each in names)
+    return any(name.upper().startswith(mask[:-1]) if mask.endswith("*") else name.upper() == mask for mask in names)
 
 
 def _values(environment: Mapping[str, str]) -> list[str]:
     """Return what is secret in an environment, as it stands there, line by line, and as an address writes it."""
-    found = {line.strip() for value in secrets_of(environment) for line in (value, *value.splitlines())}
-    found |= {quote(value, safe="") for value in found}
-    return sorted((value for value in found if len(value) >= _LEAST), key=lambda value: (-len(value), value))
+    secrets = {line.strip() for value in secrets_of(environment) for line in (value, *value.splitlines())}
+    secrets |= {quote(value, safe="") for value in secrets}
+    return sorted((value for value in secrets if len(value) >= _LEAST), key=lambda value: (-len(value), value))
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:

@@ -83,8 +83,8 @@ def projects_elsewhere() -> list[str]:
         )
         for name in names
     }
-    found = [folder for folder, levers in folders.items() if levers or home is None or home_of(folder) != home]
-    return [os.path.relpath(folder) for folder in found]
+    projects = [folder for folder, levers in folders.items() if levers or home is None or home_of(folder) != home]
+    return [os.path.relpath(folder) for folder in projects]
 
 
 def refuse_above_projects() -> None:

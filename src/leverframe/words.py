@@ -21,7 +21,7 @@ def first_line(error: object) -> str:
     return next(iter(str(error).splitlines()), "")
 
 
-def kind_and_line(error: Exception, said: str = "") -> str:
-    """Return the kind of an error and the first line that is not blank of what it says, or of ``said``."""
-    line = first_line((said or str(error)).strip()).strip()[:300]
+def kind_and_line(error: Exception, text: str = "") -> str:
+    """Return the kind of an error and the first line that is not blank of what it says, or of ``text``."""
+    line = first_line((text or str(error)).strip()).strip()[:300]
     return f"{type(error).__name__}: {line}" if line else type(error).__name__

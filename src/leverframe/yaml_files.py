@@ -242,7 +242,7 @@ def _type(text: str) -> type | None:
 def documents(text: str) -> list[Any]:
     """Return the documents in the YAML that a program wrote; raises ``ValueError`` for what is none."""
     try:
-        return [each for each in yaml.load_all(text, _Loader) if each is not None]
+        return [document for document in yaml.load_all(text, _Loader) if document is not None]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
@@ -312,7 +312,7 @@ def _refuse_recursive(root: yaml.Node | None) -> None:
             around.add(id(node))
             pairs = isinstance(node, yaml.MappingNode)
             inside = [part for pair in node.value for part in pair] if pairs else node.value
-            waiting += [(node, True), *((each, False) for each in inside)]
+            waiting += [(node, True), *((child, False) for child in inside)]
 
 
 def _may_nest(line: str) -> bool:

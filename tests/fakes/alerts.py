@@ -58,7 +58,7 @@ def monitored(
     hours: int = 2,
 ) -> Monitored:
     """Return the result of a run shortly after window ``last`` was over, which looks back at 30 windows."""
-    shown = tuple(windows if windows is not None else [window(each) for each in range(max(0, last - 29), last + 1)])
+    shown = tuple(windows if windows is not None else [window(number) for number in range(max(0, last - 29), last + 1)])
     span = Span(1000, 30, day(0), day(last))
     at = f"{day(last + 1)}T{hours:02d}:00:00+00:00"
     return Monitored(
@@ -70,13 +70,13 @@ def monitored(
 def column(name: str, *numbers: int, judged: bool = True) -> ColumnFacts:
     """Return a column that was compared in some windows."""
     value = 0.2 if judged else None
-    cells = tuple(Cell(day(each), value, value, judged, 0.01, 0.0, None) for each in numbers)
+    cells = tuple(Cell(day(number), value, value, judged, 0.01, 0.0, None) for number in numbers)
     return ColumnFacts(name, "feature", "numeric", 0.4, "KS", 0.1, 0.5, 0.2, 0.1, 0.0, None, cells)
 
 
 def performance(metric: str, *numbers: int, judged: bool) -> Performance:
     """Return a metric whose labels are known, or not yet, in some windows."""
-    points = tuple(PerformancePoint(day(each), Range(0.7, 0.6, 0.8), 0.71, 0.9, judged, True) for each in numbers)
+    points = tuple(PerformancePoint(day(number), Range(0.7, 0.6, 0.8), 0.71, 0.9, judged, True) for number in numbers)
     return Performance(metric, metric.upper(), "higher", Range(0.8, 0.75, 0.85), points)
 
 
@@ -96,8 +96,8 @@ class MemoryIssues:
 
     def listed(self, label: str) -> list[Issue]:
         """Return the issues with a label."""
-        found = [issue for issue in self.issues.values() if label in issue.labels]
-        return found[:-1] if self.lags else found
+        issues = [issue for issue in self.issues.values() if label in issue.labels]
+        return issues[:-1] if self.lags else issues
 
     def opened(self, title: str, body: str, labels: tuple[str, ...], assignees: tuple[str, ...]) -> Issue:
         """Open an issue."""

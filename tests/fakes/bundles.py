@@ -23,7 +23,7 @@ def raising(files: Files) -> dict[str, bytes]:
     graph, answer = model.graph, model.graph.output[-1]
     kept = f"{answer.name}_kept"
     for node in graph.node:
-        node.output[:] = [kept if each == answer.name else each for each in node.output]
+        node.output[:] = [kept if name == answer.name else name for name in node.output]
     graph.initializer.append(helper.make_tensor("far_place", TensorProto.INT64, [1], [9]))
     graph.node.append(helper.make_node("Gather", [kept, "far_place"], [answer.name], axis=1))
     return sealed({**files, ONNX: model.SerializeToString(deterministic=True)})
@@ -35,7 +35,7 @@ def failing(files: Files, rows: int = 200) -> dict[str, bytes]:
     graph, answer, first = model.graph, model.graph.output[-1], model.graph.input[0].name
     kept = f"{answer.name}_kept"
     for node in graph.node:
-        node.output[:] = [kept if each == answer.name else each for each in node.output]
+        node.output[:] = [kept if name == answer.name else name for name in node.output]
     graph.initializer.append(helper.make_tensor("few_zeros", TensorProto.FLOAT, [rows], [0.0] * rows))
     graph.node.extend(
         [

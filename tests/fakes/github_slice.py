@@ -66,8 +66,8 @@ def api_slice(whole: dict[str, Any]) -> dict[str, Any]:
     """Return the paths of ``PATHS`` with the components they refer to, examples and descriptions left out."""
     paths = {}
     for path, methods in PATHS.items():
-        found = whole["paths"][path]
-        paths[path] = {each: found[each] for each in ("parameters", *methods) if each in found}
+        operations = whole["paths"][path]
+        paths[path] = {key: operations[key] for key in ("parameters", *methods) if key in operations}
     components: dict[str, Any] = {}
     waiting = list(_references(paths))
     while waiting:
@@ -82,14 +82,14 @@ def api_slice(whole: dict[str, Any]) -> dict[str, Any]:
 
 def webhook_slice(whole: dict[str, Any]) -> dict[str, Any]:
     """Return the definitions of ``EVENTS`` with those they refer to."""
-    found: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     waiting = list(EVENTS)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found[name] = whole["definitions"][name]
-            waiting += [each for _, each in _references(found[name])]
-    bare: dict[str, Any] = _bare({"$schema": whole["$schema"], "definitions": found})
+        if name not in definitions:
+            definitions[name] = whole["definitions"][name]
+            waiting += [reference for _, reference in _references(definitions[name])]
+    bare: dict[str, Any] = _bare({"$schema": whole["$schema"], "definitions": definitions})
     return bare
 
 
@@ -103,14 +103,14 @@ def _references(content: Any) -> Iterator[tuple[str, str]]:
             elif key not in ("examples", "example"):
                 yield from _references(value)
     elif isinstance(content, list):
-        for each in content:
-            yield from _references(each)
+        for part in content:
+            yield from _references(part)
 
 
 def _bare(content: Any, *, names: bool = False) -> Any:
     """Return a schema without prose; ``names`` tells that the keys are names and not words of the schema."""
     if isinstance(content, list):
-        return [_bare(each) for each in content]
+        return [_bare(part) for part in content]
     if not isinstance(content, dict):
         return content
     prose = () if names else ("examples", "example", "description", "externalDocs", "x-github", "summary", "tags")

@@ -82,18 +82,18 @@ class ModelServer:
             for row in rows or []
         ]
         if fault == "wrong":
-            probabilities = [1 - each for each in probabilities]
+            probabilities = [1 - probability for probability in probabilities]
         outputs = [{"name": "probability", "data": probabilities}]
         return 200, {"model_version": str(number), "parameters": {"bundle": bundle}, "outputs": outputs}
 
     def metrics(self, model: str) -> Mapping[tuple[str, ...], float]:
         """Return how many requests to every release failed, and how many of them fail on the release before, too."""
-        told: dict[tuple[str, ...], float] = {}
+        counts: dict[tuple[str, ...], float] = {}
         for number, bundle in self._loaded.get(model, {}).items():
             fault = self.faults.get(bundle)
-            told["leverframe_requests", "failed", str(number)] = 3.0 if fault in ("fails", "alike") else 0.0
-            told["leverframe_failed_before", str(number)] = 3.0 if fault == "alike" else 0.0
-        return told
+            counts["leverframe_requests", "failed", str(number)] = 3.0 if fault in ("fails", "alike") else 0.0
+            counts["leverframe_failed_before", str(number)] = 3.0 if fault == "alike" else 0.0
+        return counts
 
 
 def _rows(schema: Schema, body: bytes) -> list[dict[str, Any]] | None:
@@ -101,7 +101,7 @@ def _rows(schema: Schema, body: bytes) -> list[dict[str, Any]] | None:
     try:
         tensors = json.loads(body)["inputs"]
         given = {tensor["name"]: tensor for tensor in tensors}
-        forms = [{each.name: each for each in fields} for fields in (schema.columns, schema.keys)]
+        forms = [{field.name: field for field in fields} for fields in (schema.columns, schema.keys)]
         fields = next(form for form in forms if form.keys() == given.keys())
         count = len(tensors[0]["data"])
         fine = len(given) == len(tensors) and count > 0

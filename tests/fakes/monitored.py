@@ -63,7 +63,7 @@ def quiet(windows: int = 30, names: Sequence[str] = NAMES, seed: int = 7) -> Mon
         model="flights-late30", environment="production", at="2013-12-31T06:00:12+00:00",
         next_run="2014-01-01T06:00:00+00:00",
         reference=Span(83_412, 91, "2013-06-30T00:00:00+00:00", "2013-09-29T00:00:00+00:00"),
-        live=Span(sum(int(each.rows.value or 0) for each in facts), windows, days[0].isoformat(),
+        live=Span(sum(int(fact.rows.value or 0) for fact in facts), windows, days[0].isoformat(),
                   "2013-12-30T23:59:41+00:00"),
         rule=RuleFacts("K", 0.00012, 91, "none", 0, 91,
                        "a column alarms when two of its last three windows lie beyond its band, which is set so that "

@@ -35,7 +35,7 @@ class Trained:
 def rows(seed: int = 0) -> pd.DataFrame:
     """Return 300 rows: numbers with gaps, whole numbers, a boolean, texts, and a label of each kind."""
     draw = np.random.default_rng(seed)
-    found = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "amount": draw.normal(size=ROWS).round(3),
             "age": draw.integers(18, 80, ROWS),
@@ -43,12 +43,12 @@ def rows(seed: int = 0) -> pd.DataFrame:
             "active": draw.random(ROWS) > 0.5,
         }
     )
-    score = found.amount + found.age / 60 + (found.plan == "pro")
-    found.loc[::7, "amount"] = np.nan
-    found["regression"] = score * 3 + 10
-    found["binary"] = (score > score.median()).astype(int)
-    found["multiclass"] = np.digitize(score, np.quantile(score, [1 / 3, 2 / 3]))
-    return found
+    score = table.amount + table.age / 60 + (table.plan == "pro")
+    table.loc[::7, "amount"] = np.nan
+    table["regression"] = score * 3 + 10
+    table["binary"] = (score > score.median()).astype(int)
+    table["multiclass"] = np.digitize(score, np.quantile(score, [1 / 3, 2 / 3]))
+    return table
 
 
 LABELS = ("binary", "multiclass", "regression")
@@ -125,6 +125,6 @@ def trained(format: str, kind: str, folder: Path, seed: int = 0, *, categories: 
         table = table.drop(columns=["plan"])
     name, train = _FORMATS[format]
     inputs = table.drop(columns=list(LABELS))
-    found = np.asarray(train(folder / name, inputs, table[kind], kind), np.float64)
-    binary = kind == "binary" and found.ndim == 2
-    return Trained(folder / name, pl.from_pandas(table), found[:, 1] if binary else found)
+    predictions = np.asarray(train(folder / name, inputs, table[kind], kind), np.float64)
+    binary = kind == "binary" and predictions.ndim == 2
+    return Trained(folder / name, pl.from_pandas(table), predictions[:, 1] if binary else predictions)

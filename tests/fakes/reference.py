@@ -40,15 +40,15 @@ def reference(plan: Plan, spine: Sequence[Row], tables: Tables) -> list[dict[str
 
 def _row(plan: Plan, row: Row, tables: Tables) -> dict[str, Any]:
     as_of = row["event_time"] - plan.lead_time
-    found = {name: _known(row[name]) for name in [*plan.keys, *plan.spine_features, *plan.calendar]}
+    values = {name: _known(row[name]) for name in [*plan.keys, *plan.spine_features, *plan.calendar]}
     for step in plan.steps:
         if isinstance(step, Windows):
-            found |= _windows(step, row, as_of, tables[step.table])
+            values |= _windows(step, row, as_of, tables[step.table])
         else:
-            found |= _lookup(step, row, as_of, tables[step.table])
+            values |= _lookup(step, row, as_of, tables[step.table])
     for label in plan.labels:
-        found |= _not_before(label, _arrival(plan.corrected, row), _label(label, row, tables[label.table]))
-    return found | {"as_of": as_of}
+        values |= _not_before(label, _arrival(plan.corrected, row), _label(label, row, tables[label.table]))
+    return values | {"as_of": as_of}
 
 
 def _arrival(corrected: Corrected | None, row: Row) -> datetime:
@@ -57,15 +57,15 @@ def _arrival(corrected: Corrected | None, row: Row) -> datetime:
     return max(times)
 
 
-def _not_before(label: LabelStep, arrived: datetime, found: dict[str, Any]) -> dict[str, Any]:
+def _not_before(label: LabelStep, arrived: datetime, values: dict[str, Any]) -> dict[str, Any]:
     """Return a label that is known no earlier than the row that it belongs to."""
     known_at, *versions = list(label.outputs())[1:]
-    if found[known_at] is not None:
-        found[known_at] = max(found[known_at], arrived)
+    if values[known_at] is not None:
+        values[known_at] = max(values[known_at], arrived)
     for name in versions:
-        told = found[name]
-        found[name] = told and [each | {"known_at": max(each["known_at"], arrived)} for each in told]
-    return found
+        history = values[name]
+        values[name] = history and [version | {"known_at": max(version["known_at"], arrived)} for version in history]
+    return values
 
 
 def _since(row: Row, known_at: str) -> datetime | None:
@@ -90,38 +90,40 @@ def _recorded(row: Row, corrected: Corrected) -> datetime:
 
 def _of_one(corrected: Corrected, table: Sequence[Row]) -> list[list[int]]:
     """Return the positions of the rows that are versions of one, in the order of the table."""
-    found: dict[Any, list[int]] = {}
+    groups: dict[Any, list[int]] = {}
     for at, row in enumerate(table):
         key = tuple(row[name] for name in corrected.key)
-        found.setdefault(("alone", at) if None in key else key, []).append(at)
-    return list(found.values())
+        groups.setdefault(("alone", at) if None in key else key, []).append(at)
+    return list(groups.values())
 
 
 def _known_versions(
     corrected: Corrected, known_at: str, table: Sequence[Row], before: datetime | None
 ) -> list[tuple[datetime, int, list[tuple[datetime, Row]]]]:
     """Return each event that happened: its place, its row, and its versions with the timestamps they became known."""
-    found = []
+    events = []
     for rows in _of_one(corrected, table):
         seen = []
         for at in rows:
             times = [table[at][name] for name in ("event_time", "known_at", known_at, corrected.recorded_at)]
-            known = max(each for each in times if each is not None)
+            known = max(time for time in times if time is not None)
             if before is None or known < before:
                 seen.append((known, _recorded(table[at], corrected), at))
         seen.sort()
         happened = [number for number, (_, _, at) in enumerate(seen) if table[at][known_at] is not None]
         if happened:
             place, _, first = seen[happened[0]]
-            found.append((place, first, [(known, table[at]) for known, _, at in seen[happened[0] :]]))
-    return found
+            events.append((place, first, [(known, table[at]) for known, _, at in seen[happened[0] :]]))
+    return events
 
 
-def _corrected_events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
+def _corrected_events(
+    aggregate: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]
+) -> list[Row]:
     """Return the newest known versions of the events whose place is in the window, in the order of places."""
     assert step.corrected is not None
     events = _known_versions(step.corrected, step.known_at, table, as_of)
-    inside = sorted((event for event in events if event[0] >= as_of - each.window), key=lambda event: event[:2])
+    inside = sorted((event for event in events if event[0] >= as_of - aggregate.window), key=lambda event: event[:2])
     newest = [versions[-1][1] for _, _, versions in inside]
     return [
         version
@@ -129,7 +131,7 @@ def _corrected_events(each: Aggregate, step: Windows, row: Row, as_of: datetime,
         if version[step.known_at] is not None
         and _same(step.key, row, version)
         and not _own(step, row, version)
-        and _known(version[each.column]) is not None
+        and _known(version[aggregate.column]) is not None
     ]
 
 
@@ -151,10 +153,10 @@ def _lookup(step: Lookup, row: Row, as_of: datetime, table: Sequence[Row]) -> di
 
 
 def _windows(step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> dict[str, Any]:
-    return {each.name: _aggregate(each, step, row, as_of, table) for each in step.aggregates}
+    return {aggregate.name: _aggregate(aggregate, step, row, as_of, table) for aggregate in step.aggregates}
 
 
-def _events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
+def _events(aggregate: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
     """Return the events of the window whose value is known, in the order of timestamps."""
     events = [
         event
@@ -162,8 +164,8 @@ def _events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Se
         if _same(step.key, row, event)
         and not _own(step, row, event)
         and (known := _since(event, step.known_at)) is not None
-        and as_of - each.window <= known < as_of
-        and _known(event[each.column]) is not None
+        and as_of - aggregate.window <= known < as_of
+        and _known(event[aggregate.column]) is not None
     ]
     # Stable: ties stay in the order of rows.
     return sorted(events, key=lambda event: _since(event, step.known_at) or _EVER)
@@ -173,16 +175,16 @@ def _own(step: Windows, row: Row, event: Row) -> bool:
     return bool(step.own) and _same(Key(step.own or (), step.own or ()), row, event)
 
 
-def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> Any:
-    events = (_corrected_events if step.corrected else _events)(each, step, row, as_of, table)
-    values = [event[each.column] for event in events]
-    if each.function == "count":
+def _aggregate(aggregate: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> Any:
+    events = (_corrected_events if step.corrected else _events)(aggregate, step, row, as_of, table)
+    values = [event[aggregate.column] for event in events]
+    if aggregate.function == "count":
         return len(values)
-    if each.function == "distinct":
+    if aggregate.function == "distinct":
         return len(set(values))
     if not values:
         return None
-    match each.function:
+    match aggregate.function:
         case "sum":
             return _rounded(sum(map(Fraction, values)))
         case "mean":
@@ -190,14 +192,14 @@ def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table:
             rounded = _rounded(total)
             return _rounded(total / len(values)) if rounded is None else rounded / len(values)
         case "share_above":
-            return sum(_above(value, each.threshold or 0) for value in values) / len(values)
+            return sum(_above(value, aggregate.threshold or 0) for value in values) / len(values)
         case "min":
             return _rounded(Fraction(min(values)))
         case "max":
             return _rounded(Fraction(max(values)))
         case "last":
             return values[-1]
-    raise ValueError(each.function)
+    raise ValueError(aggregate.function)
 
 
 def _rounded(number: Any) -> float | None:
@@ -239,9 +241,13 @@ def _label(label: LabelStep, row: Row, table: Sequence[Row]) -> dict[str, Any]:
 def _corrected_label(label: LabelStep, corrected: Corrected, row: Row, table: Sequence[Row]) -> dict[str, Any]:
     for _, _, versions in _known_versions(corrected, label.known_at, table, None):
         if _same(label.key, row, versions[0][1]):
-            told = [{"known_at": known, "value": _learnt(label, version)} for known, version in versions]
-            known = told[-1]["known_at"] if told[-1]["value"] is not None else None
-            return {label.name: told[-1]["value"], f"{label.name}_known_at": known, f"{label.name}_versions": told}
+            history = [{"known_at": known, "value": _learnt(label, version)} for known, version in versions]
+            known = history[-1]["known_at"] if history[-1]["value"] is not None else None
+            return {
+                label.name: history[-1]["value"],
+                f"{label.name}_known_at": known,
+                f"{label.name}_versions": history,
+            }
     return dict.fromkeys(label.outputs())
 
 

@@ -50,7 +50,7 @@ def written(folder: Path, *lines: bytes, name: str = "dt=2026-01-02/100000-1-000
     """Write a file of a log and return the folder."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(each + b"\n" for each in lines))
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
     return folder
 
 

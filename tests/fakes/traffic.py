@@ -16,7 +16,7 @@ from leverframe.domain.monitoring.engine import BuiltinEngine
 from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
 from leverframe.domain.monitoring.new_levels import judged_by_others
-from leverframe.domain.monitoring.quality import found
+from leverframe.domain.monitoring.quality import quality_findings
 from leverframe.domain.monitoring.reference import window_counts
 from leverframe.domain.monitoring.reference_counts import reference_profile
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile
@@ -51,7 +51,7 @@ def batch(span: WindowSpan, rows: int, seed: int, change: Change = lambda *_: No
         "early": levels(draw.choice(["true", "false"], rows)),
         "few": numbers(draw.integers(0, 5, rows)),
         "constant": numbers(np.full(rows, 7.0)),
-        "name": levels(np.array([f"n{each}" for each in draw.integers(0, 100_000, rows)])),
+        "name": levels(np.array([f"n{number}" for number in draw.integers(0, 100_000, rows)])),
     }
     change(columns, draw)
     start, end = microseconds_of(span.start), microseconds_of(span.end)
@@ -90,10 +90,10 @@ def profile(
     """Return a reference of some days, and how traffic is summed up to be compared with it."""
     spans = [day(REFERENCE, number) for number in range(days)]
     batches = [batch(span, rows, seed, change) for seed, span in enumerate(spans)]
-    sample = {column.name: _together([each.columns[column.name] for each in batches]) for column in COLUMNS}
+    sample = {column.name: _together([chunk.columns[column.name] for chunk in batches]) for column in COLUMNS}
     bins = binnings(COLUMNS, sample)
     predicted = MonitoredColumn("prediction", "numeric", nullable=False)
-    score = binning(predicted, Numbers(np.concatenate([each.predictions for each in batches])))
+    score = binning(predicted, Numbers(np.concatenate([chunk.predictions for chunk in batches])))
     setting = SummarySetting(COLUMNS, datetime(2027, 1, 1, tzinfo=UTC), bins, score)
     windows = summed(spans, batches, setting)
     known = reference_profile(
@@ -108,8 +108,8 @@ def profile(
 def summed(spans: Sequence[WindowSpan], batches: Sequence[Batch], setting: SummarySetting) -> tuple[WindowSummary, ...]:
     """Return the windows of batches."""
     summaries = Summaries(spans, setting)
-    for each in batches:
-        summaries.add(each)
+    for batch in batches:
+        summaries.add(batch)
     return summaries.windows
 
 
@@ -121,23 +121,23 @@ def looked_at(
     spans = [day(LIVE, number) for number in range(last + 1)]
     given = [days.get(number, batch(span, ROWS, 1000 + number)) for number, span in enumerate(spans)]
     now = spans[-1].end + timedelta(hours=1)
-    windows = summed(spans, [each for each in given if each is not None], known[1])
-    return found(known[0], windows, facts or LogFacts(files=1), settings or MonitorSettings(), now)
+    windows = summed(spans, [chunk for chunk in given if chunk is not None], known[1])
+    return quality_findings(known[0], windows, facts or LogFacts(files=1), settings or MonitorSettings(), now)
 
 
 def together(batches: Sequence[Batch]) -> Batch:
     """Return batches as one, as far as a reference needs them."""
-    columns = {name: _together([each.columns[name] for each in batches]) for name in batches[0].columns}
-    return replace(batches[0], at=np.concatenate([each.at for each in batches]), columns=columns)
+    columns = {name: _together([batch.columns[name] for batch in batches]) for name in batches[0].columns}
+    return replace(batches[0], at=np.concatenate([batch.at for batch in batches]), columns=columns)
 
 
 def _together(values: Sequence[Values]) -> Values:
     if isinstance(values[0], Numbers):
-        return Numbers(np.concatenate([each.values for each in values if isinstance(each, Numbers)]))
+        return Numbers(np.concatenate([piece.values for piece in values if isinstance(piece, Numbers)]))
     texts = [
-        np.where(each.codes < 0, "", np.array([*each.names, ""])[each.codes])
-        for each in values
-        if isinstance(each, Levels)
+        np.where(piece.codes < 0, "", np.array([*piece.names, ""])[piece.codes])
+        for piece in values
+        if isinstance(piece, Levels)
     ]
     whole = np.concatenate(texts)
     return levels(whole, whole == "")

@@ -72,8 +72,8 @@ class Tab:
             assert more, "the browser ended"
             self._rest += more
         first, _, self._rest = self._rest.partition(b"\0")
-        found: dict[str, Any] = json.loads(first)
-        return found
+        message: dict[str, Any] = json.loads(first)
+        return message
 
 
 @contextmanager

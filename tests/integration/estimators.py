@@ -140,10 +140,10 @@ def conversion(kind: LabelKind, fitted: Any, columns: dict[str, NDArray[Any]], l
     trained = fitted.predict(frame(asked)) if numbers else fitted.predict_proba(frame(asked))
     scale = spread(labels) if numbers else 1.0
     try:
-        found = OnnxModel(converted(fitted, FEATURES)).predict(asked)
+        predictions = OnnxModel(converted(fitted, FEATURES)).predict(asked)
     except BundleError as error:
         return Conversion("skops", len(trained), None, None if numbers else 0, 1e-5, error.why)
-    return compared(kind, np.asarray(trained, np.float64), found, 1e-5, scale)
+    return compared(kind, np.asarray(trained, np.float64), predictions, 1e-5, scale)
 
 
 def stored(model: Any) -> Any:

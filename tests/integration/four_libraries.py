@@ -182,12 +182,14 @@ def deployed(shop: Shop, command: str = "deploy", *more: str) -> dict[str, Any]:
 
 def served(shop: Shop, rows: pl.DataFrame) -> NDArray[np.float64]:
     """Return what the server that was deployed to predicts for rows."""
-    told = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
-    release = max((Path(told["folder"]) / "models/churn").iterdir(), key=lambda path: int(path.name))
+    state = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
+    release = max((Path(state["folder"]) / "models/churn").iterdir(), key=lambda path: int(path.name))
     settings = json.loads((release / "model-settings.json").read_bytes())
     schema = parsed(Schema, (release / settings["parameters"]["uri"] / "schema.json").read_bytes())
     body = json.dumps(request(schema, rows.to_dicts())).encode()
-    status, answer = V2("127.0.0.1", told["running"]["port"], told["running"]["metrics_port"], "").infer("churn", body)
+    status, answer = V2("127.0.0.1", state["running"]["port"], state["running"]["metrics_port"], "").infer(
+        "churn", body
+    )
     assert status == 200, answer
     return np.array(numbers(schema, answer))[:, 0]
 

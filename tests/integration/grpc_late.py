@@ -70,9 +70,9 @@ async def told() -> list[Any]:
     """Ask a server before and after it listens, and end one that never did."""
     server, port = late()
     running = asyncio.create_task(server.start())
-    found: list[Any] = [await status(port), taken(port)]
+    results: list[Any] = [await status(port), taken(port)]
     server.listen()
-    found.append(await status(port, listens=True))
+    results.append(await status(port, listens=True))
     await server.stop()
     await running
     never, port = late()
@@ -80,7 +80,7 @@ async def told() -> list[Any]:
     await never.stop()
     await running
     never.listen()
-    return [*found, await status(port), taken(port), await at_the_end(), await of_version_six()]
+    return [*results, await status(port), taken(port), await at_the_end(), await of_version_six()]
 
 
 async def of_version_six() -> str:
@@ -90,10 +90,10 @@ async def of_version_six() -> str:
     server, port = late("::1")
     running = asyncio.create_task(server.start())
     server.listen()
-    found = await status(port, listens=True, host="[::1]")
+    code = await status(port, listens=True, host="[::1]")
     await server.stop()
     await running
-    return found
+    return code
 
 
 async def at_the_end() -> list[str]:

@@ -35,17 +35,17 @@ async def statuses() -> list[Any]:
     register(Servicer(_Empty(), None), server, Arrivals(Room(4_000_000)), Calls())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    told: list[Any] = []
+    replies: list[Any] = []
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = GRPCInferenceServiceStub(channel)
         for name in ("shop", "other"):
             try:
                 await stub.ModelInfer(messages.ModelInferRequest(model_name=name))
             except grpc.RpcError as refused:
-                told.append(refused.code().name)
-            told.append((await stub.ModelReady(messages.ModelReadyRequest(name=name))).ready)
+                replies.append(refused.code().name)
+            replies.append((await stub.ModelReady(messages.ModelReadyRequest(name=name))).ready)
     await server.stop(0)
-    return told
+    return replies
 
 
 if __name__ == "__main__":

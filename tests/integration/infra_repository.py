@@ -107,6 +107,6 @@ class InfraRepository:
         state = self.repository.root / ROOT / "terraform.tfstate"
         content = json.loads(state.read_text(encoding="utf-8")) if state.is_file() else {"resources": []}
         return {
-            f"{each['type']}.{each['name']}": each["instances"][0]["attributes"]["input"]["value"]
-            for each in content["resources"]
+            f"{resource['type']}.{resource['name']}": resource["instances"][0]["attributes"]["input"]["value"]
+            for resource in content["resources"]
         }

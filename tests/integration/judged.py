@@ -44,8 +44,8 @@ class Court:
         """Return the card of a change on top of what is checked out."""
         done = self.ended(name, "--json", *more)
         assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        outcome: dict[str, Any] = json.loads(done.stdout)
+        return outcome
 
     def ended(self, name: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Return how the judge ended."""

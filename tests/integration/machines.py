@@ -121,12 +121,12 @@ class Phase:
     @property
     def reasons(self) -> list[str]:
         """Return the reasons of the violations."""
-        return [each["reason"] for each in self.result["violations"]]
+        return [violation["reason"] for violation in self.result["violations"]]
 
     @property
     def how(self) -> dict[str, str]:
         """Return what became of each stage."""
-        return {each["stage"]: each["how"] for each in self.result["stages"]}
+        return {stage["stage"]: stage["how"] for stage in self.result["stages"]}
 
 
 def made(folder: Path, pipeline: str = PIPELINE, levers: str = LEVERS, **files: str) -> Author:

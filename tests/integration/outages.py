@@ -115,8 +115,8 @@ class Clients:
 
     def _at(self) -> dict[str, Any]:
         with suppress(OSError, ValueError):
-            found: dict[str, Any] = json.loads((self._folder / "server.json").read_bytes())
-            return found
+            server: dict[str, Any] = json.loads((self._folder / "server.json").read_bytes())
+            return server
         return {"pid": 0, "port": 1, "grpc_port": 1}  # nothing listens there
 
     def _keep(self, how: str, request: Callable[[], None]) -> bool:

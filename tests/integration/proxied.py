@@ -98,8 +98,8 @@ class Proxy:
         certificate: bool = False, headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, Any], http.client.HTTPMessage]:  # fmt: skip
         """Ask over TLS and return status, content and headers."""
-        said = self.token if token is None else token
-        sent = {**({"authorization": f"Bearer {said}"} if said else {}), **(headers or {})}
+        bearer = self.token if token is None else token
+        sent = {**({"authorization": f"Bearer {bearer}"} if bearer else {}), **(headers or {})}
         connection = self.connect(certificate)
         try:
             with suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
@@ -135,7 +135,7 @@ def free_ports() -> tuple[int, int]:
 
 def several(kind: str, servers: list[dict[str, Any]], how: str = "max_fails=1 fail_timeout=2s") -> str:
     """Return a line of one server, or those of many."""
-    return " ".join(f"server 127.0.0.1:{each[kind]} {how};" for each in servers)
+    return " ".join(f"server 127.0.0.1:{server[kind]} {how};" for server in servers)
 
 
 class House:
@@ -159,12 +159,12 @@ class House:
 
     def inputs(self) -> list[triton.InferInput]:
         """Return the example for gRPC."""
-        found = []
-        for each in json.loads(self.example)["inputs"]:
-            tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
-            tensor.set_data_from_numpy(np.array(each["data"], object if each["datatype"] == "BYTES" else np.float64))
-            found.append(tensor)
-        return found
+        tensors = []
+        for field in json.loads(self.example)["inputs"]:
+            tensor = triton.InferInput(field["name"], field["shape"], field["datatype"])
+            tensor.set_data_from_numpy(np.array(field["data"], object if field["datatype"] == "BYTES" else np.float64))
+            tensors.append(tensor)
+        return tensors
 
 
 def load_on(house: House, proxy: Proxy, clients: int) -> Traffic:

@@ -216,11 +216,11 @@ def _reproduced(
 def _reviews(number: int) -> str:
     """Return reviews as lines of id, label and words, a few of which tell the label."""
     draw = np.random.default_rng(number)
-    words = [f"word{number}{each}" for each in range(300)]
+    words = [f"word{number}{index}" for index in range(300)]
     lines = []
     for review in range(500):
         label = int(draw.integers(2))
         telling = draw.integers(0, 60, 3) + 60 * label
         others = draw.integers(0, 300, 9)
-        lines.append(f"{review}\t{label}\t{' '.join(words[each] for each in (*telling, *others))}")
+        lines.append(f"{review}\t{label}\t{' '.join(words[index] for index in (*telling, *others))}")
     return "\n".join(lines) + "\n"

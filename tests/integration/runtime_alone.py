@@ -26,8 +26,8 @@ Inputs = Mapping[str, NDArray[Any]]
 @contextmanager
 def process() -> Iterator[ProcessPoolExecutor]:
     """Yield what runs the functions below, one after another in one process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as found:
-        yield found
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        yield executor
 
 
 def refusal(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs | None) -> tuple[str, str, str] | None:
@@ -44,14 +44,14 @@ def refusal(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs | None)
 
 def refused_twice(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs) -> list[str]:
     """Return why two requests in a row, in a thread as a server has them, are not predicted."""
-    opened, found = _begun(site)(form, archive), list[str]()
+    opened, reasons = _begun(site)(form, archive), list[str]()
     with ThreadPoolExecutor(1) as thread:
         for _ in range(2):
             try:
                 thread.submit(opened.predict, inputs).result()
             except EstimatorError as error:
-                found.append(error.why)
-    return found
+                reasons.append(error.why)
+    return reasons
 
 
 def let_go(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs) -> tuple[list[float], tuple[bool, int], bool]:
@@ -61,11 +61,11 @@ def let_go(site: str, form: RuntimeForm, archive: bytes, inputs: Inputs) -> tupl
     opened: Any = open_runtime(form, archive)
     predictions = opened.predict(inputs).ravel().tolist()
     place, more = Path(opened._settings.parameters.uri), set(threading.enumerate()) - before
-    found = (place.exists(), len(more))
+    presence = (place.exists(), len(more))
     del opened
     for thread in more:
         thread.join(60)
-    return predictions, found, place.exists() or any(thread.is_alive() for thread in more)
+    return predictions, presence, place.exists() or any(thread.is_alive() for thread in more)
 
 
 def _begun(site: str) -> Callable[[RuntimeForm, bytes], NativeModel]:

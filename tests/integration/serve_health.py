@@ -42,10 +42,10 @@ class Health:
             try:
                 yield
             finally:
-                said, _ = checks.communicate()
-        told = json.loads(said)
-        self.worked, self.took = told["worked"], told["took"]
-        assert told["faults"] == []
+                stdout, _ = checks.communicate()
+        result = json.loads(stdout)
+        self.worked, self.took = result["worked"], result["took"]
+        assert result["faults"] == []
         assert self.worked
 
     def figures(self) -> dict[str, float]:
@@ -64,13 +64,13 @@ def percentile(values: list[float], share: float) -> float:
 
 def spent(pid: int) -> float:
     """Return the seconds that threads worked that may hold Python; those of gRPC's core, which move bytes, do not."""
-    process, found = Path(f"/proc/{pid}"), 0
+    process, nanoseconds = Path(f"/proc/{pid}"), 0
     name = (process / "comm").read_text()
     for task in (process / "task").iterdir():
         with suppress(OSError):  # one that has just ended
             if (task / "comm").read_text() == name:
-                found += int((task / "schedstat").read_text().split()[0])
-    return found / 1e9
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
+    return nanoseconds / 1e9
 
 
 def rest(port: int) -> Callable[[], bool]:
@@ -89,7 +89,7 @@ def rest(port: int) -> Callable[[], bool]:
 
 def check(pid: int, port: int, grpc_port: int) -> dict[str, list[Any]]:
     """Check until the input ends."""
-    told: dict[str, list[Any]] = {"worked": [], "took": [], "faults": []}
+    result: dict[str, list[Any]] = {"worked": [], "took": [], "faults": []}
     with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
         live = channel.unary_unary(LIVE)
         kinds = (rest(port), lambda: live(b"", timeout=20) == b"\x08\1")
@@ -101,10 +101,10 @@ def check(pid: int, port: int, grpc_port: int) -> dict[str, list[Any]]:
                 try:
                     assert ask()
                 except Exception as error:
-                    told["faults"].append(repr(error))
-                told["worked"].append(spent(pid) - before)
-                told["took"].append(time.monotonic() - began)
-    return told
+                    result["faults"].append(repr(error))
+                result["worked"].append(spent(pid) - before)
+                result["took"].append(time.monotonic() - began)
+    return result
 
 
 if __name__ == "__main__":

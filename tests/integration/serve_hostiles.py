@@ -149,7 +149,7 @@ class Wire:
                 for at in range(0, len(payload), 6):
                     if payload[at : at + 2] == b"\0\4":
                         value = int.from_bytes(payload[at + 2 : at + 6], "big")
-                        self._windows = {each: left + value - self._initial for each, left in self._windows.items()}
+                        self._windows = {number: left + value - self._initial for number, left in self._windows.items()}
                         self._initial = value
         if kind == 4 and not flags & 1:
             self._socket.sendall(frame(4, 1, 0, b""))
@@ -157,13 +157,13 @@ class Wire:
             self._socket.sendall(frame(6, 1, 0, payload))
 
     def _exactly(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            piece = self._socket.recv(size - len(found))
+        buffer = b""
+        while len(buffer) < size:
+            piece = self._socket.recv(size - len(buffer))
             if not piece:
                 raise OSError
-            found += piece
-        return found
+            buffer += piece
+        return buffer
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -248,11 +248,11 @@ def attacking(model: str, **ports: int) -> Iterator[None]:
     ]
     try:
         yield
-        assert [each.poll() for each in running] == [None] * len(running), "a hostile client gave up"
+        assert [attacker.poll() for attacker in running] == [None] * len(running), "a hostile client gave up"
     finally:
-        for each in running:
-            each.kill()
-            each.wait()
+        for attacker in running:
+            attacker.kill()
+            attacker.wait()
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ def deploy(shop: Shop, commit: str, code: int = 0, **options: str) -> dict[str, 
 
 def served(shop: Shop, name: str = "local") -> dict[str, Any]:
     """Return what the server answers to its example: version, bundle, probability."""
-    told = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)
-    status, content = ask(told["running"]["port"], json.dumps(told["example"]).encode())
+    state = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)
+    status, content = ask(state["running"]["port"], json.dumps(state["example"]).encode())
     assert status == 200, content
     return {"version": content["model_version"], **content["parameters"], "outputs": content["outputs"]}
 
@@ -59,7 +59,7 @@ def ask(port: int, body: bytes) -> tuple[int, dict[str, Any]]:
 
 def traffic(shop: Shop, clients: int, name: str = "local", rows: int = 1, pause: float = 0.03) -> Traffic:
     """Return clients that ask a server its example, so many times over in each request, ``pause`` seconds apart."""
-    told = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)
-    inputs = [{**each, "shape": [rows], "data": each["data"] * rows} for each in told["example"]["inputs"]]
+    state = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)
+    inputs = [{**tensor, "shape": [rows], "data": tensor["data"] * rows} for tensor in state["example"]["inputs"]]
     body = json.dumps({"inputs": inputs}).encode()
-    return Traffic(told["running"]["port"], f"/v2/models/{MODEL}/infer", body, clients=clients, pause=pause)
+    return Traffic(state["running"]["port"], f"/v2/models/{MODEL}/infer", body, clients=clients, pause=pause)

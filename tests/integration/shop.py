@@ -262,10 +262,10 @@ class Ended:
     def said(self) -> tuple[str, str, str]:
         """Return what, why and next of the only error on stderr; fails for a traceback or any other number."""
         assert "Traceback" not in self.stderr, self.stderr
-        found = re.findall(r"^error: (.+)\n  why:  (.+)\n  next: (.+)$", self.stderr, re.MULTILINE)
-        assert len(found) == 1, self.stderr
+        errors = re.findall(r"^error: (.+)\n  why:  (.+)\n  next: (.+)$", self.stderr, re.MULTILINE)
+        assert len(errors) == 1, self.stderr
         assert self.stderr.count("error:") == 1, self.stderr
-        (what, why, following) = found[0]
+        (what, why, following) = errors[0]
         return what, why, following
 
 
@@ -339,17 +339,17 @@ class Shop:
         ended = self.run("status", "--json")
         assert ended.code == 0, ended.stderr
         document = json.loads(ended.stdout)
-        return {each["stage"]: each for each in document["stages"]}
+        return {stage["stage"]: stage for stage in document["stages"]}
 
     def stale(self) -> set[str]:
         """Return the stages that `leverframe status` calls stale."""
-        return {name for name, each in self.status().items() if each["state"] in ("changed", "downstream", "new")}
+        return {name for name, stage in self.status().items() if stage["state"] in ("changed", "downstream", "new")}
 
     def outputs(self) -> dict[str, bytes]:
         """Return every file that the pipeline made, by its path; its own records are none."""
         folders = ("data", "models", "reports")
-        found = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
-        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in found}
+        paths = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
+        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in paths}
 
     def hold(self, name: str) -> Path:
         """Make the source of a month, or the estimator, wait until the file that is returned is removed."""
@@ -364,8 +364,8 @@ class Shop:
 
 def leftovers(root: Path) -> list[str]:
     """Return the temporary files below ``root`` outside of git and DVC."""
-    found = [path.relative_to(root).as_posix() for path in root.rglob("*.part")]
-    return [each for each in found if not each.startswith((".git/", ".dvc/"))]
+    paths = [path.relative_to(root).as_posix() for path in root.rglob("*.part")]
+    return [path for path in paths if not path.startswith((".git/", ".dvc/"))]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> float:
@@ -384,7 +384,11 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 def alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Return those that still run; psutil tells a process from a later one with the same number."""
-    return [each for each in processes if each.is_running() and _status(each) not in (psutil.STATUS_ZOMBIE, "gone")]
+    return [
+        process
+        for process in processes
+        if process.is_running() and _status(process) not in (psutil.STATUS_ZOMBIE, "gone")
+    ]
 
 
 def _status(process: psutil.Process) -> str:

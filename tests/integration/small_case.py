@@ -94,14 +94,12 @@ def _table(seed: int, kind: LabelKind, rows: int, gates: Sequence[str | None]) -
     }
     start = datetime(2024, 1 + 2 * seed, 1, tzinfo=UTC)
     return {
-        "as_of": pl.Series(
-            [start + timedelta(hours=1.5 * each) for each in range(rows)], dtype=pl.Datetime("us", "UTC")
-        ),
+        "as_of": pl.Series([start + timedelta(hours=1.5 * row) for row in range(rows)], dtype=pl.Datetime("us", "UTC")),
         "label": labels[kind],
-        "wind": [None if each > 2 else float(each) for each in wind],
-        "gate": [gates[each] for each in gate],
-        "night": [None if each % 50 == 0 else bool(night[each]) for each in range(rows)],
-        "terminal": [f"T{each % 2}" for each in range(rows)],
+        "wind": [None if speed > 2 else float(speed) for speed in wind],
+        "gate": [gates[index] for index in gate],
+        "night": [None if row % 50 == 0 else bool(night[row]) for row in range(rows)],
+        "terminal": [f"T{row % 2}" for row in range(rows)],
     }
 
 

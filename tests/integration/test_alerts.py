@@ -70,7 +70,7 @@ def test_rules_and_queries_parse(tmp_path: Path) -> None:
 
 def test_each_alert_fires_alone(tmp_path: Path) -> None:
     """A quiet hour has no alert; one thing that is wrong has its own, and no other."""
-    rules = {each["alert"] for each in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"][0]["rules"]}
+    rules = {rule["alert"] for rule in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"][0]["rules"]}
     assert rules == set(BAD)
     tests = [_hour(GOOD, [])] + [_hour({**GOOD, **series}, [alert]) for alert, series in BAD.items()]
     content = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": tests}

@@ -209,10 +209,10 @@ CASES = [
 def assert_refused(ended: Ended, code: int, words: tuple[str, ...]) -> None:
     """Assert one error with the exit code, and that its three lines hold the words."""
     assert ended.code == code, ended.stderr
-    said = ended.said()
+    lines = ended.said()
     for word in words:
-        assert word in "\n".join(said), f"{word!r} is not in {said}"
-    assert max(map(len, said)) < 700, "nobody reads that much"
+        assert word in "\n".join(lines), f"{word!r} is not in {lines}"
+    assert max(map(len, lines)) < 700, "nobody reads that much"
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

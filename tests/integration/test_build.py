@@ -166,7 +166,7 @@ def test_a_truncated_file_is_named_and_the_old_result_stays(world: dict[str, Any
         run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
     assert "events/2020-03.parquet" in caught.value.what
     assert (tmp_path / layout.features("2020-03")).read_bytes() == good
-    assert [each.name for each in (tmp_path / layout.FEATURES).iterdir()] == ["2020-03.parquet"]
+    assert [path.name for path in (tmp_path / layout.FEATURES).iterdir()] == ["2020-03.parquet"]
 
 
 def test_a_duplicated_key_is_refused_on_spine_and_dimension(world: dict[str, Any], tmp_path: Path) -> None:

@@ -156,7 +156,9 @@ def test_provenance_counts_newest_versions(world: World, tmp_path: Path) -> None
     built(plan, both, tmp_path)
     files = needed_files(plan, MARCH, WORLD, Disk(tmp_path).exists, tmp_path)
     for row, newest in ((1, "2020-03-02 12:00:00"), (2, "2020-03-02 13:30:00")):
-        origins = {each.feature: each for each in provenance(plan, tmp_path / layout.features("2020-03"), files, row)}
+        origins = {
+            origin.feature: origin for origin in provenance(plan, tmp_path / layout.features("2020-03"), files, row)
+        }
         assert (origins["place_v_sum_2d"].rows, origins["place_v_sum_2d"].newest) == (1, newest)
 
 

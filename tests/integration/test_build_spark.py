@@ -119,7 +119,7 @@ def same_everywhere(theirs: pl.DataFrame, ours: pl.DataFrame, expected: list[dic
     assert ours.columns == theirs.columns
     nothing = [name for name in theirs.columns if theirs[name].null_count() == len(theirs)]
     types = [(name, theirs[name].dtype, ours[name].dtype) for name in theirs.columns if name not in nothing]
-    assert [each for each in types if each[1] != each[2]] == []
+    assert [column for column in types if column[1] != column[2]] == []
     assert [name for name in theirs.columns if theirs[name].to_list() != ours[name].to_list()] == []
     for row, wanted in zip(ours.to_dicts(), expected, strict=True):
         assert {name: (row[name], wanted[name]) for name in row if not close(row[name], wanted[name])} == {}
@@ -232,12 +232,12 @@ def test_versions_that_moved_or_came_too_late_are_refused_in_the_same_words(spar
     plan = plan_of(CORRECTED | {"facts": facts})
     for other in ({"event_time": first["event_time"] + timedelta(hours=1)}, {"e": 9}):
         write_world(world | {"events": [first, first | later | other]}, tmp_path, CORRECTED_TYPES)
-        told = []
+        errors = []
         for engine in (ENGINE, spark):
             with pytest.raises(SourceError) as caught:
                 built(plan, engine, tmp_path)
-            told.append((caught.value.what, caught.value.why, caught.value.next))
-        assert told[0] == told[1]
+            errors.append((caught.value.what, caught.value.why, caught.value.next))
+        assert errors[0] == errors[1]
 
 
 @pytest.mark.deep
@@ -251,12 +251,12 @@ def test_times_are_read_and_refused_as_by_the_other_engine(
         root = tmp_path / str(number)
         write_world(world, root)
         retyped(root, "visits", "known_at", dtype, WORLD.groups())
-        told = []
+        errors = []
         for engine in (ENGINE, spark):
             with pytest.raises(SourceError, match="`known_at` of table `visits` is") as caught:
                 built(plan, engine, root)
-            told.append((caught.value.what, caught.value.why, caught.value.next))
-        assert told[0] == told[1]
+            errors.append((caught.value.what, caught.value.why, caught.value.next))
+        assert errors[0] == errors[1]
 
 
 @pytest.mark.deep
@@ -293,7 +293,7 @@ def test_the_file_is_of_the_form_that_duckdb_writes(unusual: Unusual) -> None:
     assert unusual.forms[0] == unusual.forms[1]
     assert unusual.forms[1][1]["spec"] == unusual.plan.spec
     path = unusual.root / layout.features(str(MARCH))
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_build_keeps_little_of_the_heap(unusual: Unusual) -> None:
@@ -342,13 +342,13 @@ def _spoilt(change: str, world: World, root: Path) -> None:
 def test_what_duckdb_refuses_spark_refuses_in_the_same_words(change: str, spark: SparkEngine, tmp_path: Path) -> None:
     """Duplicate keys, labels of no row, late rows, columns of two kinds, damaged files; nothing is written."""
     _spoilt(change, small_world(), tmp_path)
-    said = []
+    errors = []
     for engine in (ENGINE, spark):
         with pytest.raises((SourceError, LabelError)) as caught:
             run(plan_of(), MARCH, WORLD, engine, Disk(tmp_path).exists, tmp_path)
-        said.append((type(caught.value), caught.value.what, caught.value.next, "cut" in change or caught.value.why))
+        errors.append((type(caught.value), caught.value.what, caught.value.next, "cut" in change or caught.value.why))
         assert not list((tmp_path / layout.FEATURES).glob("*"))
-    assert said[0] == said[1]
+    assert errors[0] == errors[1]
 
 
 def test_a_page_that_cannot_be_decoded_is_found_by_its_file(spark: SparkEngine, tmp_path: Path) -> None:
@@ -447,7 +447,7 @@ def test_the_stage_is_quiet_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = _stage(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
-    assert {each.name for each in tmp_path.iterdir()} <= {"case", "data", "params.yaml", "reports", ".leverframe"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"case", "data", "params.yaml", "reports", ".leverframe"}
 
 
 def test_without_java_the_stage_says_so(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ def retyped(root: Path, table: str, column: str, dtype: pl.DataType, months: lis
         path = root / layout.raw(table, str(month))
         frame = pl.read_parquet(path)
         local = pl.col(column).dt.convert_time_zone(ZONE).dt.replace_time_zone(None)
-        told = pl.col(column) if getattr(dtype, "time_zone", None) or dtype == pl.Int64 else local
-        value = told.dt.convert_time_zone(dtype.time_zone) if getattr(dtype, "time_zone", None) else told  # type: ignore[attr-defined]
+        times = pl.col(column) if getattr(dtype, "time_zone", None) or dtype == pl.Int64 else local
+        value = times.dt.convert_time_zone(dtype.time_zone) if getattr(dtype, "time_zone", None) else times  # type: ignore[attr-defined]
         frame.with_columns(value.cast(dtype)).write_parquet(path)
 
 
@@ -115,12 +115,12 @@ def test_a_time_is_refused_with_the_line_that_mends_it(kind: str, tmp_path: Path
     retyped(tmp_path, "events", "seen_at", REFUSED[kind], WORLD.groups())
     with pytest.raises(SourceError, match=f"`seen_at` of table `events` is {kind}, not a timestamp") as refused:
         built(plan_of(), tmp_path)
-    told = refused.value.next
-    assert "in the transform of the source `events`" in told
+    hint = refused.value.next
+    assert "in the transform of the source `events`" in hint
     frame = pl.read_parquet(tmp_path / layout.raw("events", "2020-03"))
     if kind == "text":
         frame = frame.with_columns(seen_at=pl.lit("2020-03-02T07:00:00"))  # a clock of the data's own zone
-    mended = eval(told.split("`")[1].removeprefix(".with_columns(").removesuffix(")"), {"pl": pl})  # noqa: S307 - the test is of this line
+    mended = eval(hint.split("`")[1].removeprefix(".with_columns(").removesuffix(")"), {"pl": pl})  # noqa: S307 - the test is of this line
     (value,) = frame.select(mended)["seen_at"].dt.convert_time_zone("UTC").to_list()
     assert value == (datetime(2020, 3, 3, 4, 59, tzinfo=UTC) if kind == "date" else NOON)
     if kind == "text":
@@ -202,9 +202,9 @@ def test_a_label_is_known_when_it_and_its_row_are_there(tmp_path: Path) -> None:
     """The latest of the outcome's column, its arrival, and the arrival of the row that it belongs to."""
     world, day = small_world(), timedelta(days=1)
     for outcome, visit, expected in ((0, 0, NOON), (2, 0, NOON + 2 * day), (2, 3, NOON + 3 * day)):
-        told = world["outcomes"][0] | {"known_at": NOON + outcome * day}
+        label = world["outcomes"][0] | {"known_at": NOON + outcome * day}
         row = world["visits"][0] | {"known_at": NOON + visit * day}
-        write_world(world | {"outcomes": [told], "visits": [row]}, tmp_path)
+        write_world(world | {"outcomes": [label], "visits": [row]}, tmp_path)
         assert built(plan_of(), tmp_path)[0]["high_known_at"] == expected
 
 
@@ -225,5 +225,5 @@ def test_a_table_with_the_key_of_the_spine_needs_a_word(tmp_path: Path) -> None:
     assert [row["others_v_count_2h"] for row in built(star(own="exclude"), tmp_path)] == [0, 0, 1]
     files = needed_files(star(own="exclude"), MARCH, WORLD, Disk(tmp_path).exists, tmp_path)
     for row, counted in ((1, 0), (2, 1)):
-        told = provenance(star(own="exclude"), tmp_path / layout.features(str(MARCH)), files, row)
-        assert next(each.rows for each in told if each.feature == "others_v_count_2h") == counted
+        origins = provenance(star(own="exclude"), tmp_path / layout.features(str(MARCH)), files, row)
+        assert next(origin.rows for origin in origins if origin.feature == "others_v_count_2h") == counted

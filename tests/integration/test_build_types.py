@@ -57,10 +57,10 @@ def served(plan: Plan, root: Path) -> None:
         assert compared(name, rows[name], many[name]).count == 0, (name, rows[name], many[name])
     plain = {name: np.ma.asarray(rows[name]).tolist() for name in required(plan)}
     for row, at in enumerate(as_of.tolist()):
-        found = single.vector({name: values[row] for name, values in plain.items()}, at, [])
-        assert found is not None
+        vector = single.vector({name: values[row] for name, values in plain.items()}, at, [])
+        assert vector is not None
         for name, values in many.items():
-            one, other = found[name], np.ma.asarray(values)[row : row + 1]
+            one, other = vector[name], np.ma.asarray(values)[row : row + 1]
             assert _null(one) == bool(compared(name, other, np.ma.masked_all(1)).count == 0), name
             assert _null(one) or float_or_text(one) == float_or_text(other.tolist()[0]), name
     store.close()
@@ -133,19 +133,19 @@ def test_numbers_stay_exact_in_distinct_and_sum(
     dtype: Any, values: list[Any], distinct: int, total: float, tmp_path: Path
 ) -> None:
     """As doubles, neighbours above 2**53 were one, and a sum of -2 was 0."""
-    column = pl.Series("v", [Decimal(each) if isinstance(each, str) else each for each in values], dtype)
-    found = small(tmp_path, pl.DataFrame({"k": [1, 1, 1], "v": column}), {"v": ["distinct", "sum", "last"]})
-    assert found.row(0, named=True)["m_v_distinct_20d"] == distinct
-    assert found.row(0, named=True)["m_v_sum_20d"] == total
-    assert found["m_v_last_20d"].to_list() == [column[-1], None]
-    assert found["m_v_last_20d"].dtype == dtype
+    column = pl.Series("v", [Decimal(value) if isinstance(value, str) else value for value in values], dtype)
+    frame = small(tmp_path, pl.DataFrame({"k": [1, 1, 1], "v": column}), {"v": ["distinct", "sum", "last"]})
+    assert frame.row(0, named=True)["m_v_distinct_20d"] == distinct
+    assert frame.row(0, named=True)["m_v_sum_20d"] == total
+    assert frame["m_v_last_20d"].to_list() == [column[-1], None]
+    assert frame["m_v_last_20d"].dtype == dtype
 
 
 def test_a_sum_that_no_double_holds_is_null_and_its_mean_is_not(tmp_path: Path) -> None:
     """Infinity counts as null everywhere else too."""
-    found = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": [1.797e308, 1.797e308]}), {"v": ["sum", "mean"]})
-    assert found.row(0, named=True)["m_v_sum_20d"] is None
-    assert found.row(0, named=True)["m_v_mean_20d"] == 1.797e308
+    frame = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": [1.797e308, 1.797e308]}), {"v": ["sum", "mean"]})
+    assert frame.row(0, named=True)["m_v_sum_20d"] is None
+    assert frame.row(0, named=True)["m_v_mean_20d"] == 1.797e308
 
 
 def test_ids_of_two_types_are_joined_exactly_or_refused(tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_ids_of_two_types_are_joined_exactly_or_refused(tmp_path: Path) -> None:
         "2020-02": pl.DataFrame({"k": [1.0, 1.0, 2.0], "v": 1}),
         "2020-03": pl.DataFrame({"k": [1, 2, BIG + 1], "v": 1}),
     }
-    found = small(tmp_path, ids, {"v": ["count"]}, visits={"k": [1, BIG]})
-    assert found["m_v_count_20d"].to_list() == [3, 0]
+    frame = small(tmp_path, ids, {"v": ["count"]}, visits={"k": [1, BIG]})
+    assert frame["m_v_count_20d"].to_list() == [3, 0]
     large = ids | {"2020-02": pl.DataFrame({"k": [1.0, BIG + 2.0], "v": 1})}
     with pytest.raises(
         SourceError, match=r"the column `k` is float64 in 2020-02.parquet of events and int64 in 2020-03"
@@ -182,8 +182,8 @@ def test_a_key_without_a_value_in_the_newest_month_matches_nothing(dtype: Any, k
 def test_keys_of_whole_numbers_and_doubles_are_compared_exactly(tmp_path: Path) -> None:
     """A key with nulls comes as doubles from pandas; beyond 2**53 it is refused, for several may have become one."""
     events = pl.DataFrame({"k": [1.0, None, 2.5], "v": 1})
-    found = small(tmp_path, events, {"v": ["count"]}, visits={"k": [1, BIG + 1]})
-    assert found["m_v_count_20d"].to_list() == [1, 0]
+    frame = small(tmp_path, events, {"v": ["count"]}, visits={"k": [1, BIG + 1]})
+    assert frame["m_v_count_20d"].to_list() == [1, 0]
     with pytest.raises(SourceError, match="`k` of `events` is a key of type float64"):
         small(tmp_path, pl.DataFrame({"k": [float(BIG), 1.0], "v": 1}), {"v": ["count"]})
 
@@ -194,8 +194,8 @@ def test_a_month_without_a_value_has_no_type(tmp_path: Path) -> None:
     for dtype in (pl.String, pl.Null):
         empty = pl.lit(None, dtype)
         months = {"2020-02": full, "2020-03": full.with_columns(v=empty)}
-        found = small(tmp_path, months, {"v": ["sum", "last", "count"]})
-        assert found.select(pl.col("^m_.*$")).row(0) == (3.0, 3, 1)
+        frame = small(tmp_path, months, {"v": ["sum", "last", "count"]})
+        assert frame.select(pl.col("^m_.*$")).row(0) == (3.0, 3, 1)
         alone = small(tmp_path, {"2020-03": full.with_columns(v=empty)}, {"v": ["sum", "last", "count", "distinct"]})
         assert alone.select(pl.col("^m_.*$")).row(0) == (None, None, 0, 0)
         labels = {"labels": {"y": {"fact": "visits", "column": "w", "kind": "binary", "at_least": 0.5}}}
@@ -225,14 +225,14 @@ def test_what_is_no_feature_is_refused_by_name(values: Any, functions: list[str]
 )
 def test_every_type_can_be_counted(values: Any, tmp_path: Path) -> None:
     """A null is no value, whatever the type."""
-    found = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": values}), {"v": ["count"]})
-    assert found["m_v_count_20d"].to_list() == [sum(each is not None for each in values), 0]
+    frame = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": values}), {"v": ["count"]})
+    assert frame["m_v_count_20d"].to_list() == [sum(value is not None for value in values), 0]
 
 
 def test_a_duration_is_its_number_of_microseconds(tmp_path: Path) -> None:
     """Files have it as a number, and ingest writes no other unit."""
-    found = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": [timedelta(seconds=1), timedelta(0)]}), {"v": ["sum"]})
-    assert found["m_v_sum_20d"].to_list() == [1e6, None]
+    frame = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": [timedelta(seconds=1), timedelta(0)]}), {"v": ["sum"]})
+    assert frame["m_v_sum_20d"].to_list() == [1e6, None]
 
 
 def test_columns_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:
@@ -248,9 +248,9 @@ def test_a_spine_without_rows_gives_an_empty_file(tmp_path: Path) -> None:
         "k": pl.Series([], dtype=pl.Int64),
         "w": pl.Series([], dtype=pl.Float64),
     }
-    found = small(tmp_path, pl.DataFrame({"k": [1], "v": ["x"]}), {"v": ["count", "last"]}, visits=none)
-    assert found.height == 0
-    assert found.schema["m_v_last_20d"] == pl.String
+    frame = small(tmp_path, pl.DataFrame({"k": [1], "v": ["x"]}), {"v": ["count", "last"]}, visits=none)
+    assert frame.height == 0
+    assert frame.schema["m_v_last_20d"] == pl.String
 
 
 def test_a_date_is_a_key_and_asked_for_as_text(tmp_path: Path) -> None:
@@ -262,8 +262,8 @@ def test_a_date_is_a_key_and_asked_for_as_text(tmp_path: Path) -> None:
     }
     calendar = pl.DataFrame({"on": days, "free": [True, False]})
     events = pl.DataFrame({"k": [1], "v": [1]})
-    found = small(tmp_path, events, {"v": ["count"]}, visits={"on": days[::-1]}, days=calendar, star=star)
-    assert found["day_free"].to_list() == [False, True]
+    frame = small(tmp_path, events, {"v": ["count"]}, visits={"on": days[::-1]}, days=calendar, star=star)
+    assert frame["day_free"].to_list() == [False, True]
 
 
 def test_every_drawn_world_is_right_or_refused() -> None:

@@ -35,8 +35,8 @@ def test_a_stage_of_another_folder_writes_it(repository: TemporaryRepository, tm
     repository.dvc("repro", "serving/dvc.yaml")
     assert bundle_of_lock(wiring.workspace(), store, lambda _: None).commit == UNCOMMITTED
     commit = repository.commit("A bundle")
-    found = bundle_of_lock(wiring.workspace(), store, lambda _: None)
-    assert (found.folder.resolve(), found.commit) == ((repository.root / "models/bundle").resolve(), commit)
+    bundle = bundle_of_lock(wiring.workspace(), store, lambda _: None)
+    assert (bundle.folder.resolve(), bundle.commit) == ((repository.root / "models/bundle").resolve(), commit)
     shutil.rmtree(repository.root / "models/bundle")
     fetched = bundle_of_lock(wiring.workspace(), store, lambda _: None)
     assert (fetched.commit, (fetched.folder / "a").read_text()) == (commit, "1\n")

@@ -27,7 +27,7 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def violations(shop: Shop) -> list[tuple[str, str, str]]:
     """Return reason, words and next step of each violation."""
     checked = json.loads(shop.run("check", "--json").stdout)
-    return [(each["reason"], each["what"], each["next"]) for each in checked["violations"]]
+    return [(violation["reason"], violation["what"], violation["next"]) for violation in checked["violations"]]
 
 
 def obeyed(shop: Shop, line: str) -> None:

@@ -122,21 +122,21 @@ def stored(pushed: Stored) -> Iterator[Stored]:
 def keys(stored: Stored) -> list[str]:
     """Return the keys of what DVC pushed."""
     listed = stored.client.list_objects_v2(Bucket=BUCKET, Prefix="dvc/")["Contents"]
-    return [found["Key"] for found in listed]
+    return [entry["Key"] for entry in listed]
 
 
 def digest(text: str) -> str:
     """Return the place of a file by its content."""
-    found = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    return f"dvc/files/md5/{found[:2]}/{found[2:]}"
+    md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return f"dvc/files/md5/{md5[:2]}/{md5[2:]}"
 
 
 def test_each_object_of_the_lock_is_asked_for_once_among_any_number(stored: Stored) -> None:
     """One request an object, no listing of the bucket, no cost of a thousand others; a second check asks nothing."""
     pushed = sorted(keys(stored))
     with crowd(1000):
-        code, found, said = stored.check()
-        assert (code, found["verdict"], found["notes"]) == (0, "passed", []), said
+        code, report, output = stored.check()
+        assert (code, report["verdict"], report["notes"]) == (0, "passed", []), output
         assert sorted(path.removeprefix(f"/{BUCKET}/") for _, path in stored.proxy.requests) == pushed
         assert {method for method, _ in stored.proxy.requests} == {"HEAD"}
         assert stored.check()[1]["verdict"] == "passed"
@@ -171,7 +171,7 @@ def crowd(number: int) -> Iterator[None]:
     """Put objects of others into the bucket, past the server, which takes a millisecond for each."""
     bucket = s3_backends["123456789012"]["aws"].buckets[BUCKET]
     one = next(iter(bucket.keys.values()))
-    names = [f"{each:032x}" for each in range(number)]
+    names = [f"{index:032x}" for index in range(number)]
     places = [f"dvc/files/md5/{name[:2]}/{name[2:]}" for name in names]
     for place in places:
         bucket.keys[place] = one
@@ -184,18 +184,18 @@ def test_what_is_missing_is_named_by_its_output(stored: Stored) -> None:
     """A file, and a directory of which one file lacks; what lacks costs one request more, that nobody lists with."""
     for text in ("part2\n", "weights\n"):
         stored.client.delete_object(Bucket=BUCKET, Key=digest(text))
-    code, found, _ = stored.check()
-    assert (code, found["reasons"]) == (30, ["data-missing"])
+    code, report, _ = stored.check()
+    assert (code, report["reasons"]) == (30, ["data-missing"])
     assert (
-        found["violations"][0]["what"]
+        report["violations"][0]["what"]
         == "the remote `store` lacks 2 outputs of `dvc.lock`: `models/model.skops`, `parts`"
     )
-    assert "dvc push" in found["violations"][0]["next"]
+    assert "dvc push" in report["violations"][0]["next"]
     asked = [path for method, path in stored.proxy.requests if method == "HEAD"]
     assert len(asked) == OBJECTS
     assert all("max-keys=1" in path for method, path in stored.proxy.requests if method != "HEAD")
     assert len(stored.proxy.requests) == OBJECTS + 2
-    (note,) = found["notes"]
+    (note,) = report["notes"]
     assert "for `parts` remove" in note
     stored.repository.dvc("push")  # as the violation says, which is not enough for the directory
     assert "lacks 1 output of `dvc.lock`: `parts`" in stored.check()[1]["violations"][0]["what"]
@@ -263,12 +263,14 @@ def test_a_remote_that_cannot_be_asked_is_a_note_that_says_why_and_what_to_do(
     """One sentence without a key; only a bucket that does not exist is a violation, too, as it holds nothing."""
     settings, words = UNREADABLE[case]
     local(stored, **{name: value.format(moto=moto, bucket=BUCKET) for name, value in settings.items()})
-    code, found, said = stored.check(**QUICK)
-    (note,) = found["notes"]
+    code, report, output = stored.check(**QUICK)
+    (note,) = report["notes"]
     assert words in note
     assert ("then run the same command again" in note) or ("dvc status --cloud" in note)
-    assert "hunter2" not in said
-    assert (code, found["reasons"]) == ((30, ["data-missing"]) if "bucket does not exist" in words else (0, [])), said
+    assert "hunter2" not in output
+    assert (code, report["reasons"]) == ((30, ["data-missing"]) if "bucket does not exist" in words else (0, [])), (
+        output
+    )
 
 
 def test_keys_that_are_refused_are_a_note_and_cost_one_request(stored: Stored, moto: str) -> None:
@@ -282,15 +284,15 @@ def test_keys_that_are_refused_are_a_note_and_cost_one_request(stored: Stored, m
     own = identities.create_access_key(UserName="reader")["AccessKey"]
     try:
         reset_auth(moto, 0)
-        code, found, said = stored.check()
-        assert (code, found["verdict"]) == (0, "passed")
-        assert "it refuses who asks" in found["notes"][0]
-        assert "(403)" in found["notes"][0]
-        assert "hunter2" not in said
+        code, report, output = stored.check()
+        assert (code, report["verdict"]) == (0, "passed")
+        assert "it refuses who asks" in report["notes"][0]
+        assert "(403)" in report["notes"][0]
+        assert "hunter2" not in output
         assert len(stored.proxy.requests) == 1
         local(stored, access_key_id=own["AccessKeyId"], secret_access_key=own["SecretAccessKey"])
-        code, found, said = stored.check()
-        assert (code, found["notes"]) == (0, []), said
+        code, report, output = stored.check()
+        assert (code, report["notes"]) == (0, []), output
     finally:
         reset_auth(moto, float("inf"))
 
@@ -303,10 +305,10 @@ def test_doctor_asks_a_remote_for_one_object(stored: Stored, moto: str) -> None:
         given = {**stored.repository.environment, **QUICK}
         done = warm().run("leverframe", ["doctor", "--json", *arguments], stored.repository.root, given)
         assert "hunter2" not in done.stdout + done.stderr
-        found = [
-            each for each in json.loads(done.stdout)["found"] if each["area"] == "DVC" and "remote" in each["what"]
+        findings = [
+            entry for entry in json.loads(done.stdout)["found"] if entry["area"] == "DVC" and "remote" in entry["what"]
         ]
-        (finding,) = found
+        (finding,) = findings
         return finding["state"], finding["what"], finding["fix"]
 
     assert looked()[0] == "ok"
@@ -338,18 +340,18 @@ def reset_auth(moto: str, calls: float) -> None:
 def test_a_server_that_is_busy_now_and_then_is_asked_again(stored: Stored) -> None:
     """Every third request is answered 503, one connection is closed: everything is found, by a bounded number."""
     stored.proxy.fault = lambda number, _: DROPPED if number == 4 else 503 if number % 3 == 0 else None
-    code, found, said = stored.check()
-    assert (code, found["notes"]) == (0, []), said
+    code, report, output = stored.check()
+    assert (code, report["notes"]) == (0, []), output
     assert OBJECTS < len(stored.proxy.requests) < 30
 
 
 def test_a_server_that_stays_busy_is_left_alone_after_few_requests(stored: Stored) -> None:
     """The first object is asked for alone, a few times; nobody asks for the others."""
     stored.proxy.fault = lambda _number, _path: 503
-    code, found, said = stored.check(**QUICK)
-    assert (code, found["verdict"]) == (0, "passed"), said
-    assert "it asks for fewer requests" in found["notes"][0]
-    assert "dvc remote modify store jobs 4" in found["notes"][0]
+    code, report, output = stored.check(**QUICK)
+    assert (code, report["verdict"]) == (0, "passed"), output
+    assert "it asks for fewer requests" in report["notes"][0]
+    assert "dvc remote modify store jobs 4" in report["notes"][0]
     assert len(set(stored.proxy.objects())) == 1
     assert len(stored.proxy.requests) <= 25
 
@@ -364,12 +366,12 @@ def test_answers_that_come_too_slowly_end_the_check(stored: Stored) -> None:
             environment.setenv(name, value)
         remote = RemoteObjects("store", Verified(None, ""), partial(opened, home, "store"), print, seconds=3.0)
         wanted = [StoredObject(path.rpartition("/files/md5/")[2].replace("/", "")) for path in keys(stored)]
-        found = remote.sizes(wanted)
-    assert len(found.present) <= 3
-    assert found.absent == []
-    assert found.failure is not None
-    assert found.failure.why == "all answers together may take 3 seconds"
-    assert remote.sizes(wanted).failure is found.failure  # and nobody is asked again
+        sizes = remote.sizes(wanted)
+    assert len(sizes.present) <= 3
+    assert sizes.absent == []
+    assert sizes.failure is not None
+    assert sizes.failure.why == "all answers together may take 3 seconds"
+    assert remote.sizes(wanted).failure is sizes.failure  # and nobody is asked again
     slow.set()
 
 
@@ -382,15 +384,15 @@ def test_a_remote_over_http_is_read_only_and_enough(stored: Stored) -> None:
     lost = cache / digest("weights\n").removeprefix("dvc/")
     try:
         local(stored, url=f"http://127.0.0.1:{server.server_address[1]}")
-        code, found, said = stored.check()
-        assert (code, found["notes"]) == (0, []), said
+        code, report, output = stored.check()
+        assert (code, report["notes"]) == (0, []), output
         content = lost.read_bytes()
         lost.unlink()
         (stored.repository.root / ".leverframe/pushed.json").unlink()
-        code, found, said = stored.check()
-        assert (code, found["notes"]) == (30, [])
-        assert "lacks 1 output of `dvc.lock`: `models/model.skops`" in said
-        assert said == json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        code, report, output = stored.check()
+        assert (code, report["notes"]) == (30, [])
+        assert "lacks 1 output of `dvc.lock`: `models/model.skops`" in output
+        assert output == json.dumps(report, indent=2, ensure_ascii=False) + "\n"
         lost.write_bytes(content)
         lost.chmod(0o444)
     finally:
@@ -455,14 +457,14 @@ def test_the_gate_pulls_a_champion_with_the_same_settings(
     stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From S3 into a checkout of its own, by keys of `.dvc/config.local`, which only its owner may read."""
-    root, told = stored.repository.root, list[str]()
+    root, lines = stored.repository.root, list[str]()
     for name, value in stored.repository.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(root)
     cache = root / ".dvc/cache"
     aside = cache.rename(tmp_path / "cache")
     try:
-        with champion(workspace(), stored.repository.git("rev-parse", "HEAD").strip(), told.append) as folder:
+        with champion(workspace(), stored.repository.git("rev-parse", "HEAD").strip(), lines.append) as folder:
             assert folder is not None
             assert (folder / "models/model.skops").read_text() == "weights\n"
             assert (folder / "data/predictions.parquet").read_text() == "0.5\n"
@@ -471,4 +473,4 @@ def test_the_gate_pulls_a_champion_with_the_same_settings(
     finally:
         shutil.rmtree(cache, ignore_errors=True)
         aside.rename(cache)
-    assert not any("its pipeline is run" in line for line in told)
+    assert not any("its pipeline is run" in line for line in lines)

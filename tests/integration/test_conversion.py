@@ -47,8 +47,8 @@ def table() -> str:
     for name, kinds, estimator in estimators():
         for kind in map(KINDS.__getitem__, kinds):
             fitted = stored(prepared(estimator).fit(rows.frame, rows.labels[kind]))
-            found = conversion(kind, fitted, rows.columns, rows.labels[kind])
-            lines.append(f"| `{name}` | {kind} | {'ONNX' if found.engine == 'onnx' else 'scikit-learn'} |")
+            outcome = conversion(kind, fitted, rows.columns, rows.labels[kind])
+            lines.append(f"| `{name}` | {kind} | {'ONNX' if outcome.engine == 'onnx' else 'scikit-learn'} |")
     return "\n".join([*lines, ""])
 
 
@@ -100,14 +100,14 @@ def test_a_long_conversion_is_told_of_and_ended_with_its_reason(
 ) -> None:
     """One that takes longer than it may; nothing is left of the child."""
     monkeypatch.setattr("leverframe.application.conversion._LONG", 0.1)
-    told: list[str] = []
+    messages: list[str] = []
     model = prepared(LogisticRegression()).fit(world().frame, world().labels["binary"])
     with pytest.raises(BundleError) as caught:
-        Onnx(in_child(tmp_path, told.append), ConversionSettings(seconds=0.4)).convert(
+        Onnx(in_child(tmp_path, messages.append), ConversionSettings(seconds=0.4)).convert(
             dumped(model), FEATURES, world().columns
         )
     assert "took longer than 0.4 seconds, `bundle.conversion.seconds`, and was ended" in caught.value.why
-    assert told == ["converting the model to ONNX, for up to 0.4 seconds (`bundle.conversion.seconds`)"]
+    assert messages == ["converting the model to ONNX, for up to 0.4 seconds (`bundle.conversion.seconds`)"]
 
 
 def test_a_crash_of_the_child_is_told_by_its_reason(tmp_path: Path) -> None:
@@ -149,15 +149,15 @@ def test_a_number_is_compared_by_the_scale_of_its_label(estimator: Any, scale: f
     rows = world()
     labels = rows.labels["regression"] * scale + offset
     fitted = prepared(estimator).fit(rows.frame, labels)
-    found = conversion("regression", fitted, rows.columns, labels)
-    assert found.engine == "onnx", found
+    outcome = conversion("regression", fitted, rows.columns, labels)
+    assert outcome.engine == "onnx", outcome
     moved = fitted.predict(rows.frame) + np.std(labels) / 1000
     predictions = OnnxModel(converted(fitted, FEATURES)).predict(rows.columns)
     other = compared("regression", moved, predictions, 1e-5, spread(labels))
     assert other.engine == "skops", other
     assert other.flips is None
-    assert "another label" not in f"{other.line()} {found.line()}"
-    assert "labels" not in f"{other.line()} {found.line()}"
+    assert "another label" not in f"{other.line()} {outcome.line()}"
+    assert "labels" not in f"{other.line()} {outcome.line()}"
 
 
 @pytest.mark.parametrize("unknown", ["ignore", "infrequent_if_exist"])
@@ -171,8 +171,8 @@ def test_rare_missing_and_unseen_categories_convert(unknown: str, most: int | No
     steps = ColumnTransformer([("texts", encoder, ["place"]), ("numbers", SimpleImputer(), ["price", "fresh"])])
     labels = (rows.columns["place"] == "") | (rows.labels["binary"] == 1)
     fitted = make_pipeline(steps, LogisticRegression()).fit(rows.frame, labels.astype(int))
-    found = conversion("binary", fitted, rows.columns, labels)
-    assert (found.engine, found.flips) == ("onnx", 0), found
+    outcome = conversion("binary", fitted, rows.columns, labels)
+    assert (outcome.engine, outcome.flips) == ("onnx", 0), outcome
 
 
 @pytest.mark.parametrize("encoder", [
@@ -199,8 +199,8 @@ def test_any_number_of_texts_and_numbers_converts(encoder: Any, texts: int, miss
     labels = (columns["t0"] == "a") | (draw.random(rows) < 0.2)
     fitted = make_pipeline(ColumnTransformer(steps), DecisionTreeClassifier(max_depth=4, random_state=0))
     fitted.fit(frame(columns), labels.astype(int))
-    found = OnnxModel(converted(fitted, features)).predict(columns)
-    np.testing.assert_allclose(found, fitted.predict_proba(frame(columns)), atol=1e-6)
+    predictions = OnnxModel(converted(fitted, features)).predict(columns)
+    np.testing.assert_allclose(predictions, fitted.predict_proba(frame(columns)), atol=1e-6)
 
 
 def test_a_class_that_is_named_directly_converts() -> None:
@@ -220,8 +220,8 @@ def test_an_ordinal_encoder_that_learned_a_missing_text_converts(encoded: float)
     )
     steps = ColumnTransformer([("texts", encoder, ["place"])], remainder="passthrough")
     fitted = make_pipeline(steps, HistGradientBoostingClassifier(max_iter=5)).fit(rows.frame, rows.labels["binary"])
-    found = conversion("binary", fitted, rows.columns, rows.labels["binary"])
-    assert found.engine == "onnx", found
+    outcome = conversion("binary", fitted, rows.columns, rows.labels["binary"])
+    assert outcome.engine == "onnx", outcome
 
 
 @pytest.mark.parametrize("strategy", ["constant", "most_frequent"])
@@ -233,8 +233,8 @@ def test_an_imputer_of_texts_converts(strategy: str) -> None:
     texts = make_pipeline(filled, OneHotEncoder(drop="first", handle_unknown="ignore"))
     steps = ColumnTransformer([("texts", texts, ["place"]), ("numbers", SimpleImputer(), ["price", "size"])])
     fitted = make_pipeline(steps, LogisticRegression(max_iter=300)).fit(rows.frame, rows.labels["binary"])
-    found = conversion("binary", fitted, rows.columns, rows.labels["binary"])
-    assert found.engine == "onnx", found
+    outcome = conversion("binary", fitted, rows.columns, rows.labels["binary"])
+    assert outcome.engine == "onnx", outcome
 
 
 @pytest.mark.parametrize("estimator", [HistGradientBoostingClassifier(max_iter=5), GaussianNB()])
@@ -244,5 +244,5 @@ def test_an_estimator_of_numbers_without_a_step_before_it_converts(estimator: An
     features = [feature for feature in FEATURES if feature.kind != "categorical"]
     columns = {feature.name: np.nan_to_num(rows.columns[feature.name]) for feature in features}
     fitted = estimator.fit(frame(columns), rows.labels["binary"])
-    found = OnnxModel(converted(fitted, features)).predict(columns)
-    np.testing.assert_allclose(found, fitted.predict_proba(frame(columns)), atol=1e-6)
+    predictions = OnnxModel(converted(fitted, features)).predict(columns)
+    np.testing.assert_allclose(predictions, fitted.predict_proba(frame(columns)), atol=1e-6)

@@ -55,14 +55,14 @@ def test_separator_encoding_and_decimal_are_options(tmp_path: Path) -> None:
 def test_the_error_names_the_option_that_is_lacking(tmp_path: Path) -> None:
     """Of the separator, and of the encoding by the line that has none of its characters."""
     (tmp_path / "t.csv").write_bytes(GERMAN.encode("cp1252"))
-    told = refused(tmp_path, Csv("t.csv", separator=";"))
-    assert "is not encoded in utf-8" in told
-    assert "line 2" in told
-    assert 'Csv(..., encoding="cp1252")' in told
+    message = refused(tmp_path, Csv("t.csv", separator=";"))
+    assert "is not encoded in utf-8" in message
+    assert "line 2" in message
+    assert 'Csv(..., encoding="cp1252")' in message
     (tmp_path / "t.csv").write_text(GERMAN, encoding="utf-8")
-    told = refused(tmp_path, Csv("t.csv"))
-    assert "is not separated by ','" in told
-    assert "Csv(..., separator=';')" in told
+    message = refused(tmp_path, Csv("t.csv"))
+    assert "is not separated by ','" in message
+    assert "Csv(..., separator=';')" in message
     (tmp_path / "t.csv").write_text("k\tv\n1\t2\n", encoding="utf-16")
     assert 'encoding="utf-16"' in refused(tmp_path, Csv("t.csv"))
     assert table(tmp_path, Csv("t.csv", encoding="utf-16", separator="\t"))["v"].to_list() == [2]
@@ -125,9 +125,9 @@ def test_quotes_nulls_comments_and_lines_above_the_header(tmp_path: Path) -> Non
 def test_a_line_of_another_length_is_refused(text: str, words: str, tmp_path: Path) -> None:
     """What it lacks would be null, and nobody would know; one may say that it is meant so."""
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
-    told = refused(tmp_path, Csv("t.csv"))
-    assert words.format(tmp_path / "t.csv") in told
-    assert "ragged=True" in told
+    message = refused(tmp_path, Csv("t.csv"))
+    assert words.format(tmp_path / "t.csv") in message
+    assert "ragged=True" in message
     assert table(tmp_path, Csv("t.csv", ragged=True)).width == len(text.splitlines()[0].split(","))
 
 
@@ -154,9 +154,9 @@ def test_lines_have_as_many_fields_as_python_reads(rows: list[list[str]]) -> Non
     out = io.StringIO()
     csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     wrong = [len(row) for row in rows if len(row) != len(rows[0])]
-    found = uneven(out.getvalue().encode(), Dialect(",", '"'))
-    assert (found.lines if found else 0) == len(wrong)
-    assert found is None or (found.fields, found.wanted) == (wrong[0], len(rows[0]))
+    mismatch = uneven(out.getvalue().encode(), Dialect(",", '"'))
+    assert (mismatch.lines if mismatch else 0) == len(wrong)
+    assert mismatch is None or (mismatch.fields, mismatch.wanted) == (wrong[0], len(rows[0]))
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_a_column_without_a_value_names_the_way_to_give_it_a_type(tmp_path: Path
     def doubled(frame: pl.LazyFrame) -> pl.LazyFrame:
         return frame.with_columns(twice=pl.col("n") + pl.lit(1).cast(pl.Int64) - pl.col("k"))
 
-    told = refused(tmp_path, Csv("t.csv"), transform=doubled)
-    assert "`n` has no value here" in told
-    assert 'types={"n": pl.Int64}' in told
+    message = refused(tmp_path, Csv("t.csv"), transform=doubled)
+    assert "`n` has no value here" in message
+    assert 'types={"n": pl.Int64}' in message
     frame = table(tmp_path, Csv("t.csv", types={"n": pl.Int64}), transform=doubled)
     assert frame.schema["n"] == pl.Int64
 

@@ -22,9 +22,9 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 def progress(stderr: str) -> list[tuple[int, str, str]]:
     """Return number, stage and end of every line of progress."""
-    found = [LINE.match(line) for line in stderr.splitlines()[1:]]
-    assert all(found), stderr
-    return [(int(each[1]), each[2], each[3]) for each in found if each]
+    matches = [LINE.match(line) for line in stderr.splitlines()[1:]]
+    assert all(matches), stderr
+    return [(int(match[1]), match[2], match[3]) for match in matches if match]
 
 
 def test_a_first_run_tells_each_stage_and_sums_up(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -32,10 +32,10 @@ def test_a_first_run_tells_each_stage_and_sums_up(tmp_path_factory: pytest.TempP
     shop, ended = demonstrated(tmp_path_factory)
     assert ended.code == 0, ended.stderr
     assert ended.stderr.startswith("23 stages, 23 of them to run; the full output goes to .leverframe/repro.log\n")
-    told = progress(ended.stderr)
-    assert [number for number, *_ in told] == list(range(1, 24))
-    assert {name for _, name, _ in told} == set(shop.status())
-    assert all(took.endswith(" s") for *_, took in told)
+    stages = progress(ended.stderr)
+    assert [number for number, *_ in stages] == list(range(1, 24))
+    assert {name for _, name, _ in stages} == set(shop.status())
+    assert all(took.endswith(" s") for *_, took in stages)
     titles = [line for line in ended.stdout.splitlines() if line and not line.startswith(" ")]
     assert titles == [
         "Data",

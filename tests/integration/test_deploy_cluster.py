@@ -49,8 +49,8 @@ def rendered(to: ClusterRelease) -> list[dict[str, Any]]:
 
 def all_fit(objects: list[dict[str, Any]]) -> None:
     """Raise an error for the first object that does not fit."""
-    for each in objects:
-        fits(each)
+    for manifest in objects:
+        fits(manifest)
 
 
 @settings(max_examples=examples(0.1))
@@ -59,13 +59,13 @@ def test_whatever_the_settings_allow_is_valid(to: ClusterRelease) -> None:
     """Strictly, each object of either flavour, in the namespace, under its name, of the image by digest."""
     objects = rendered(to)
     all_fit(objects)
-    for each in objects:
-        of_job = each["kind"] == "NetworkPolicy" and "leverframe-monitor" in str(each)
+    for manifest in objects:
+        of_job = manifest["kind"] == "NetworkPolicy" and "leverframe-monitor" in str(manifest)
         name = f"{to.name}-monitor" if of_job else to.name
-        assert (each["metadata"]["name"], each["metadata"]["namespace"]) == (name, to.cluster.namespace)
-        image = JOB_IMAGE if each["kind"] == "CronJob" else to.cluster.image
-        assert f"'{image}'" in str(each) or "image" not in str(each)
-    assert ("CronJob" in {each["kind"] for each in objects}) == (to.cluster.monitor is not None)
+        assert (manifest["metadata"]["name"], manifest["metadata"]["namespace"]) == (name, to.cluster.namespace)
+        image = JOB_IMAGE if manifest["kind"] == "CronJob" else to.cluster.image
+        assert f"'{image}'" in str(manifest) or "image" not in str(manifest)
+    assert ("CronJob" in {entry["kind"] for entry in objects}) == (to.cluster.monitor is not None)
 
 
 @pytest.mark.parametrize("flavour", ["deployment", "kserve"])
@@ -73,7 +73,7 @@ def test_whatever_the_settings_allow_is_valid(to: ClusterRelease) -> None:
 def test_a_slip_of_the_pen_is_found(flavour: str, field: str) -> None:
     """A misspelt field anywhere in a pod fails: without `--strict` it would pass and do nothing."""
     objects = rendered(target(cluster(flavour=flavour)))
-    spoilt = [json.loads(json.dumps(each).replace(f'"{field}"', f'"{field[:-1]}"')) for each in objects]
+    spoilt = [json.loads(json.dumps(manifest).replace(f'"{field}"', f'"{field[:-1]}"')) for manifest in objects]
     assert spoilt != objects
     with pytest.raises(AssertionError, match=field[:-1]):
         all_fit(spoilt)
@@ -88,18 +88,18 @@ def test_a_kind_that_nobody_describes_is_an_error() -> None:
 @pytest.mark.parametrize("flavour", ["deployment", "kserve"])
 def test_pods_are_locked_down_and_take_over_without_a_gap(flavour: str) -> None:
     """The facts that keep traffic alive and an intruder out stand in every pod, of either flavour."""
-    objects = {each["kind"]: each for each in rendered(target(cluster(flavour=flavour, log_claim="logs")))}
+    objects = {manifest["kind"]: manifest for manifest in rendered(target(cluster(flavour=flavour, log_claim="logs")))}
     if flavour == "deployment":
         spec = objects["Deployment"]["spec"]
         pod, strategy = spec["template"]["spec"], spec["strategy"]
-        server, told = pod["containers"][0], spec["template"]["metadata"]
+        server, metadata = pod["containers"][0], spec["template"]["metadata"]
         assert "replicas" not in spec  # they are the autoscaler's
         metric = objects["HorizontalPodAutoscaler"]["spec"]["metrics"][0]["resource"]
         assert (metric["name"], metric["target"]["averageUtilization"]) == ("cpu", 60)
         assert objects["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
         assert objects["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress", "Egress"]
     else:
-        pod = told = objects["InferenceService"]["spec"]["predictor"]
+        pod = metadata = objects["InferenceService"]["spec"]["predictor"]
         server, strategy = objects["ServingRuntime"]["spec"]["containers"][0], pod["deploymentStrategy"]
         assert pod["model"]["runtime"] == objects["ServingRuntime"]["metadata"]["name"]
     fetch = pod["initContainers"][0]
@@ -114,15 +114,15 @@ def test_pods_are_locked_down_and_take_over_without_a_gap(flavour: str) -> None:
     assert server["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
     assert {"name": "MLSERVER_PARALLEL_WORKERS", "value": "0"} in server["env"]
     assert {"name": "OMP_NUM_THREADS", "value": "1"} in server["env"]
-    assert (told["annotations"][BUNDLE], told["labels"][RELEASE]) == ("b" * 64, "3")
-    for each in (fetch, server):
-        assert each["image"] == IMAGE
-        assert each["resources"]["limits"]["cpu"] == each["resources"]["requests"]["cpu"] == "1"
-        locked = each["securityContext"]
+    assert (metadata["annotations"][BUNDLE], metadata["labels"][RELEASE]) == ("b" * 64, "3")
+    for container in (fetch, server):
+        assert container["image"] == IMAGE
+        assert container["resources"]["limits"]["cpu"] == container["resources"]["requests"]["cpu"] == "1"
+        locked = container["securityContext"]
         assert (locked["readOnlyRootFilesystem"], locked["allowPrivilegeEscalation"]) == (True, False)
         assert locked["capabilities"] == {"drop": ["ALL"]}
         assert locked["seccompProfile"] == {"type": "RuntimeDefault"}
-        mounted = {mount["name"] for mount in each["volumeMounts"]}
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
         assert mounted == {"release", "tmp", "log"} == {volume["name"] for volume in pod["volumes"]}
 
 
@@ -133,7 +133,7 @@ def test_the_monitor_runs_beside_the_log_and_gets_no_traffic(flavour: str) -> No
     to = target(cluster(flavour=flavour, log_claim="logs", secret="remote", monitor=job), environment="production")  # noqa: S106
     objects = rendered(to)
     all_fit(objects)
-    cron = next(each for each in objects if each["kind"] == "CronJob")
+    cron = next(entry for entry in objects if entry["kind"] == "CronJob")
     assert (cron["spec"]["concurrencyPolicy"], cron["spec"]["timeZone"]) == ("Forbid", "Etc/UTC")
     template = cron["spec"]["jobTemplate"]["spec"]["template"]
     pod, (container,) = template["spec"], template["spec"]["containers"]
@@ -141,7 +141,7 @@ def test_the_monitor_runs_beside_the_log_and_gets_no_traffic(flavour: str) -> No
         "monitor", "https://forge.example.org/acme/shop.git", "d" * 40, "production", "/var/log/leverframe/shop",
         "/var/log/leverframe/.monitor/shop",
     ]  # fmt: skip
-    assert [each["secretRef"]["name"] for each in container["envFrom"]] == ["remote", "alerts"]
+    assert [source["secretRef"]["name"] for source in container["envFrom"]] == ["remote", "alerts"]
     assert pod["serviceAccountName"] == "shop"
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -151,11 +151,11 @@ def test_the_monitor_runs_beside_the_log_and_gets_no_traffic(flavour: str) -> No
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
     assert {"name": "log", "persistentVolumeClaim": {"claimName": "logs"}} in pod["volumes"]
     labels = template["metadata"]["labels"]
-    for each in objects:
-        if each["kind"] in ("Service", "PodDisruptionBudget"):
-            wanted = each["spec"]["selector"]
-            assert not (wanted.get("matchLabels", wanted).items() <= labels.items()), each["kind"]
-    policy = next(each for each in objects if each["metadata"]["name"] == "shop-monitor")
+    for manifest in objects:
+        if manifest["kind"] in ("Service", "PodDisruptionBudget"):
+            wanted = manifest["spec"]["selector"]
+            assert not (wanted.get("matchLabels", wanted).items() <= labels.items()), manifest["kind"]
+    policy = next(entry for entry in objects if entry["metadata"]["name"] == "shop-monitor")
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
     assert "ingress" not in policy["spec"]
     with pytest.raises(ValueError, match="log_claim"):
@@ -175,7 +175,7 @@ def test_the_script_of_the_job_clones_the_commit_and_runs_the_monitor(tmp_path: 
     commit = author.commit("Start")
     job = {"image": JOB_IMAGE, "repository": "https://x/y"}
     to = target(cluster(log_claim="logs", monitor=job), environment="production", commit=commit)
-    cron = next(each for each in rendered(to) if each["kind"] == "CronJob")
+    cron = next(manifest for manifest in rendered(to) if manifest["kind"] == "CronJob")
     (container,) = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     script, *words = [*container["command"], *container["args"]][2:]
     words[1] = str(author.root)
@@ -183,9 +183,9 @@ def test_the_script_of_the_job_clones_the_commit_and_runs_the_monitor(tmp_path: 
     environment = {**author.environment, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     place = tmp_path / "work $(touch INJECTED)"
     subprocess.run(["sh", "-euc", script, *words], cwd=place, env=environment, check=True)
-    told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
-    assert told[0].endswith("/repository")
-    assert told[1:] == ["monitor", "--environment", "production", "--log", "/var/log/leverframe/shop", "--out",
+    lines = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
+    assert lines[0].endswith("/repository")
+    assert lines[1:] == ["monitor", "--environment", "production", "--log", "/var/log/leverframe/shop", "--out",
                         "/var/log/leverframe/.monitor/shop"]  # fmt: skip
 
 
@@ -200,17 +200,17 @@ def api_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clus
 @pytest.fixture
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Return a shop with two models and two clusters, as the working directory of this process."""
-    found = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
+    shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
     for tag in ("one", "two"):  # the settings of a commit are those in force
-        found.repository.git("checkout", "--quiet", tag)
-        found.repository.write("leverframe.yaml", found.repository.read("leverframe.yaml").rstrip() + CLUSTER)
-        found.replace("leverframe.yaml", "verify_seconds: 0.5", "verify_seconds: 0.1")
-        found.repository.commit(f"{tag}, in clusters")
-        found.repository.git("tag", "--force", tag)
-    monkeypatch.chdir(found.root)
-    for name, value in found.repository.environment.items():
+        shop.repository.git("checkout", "--quiet", tag)
+        shop.repository.write("leverframe.yaml", shop.repository.read("leverframe.yaml").rstrip() + CLUSTER)
+        shop.replace("leverframe.yaml", "verify_seconds: 0.5", "verify_seconds: 0.1")
+        shop.repository.commit(f"{tag}, in clusters")
+        shop.repository.git("tag", "--force", tag)
+    monkeypatch.chdir(shop.root)
+    for name, value in shop.repository.environment.items():
         monkeypatch.setenv(name, value)
-    return found
+    return shop
 
 
 def deploy(commit: str, environment: str = "cluster", *, again: bool = False) -> Any:
@@ -218,9 +218,9 @@ def deploy(commit: str, environment: str = "cluster", *, again: bool = False) ->
     return application.deploy(wiring.workspace(), application.Asked(environment, commit, again), print)
 
 
-def reasons(found: Any) -> list[str]:
+def reasons(failure: Any) -> list[str]:
     """Return the reasons of a failure."""
-    return [each.reason.value for each in found.violations]
+    return [violation.reason.value for violation in failure.violations]
 
 
 def bundle_of(commit: str) -> str:
@@ -235,19 +235,19 @@ def test_releases_roll_out_and_back(shop: Shop, api_server: ClusterServer) -> No
     """Dry first, then for real, then nothing to do; the next release, and back by its manifests."""
     dry = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--dry-run", "--json")
     assert dry.code == 0, dry.stderr
-    told = json.loads(dry.stdout)
-    assert len(told["manifests"]) == 6
-    assert not [each for each in api_server.calls if each.startswith("PATCH") and not each.endswith("dry")]
+    plan = json.loads(dry.stdout)
+    assert len(plan["manifests"]) == 6
+    assert not [call for call in api_server.calls if call.startswith("PATCH") and not call.endswith("dry")]
     first = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--json")
     assert first.code == 0, first.stderr
-    assert [each["step"] for each in json.loads(first.stdout)["steps"]] == told["steps"]
+    assert [step["step"] for step in json.loads(first.stdout)["steps"]] == plan["steps"]
     live = api_server.objects.get(KEY) or {}
     assert live["spec"]["template"]["spec"]["initContainers"][0]["args"][0] == "--remote"
     assert deploy("one").steps == ()
     assert shop.repository.git("tag", "--list", "shop#cluster#*").split() == ["shop#cluster#1"]
     second = deploy("two")
     assert (second.serving.number, second.before.number) == (2, 1)
-    assert any("compare its schema" in each.step for each in second.steps)
+    assert any("compare its schema" in step.step for step in second.steps)
     back = rollback(wiring.workspace(), "cluster", None, "a test", print)
     assert back.serving
     assert back.serving.number == 1
@@ -403,7 +403,7 @@ def test_a_note_of_another_commit_that_is_cut_off_is_written_by_the_next_run(
     later = shop.repository.commit("another commit, the same bundle")
     with pytest.raises(KilledError):
         interrupted(later, "note that", kill)
-    assert [each.step[:9] for each in deploy(later).steps] == ["note that"]
+    assert [step.step[:9] for step in deploy(later).steps] == ["note that"]
     assert deploy(later).serving.manifest.commit == later
     assert api_server.objects.served == [bundle_of("one")]
 
@@ -435,7 +435,7 @@ def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(api_server: Clus
     api_server.objects.edit(KEY, {"metadata": {"labels": {RELEASE: "2"}, "annotations": {BUNDLE: bundle_of("two")}}})
     refused = deploy("two")
     assert (reasons(refused), refused.serving.number) == (["refused-before"], 1)
-    assert [each.step for each in refused.steps] == ["undo: apply the manifests of release 1 again"]
+    assert [step.step for step in refused.steps] == ["undo: apply the manifests of release 1 again"]
     assert (api_server.objects.get(KEY) or {})["metadata"]["annotations"][BUNDLE] == bundle_of("one")
     assert deploy("one").steps == ()
 
@@ -464,7 +464,7 @@ def test_a_cluster_that_refuses_or_is_away_is_one_error(shop: Shop, api_server: 
     with pytest.raises(ClusterError, match="kubectl apply") as caught:
         deploy("one")
     assert "policy says no" in caught.value.why
-    assert not [each for each in api_server.calls if each.startswith("PATCH") and not each.endswith("dry")]
+    assert not [call for call in api_server.calls if call.startswith("PATCH") and not call.endswith("dry")]
     api_server.objects.refuse.clear()
     api_server.objects.namespaces = ()
     with pytest.raises(ClusterError) as caught:
@@ -483,10 +483,10 @@ def test_kserve_takes_what_the_cluster_before_serves(shop: Shop, api_server: Clu
     """Promotion across clusters compares records; the Deployment that KServe makes is what is waited for."""
     assert shop.run("deploy", "--environment", "mesh", "--commit", "one").code == 32
     deploy("one")
-    found = deploy("one", "mesh")
-    assert found.serving.number == 1
+    deployment = deploy("one", "mesh")
+    assert deployment.serving.number == 1
     made = api_server.objects.get(("Deployment", "meshes", "shop-predictor")) or {}
-    assert made["spec"]["template"]["metadata"]["annotations"][BUNDLE] == found.serving.bundle
+    assert made["spec"]["template"]["metadata"]["annotations"][BUNDLE] == deployment.serving.bundle
     assert deploy("one", "mesh").steps == ()
 
 
@@ -500,7 +500,7 @@ def test_nothing_secret_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     with pytest.raises(ClusterError) as caught:
         Kubectl("c", "n").get("Deployment", "x")
-    assert not [each for each in ("abc.def", "word@", "t0k", "pw") if each in caught.value.why]
+    assert not [secret for secret in ("abc.def", "word@", "t0k", "pw") if secret in caught.value.why]
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(ClusterError, match="no `kubectl` on PATH"):
         Kubectl("c", "n").get("Deployment", "x")

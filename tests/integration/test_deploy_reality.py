@@ -38,10 +38,10 @@ COMMANDS = (
 @pytest.fixture
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Return a shop with two models, whose servers end with the test."""
-    found = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
-    yield found
+    shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
+    yield shop
     for name in ("local", "production"):
-        found.run("serve", "--stop", "--name", name)
+        shop.run("serve", "--stop", "--name", name)
 
 
 def folder(shop: Shop, name: str = "local") -> Path:
@@ -75,12 +75,12 @@ def is_one(shop: Shop, context: object = "", name: str = "local") -> None:
 
 def servers_in(place: Path) -> list[int]:
     """Return the processes that work in a folder of a server, but those that one of them started."""
-    found = {}
+    parents = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if Path(process.cwd()) == place and process.status() != psutil.STATUS_ZOMBIE:
-                found[process.pid] = process.ppid()
-    return [pid for pid, parent in found.items() if parent not in found]
+                parents[process.pid] = process.ppid()
+    return [pid for pid, parent in parents.items() if parent not in parents]
 
 
 def kill_server(shop: Shop) -> None:
@@ -182,14 +182,14 @@ def test_whatever_is_killed_one_more_run_makes_it_one_again(shop: Shop) -> None:
     assert killed >= ROUNDS // 3
     is_one(shop, seed)
     is_one(shop, seed, "production")
-    sent, failed = sum(len(each.sent) for each in both), sum(len(each.failed) for each in both)
-    servers = sum(len(each.kills) for each in both)
+    sent, failed = sum(len(load.sent) for load in both), sum(len(load.failed) for load in both)
+    servers = sum(len(load.kills) for load in both)
     print(f"{ROUNDS} rounds, {killed} with a kill, {servers} of servers: {sent:,} requests, {failed:,} failed")
     assert sent > 20 * ROUNDS
     lost = [
         (request, [context for start, context in begun if start <= request.over][-1:])
-        for each in both
-        for request in each.unexplained
+        for load in both
+        for request in load.unexplained
     ]
     assert lost == [], "\n".join(map(str, lost))
 
@@ -201,6 +201,6 @@ def test_only_a_kill_explains_a_failed_request() -> None:
     ready = [Ready("REST", *check) for check in checks] + [Ready("gRPC", 16.0, 16.1, 2)]
     times = ((9.0, 9.9), (9.0, 10.1), (14.4, 15.0), (15.0, 15.1), (31.0, 99.0))
     failed = [Sent("REST", began, over, "reset") for began, over in times]
-    assert [each.began for each in unexplained(failed, kills, ready)] == [9.0, 15.0]
+    assert [request.began for request in unexplained(failed, kills, ready)] == [9.0, 15.0]
     assert unexplained(failed[:1], [], ready) == failed[:1]
     assert unexplained([replace(failed[3], how="gRPC")], kills, ready) == []

@@ -35,10 +35,10 @@ from tests.warm import PATIENCE
 @pytest.fixture
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Return a shop with two models, whose servers end with the test."""
-    found = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
-    yield found
+    shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
+    yield shop
     for name in ("local", "production"):
-        found.run("serve", "--stop", "--name", name)
+        shop.run("serve", "--stop", "--name", name)
 
 
 def test_six_deployments_and_two_rollbacks_under_load(shop: Shop) -> None:
@@ -68,7 +68,7 @@ def test_six_deployments_and_two_rollbacks_under_load(shop: Shop) -> None:
         wait_for(lambda: len(load.responses) > enough)
     assert load.failed == large.failed == []
     assert len(large.responses) > 2
-    assert len({each.version for each in load.responses}) >= 5
+    assert len({response.version for response in load.responses}) >= 5
 
 
 def test_a_deployment_is_idempotent_and_says_what_it_would_do(shop: Shop) -> None:
@@ -78,7 +78,7 @@ def test_a_deployment_is_idempotent_and_says_what_it_would_do(shop: Shop) -> Non
     assert len(dry.stdout.splitlines()) == 7
     assert not (shop.root / ".leverframe/servers/local/server.json").exists()
     first = deploy(shop, "one")
-    assert [each["step"] for each in first["steps"]] == dry.stdout.splitlines()
+    assert [step["step"] for step in first["steps"]] == dry.stdout.splitlines()
     assert deploy(shop, "one")["steps"] == []
     assert shop.run("deploy", "--commit", "one", "--dry-run").stdout == "nothing to do\n"
     at = served(shop)
@@ -102,11 +102,11 @@ def test_promotion_takes_the_same_bundle_or_nothing(shop: Shop) -> None:
 def test_a_replay_tells_what_would_change(shop: Shop) -> None:
     """Logged requests are asked of both; more labels than allowed change, and the release is refused."""
     deploy(shop, "one")
-    told = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)
+    state = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)
     schema = from_json(json.loads((shop.root / "models/bundle/schema.json").read_bytes()))
     asked = [request(schema, [row]) for row in golden_rows(shop)]
-    asked += [told["example"]] * 30  # the same row over and over
-    answers = [ask(told["running"]["port"], json.dumps(body).encode())[1]["outputs"][1]["data"][0] for body in asked]
+    asked += [state["example"]] * 30  # the same row over and over
+    answers = [ask(state["running"]["port"], json.dumps(body).encode())[1]["outputs"][1]["data"][0] for body in asked]
     shop.run("serve", "--stop", "--name", "local")  # closes the log
     replayed = deploy(shop, "two")["replayed"]
     assert replayed["requests"] == len(asked)
@@ -132,7 +132,7 @@ def watched_for(shop: Shop, seconds: int) -> None:
 
 def bundle_of(shop: Shop) -> Files:
     """Return the bundle in the working tree."""
-    return {each.name: each.read_bytes() for each in (shop.root / "models/bundle").iterdir()}
+    return {path.name: path.read_bytes() for path in (shop.root / "models/bundle").iterdir()}
 
 
 def corrupted(shop: Shop, change: str, files: Files) -> None:
@@ -156,7 +156,7 @@ def cut(files: Files) -> Files:
 def narrower(files: Files) -> Files:
     """Return a bundle that knows one key less."""
     schema = json.loads(files["schema.json"])
-    schema["keys"] = [each for each in schema["keys"] if each["name"] != "customer"]
+    schema["keys"] = [key for key in schema["keys"] if key["name"] != "customer"]
     return sealed({**files, "schema.json": json.dumps(schema).encode()})
 
 
@@ -211,13 +211,15 @@ def test_a_bad_bundle_never_serves(shop: Shop) -> None:
         load = traffic(shop, clients=4)
         with load.running():
             report = deploy(shop, "bad", code=30)
-        assert [each["reason"] for each in report["violations"]] == [reason], (change, report["violations"])
-        assert {(each.status, each.version) for each in load.responses} == {(200, before["version"])}, change
+        assert [violation["reason"] for violation in report["violations"]] == [reason], (change, report["violations"])
+        assert {(response.status, response.version) for response in load.responses} == {(200, before["version"])}, (
+            change
+        )
         assert served(shop) == before, change
-        assert sorted(each.name for each in models.iterdir() if not each.name.startswith(".")) == [MODEL], change
+        assert sorted(path.name for path in models.iterdir() if not path.name.startswith(".")) == [MODEL], change
         again = deploy(shop, "bad", code=30)
         remembered = "refused-before" if reason != "bundle-damaged" else reason  # of which a good copy may come
-        assert [each["reason"] for each in again["violations"]] == [remembered], change
+        assert [violation["reason"] for violation in again["violations"]] == [remembered], change
     assert deploy(shop, "two")["verdict"] == "passed"
 
 
@@ -228,12 +230,12 @@ def test_a_slow_release_gets_no_traffic(shop: Shop) -> None:
     load = traffic(shop, clients=4)
     with load.running():
         report = deploy(shop, "bad", code=30)
-    assert [each["reason"] for each in report["violations"]] == ["too-slow"]
+    assert [violation["reason"] for violation in report["violations"]] == ["too-slow"]
     assert "a prediction of 1 row by columns takes" in report["violations"][0]["what"]
     assert report["latency"][0]["pairs"] >= 14
     assert not report["rolled_back"]
     assert load.failed == []
-    assert {each.version for each in load.responses} == {"1"}
+    assert {response.version for response in load.responses} == {"1"}
 
 
 def test_an_error_that_the_release_before_has_too_is_not_held_against_the_new_one(shop: Shop) -> None:
@@ -245,7 +247,7 @@ def test_an_error_that_the_release_before_has_too_is_not_held_against_the_new_on
         with load.running() if load else nullcontext():
             assert deploy(shop, "bad")["verdict"] == "passed"
     assert load is not None
-    assert {each.status for each in load.responses} == {500}
+    assert {response.status for response in load.responses} == {500}
     running = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)["running"]
     with urllib.request.urlopen(f"http://127.0.0.1:{running['metrics_port']}/metrics") as metrics:
         counts = dict(
@@ -298,12 +300,12 @@ def test_a_deployment_killed_at_a_step_is_finished_by_the_next(step: str, shop: 
     report = deploy(shop, "two")
     assert report["verdict"] == "passed"
     place = shop.root / ".leverframe/servers/local"
-    assert [each.name for each in (place / "models").iterdir() if not each.name.startswith(".")] == [MODEL]
+    assert [path.name for path in (place / "models").iterdir() if not path.name.startswith(".")] == [MODEL]
     record = json.loads((place / "releases/shop.json").read_text())
-    numbers = [each["number"] for each in record["releases"]]
-    assert sorted(int(each.name) for each in (place / "models" / MODEL).iterdir()) == numbers
-    assert {each.name for each in (place / "bundles").iterdir()} == {
-        each["manifest"]["bundle"] for each in record["releases"]
+    numbers = [release["number"] for release in record["releases"]]
+    assert sorted(int(path.name) for path in (place / "models" / MODEL).iterdir()) == numbers
+    assert {path.name for path in (place / "bundles").iterdir()} == {
+        release["manifest"]["bundle"] for release in record["releases"]
     }
     at = served(shop)
     assert (at["version"], at["bundle"]) == (str(numbers[-1]), record["releases"][-1]["manifest"]["bundle"])
@@ -313,14 +315,14 @@ def test_a_deployment_killed_at_a_step_is_finished_by_the_next(step: str, shop: 
 def test_a_candidate_is_there_for_nobody_without_the_key(shop: Shop) -> None:
     """While it is loaded and tried, clients that ask for it by name are told that there is no such model."""
     deploy(shop, "one")
-    told = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)
-    body = json.dumps(told["example"]).encode()
+    state = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)
+    body = json.dumps(state["example"]).encode()
     path = f"/v2/models/{MODEL}-candidate/infer"
-    load = Traffic(told["running"]["port"], path, body, clients=4, pause=0.001)
+    load = Traffic(state["running"]["port"], path, body, clients=4, pause=0.001)
     with load.running():
         assert deploy(shop, "two")["verdict"] == "passed"
     assert len(load.responses) > 100
-    assert {each.status for each in load.responses} == {404}
+    assert {response.status for response in load.responses} == {404}
 
 
 def test_two_deployments_at_once_are_one_after_the_other(shop: Shop) -> None:

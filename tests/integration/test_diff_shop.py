@@ -22,15 +22,15 @@ def told(shop: Shop, *arguments: str) -> dict[str, Any]:
     """Return what `leverframe diff --json` prints."""
     ended = shop.run("diff", "--json", *arguments)
     assert ended.code == 0, ended.stderr
-    found: dict[str, Any] = json.loads(ended.stdout)
-    return found
+    diff: dict[str, Any] = json.loads(ended.stdout)
+    return diff
 
 
 def counts(rows: dict[str, Any]) -> dict[str, int]:
     """Return the numbers of rows, all of them exact."""
-    found = {name: rows[name] for name in ("added", "removed", "changed")}
-    assert all(each["low"] == each["high"] for each in found.values())
-    return {name: each["value"] for name, each in found.items()}
+    estimates = {name: rows[name] for name in ("added", "removed", "changed")}
+    assert all(estimate["low"] == estimate["high"] for estimate in estimates.values())
+    return {name: estimate["value"] for name, estimate in estimates.items()}
 
 
 @pytest.mark.deep
@@ -55,8 +55,8 @@ def test_rows_are_told_by_key_with_no_data_at_hand(shop: Shop) -> None:
     shop.repository.commit("Other customers")
     shop.repository.write("notes.txt", "a commit more on the branch")
     shop.repository.commit("Notes")
-    found = told(shop)
-    orders, features = found["tables"]["orders"], found["tables"]["features"]
+    diff = told(shop)
+    orders, features = diff["tables"]["orders"], diff["tables"]["features"]
     assert set(orders["partitions"]) == {"2024-03"}
     assert counts(orders["partitions"]["2024-03"]) == {"added": 1, "removed": 2, "changed": 3}
     assert orders["rows"]["after"] - orders["rows"]["before"] == -1
@@ -66,14 +66,14 @@ def test_rows_are_told_by_key_with_no_data_at_hand(shop: Shop) -> None:
     assert march["changed"]["value"] > 3
     assert march["after"] - march["before"] == -1
     assert set(features["partitions"]) <= {"2024-03", "2024-04"}  # the window reaches one month on
-    customer = next(each for each in orders["columns"] if each["column"] == "customer")
+    customer = next(column for column in orders["columns"] if column["column"] == "customer")
     assert customer["partition"] == "2024-03"
     assert customer["psi"] > 0
-    assert (found["breaking"], found["notes"]) == ([], [])
+    assert (diff["breaking"], diff["notes"]) == ([], [])
     for folder in ("data", ".dvc/cache", "models"):
         shutil.rmtree(shop.root / folder)
-    assert told(shop) == found
-    assert told(shop, "--head", "HEAD")["tables"] == found["tables"]
+    assert told(shop) == diff
+    assert told(shop, "--head", "HEAD")["tables"] == diff["tables"]
     assert told(shop, "--base", "main", "--head", "main")["tables"] == {}
     page = shop.run("diff").stdout
     assert "| `orders` |" in page
@@ -85,19 +85,19 @@ def test_changes_of_contract_and_definition_are_told_before_anything_runs(shop: 
     shop.replace(f"{CASE}/star.yaml", "windows: [14d]", "windows: [21d]")
     shop.replace(f"{CASE}/star.yaml", "at_least: 48", "at_least: 24")
     before = told(shop)
-    assert {each["where"] for each in before["breaking"]} == {
+    assert {change["where"] for change in before["breaking"]} == {
         "customer_delay_hours_mean_14d", "customer_delay_hours_count_14d", "late",
     }  # fmt: skip
     shop.replace(f"{CASE}/contracts.py", "Volume(),", "")
     assert shop.run("validate", "--partition", "2024-05").code == 0
     after = told(shop)
-    new = [each for each in after["breaking"] if each not in before["breaking"]]
-    assert [each["where"] for each in new] == ["orders"]
+    new = [change for change in after["breaking"] if change not in before["breaking"]]
+    assert [change["where"] for change in new] == ["orders"]
     assert "is no longer checked" in new[0]["what"]
     star = shop.repository.read(f"{CASE}/star.yaml")
     shop.repository.write(f"{CASE}/star.yaml", star.replace("spine:", "spin:"))
     broken = told(shop)
-    assert any("star.yaml of the working tree cannot be used" in each for each in broken["notes"])
+    assert any("star.yaml of the working tree cannot be used" in note for note in broken["notes"])
 
 
 def test_a_revision_that_is_not_there_is_named(shop: Shop, tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ def test_the_settings_of_the_guide_are_accepted(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content, encoding="utf-8")
     assert read_params(tmp_path / "params.yaml").features.label == "bought"
     smallest = yaml.safe_load(files["params.yaml"])
-    daily = next(each for each in map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL))
-                 if each.get("data", {}).get("period") == "day")  # fmt: skip
+    daily = next(document for document in map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL))
+                 if document.get("data", {}).get("period") == "day")  # fmt: skip
     daily = smallest | daily | {"features": smallest["features"] | daily["features"]}
     for content, groups in ((smallest, 3), (daily, 8)):
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -132,8 +132,8 @@ def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
     people = [f"{who:03d},{20 + who}" for who in range(40)]
     repository.write("raw/customers.csv", "\n".join(["customer,age", *people]) + "\n")
     repository.run("leverframe", "stages", "--write")
-    told = repository.run("leverframe", "demo")
-    assert "Model on the hold-out" in told
+    output = repository.run("leverframe", "demo")
+    assert "Model on the hold-out" in output
     assert json.loads(repository.read("reports/metrics.json"))["auc"] > 0.6
 
 
@@ -167,5 +167,5 @@ def test_the_output_in_the_readme_is_the_true_one() -> None:
         records=(),
         pictures=(),
     )
-    told = "\n".join(summary(results, settings.data.last)).split("\nTime\n")[0].strip()
-    assert shown == told
+    text = "\n".join(summary(results, settings.data.last)).split("\nTime\n")[0].strip()
+    assert shown == text

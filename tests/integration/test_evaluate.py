@@ -67,7 +67,7 @@ def test_slices_are_judged_apart(tmp_path: Path) -> None:
     case, metrics = evaluated(tmp_path, "binary")
     gates = metrics["slices"]["gate"]
     assert set(gates) == {"A", "B", "C", "(missing)"}
-    assert sum(each["rows"] for each in gates.values()) == 900
+    assert sum(gate["rows"] for gate in gates.values()) == 900
     predicted = case.table(layout.PREDICTIONS)
     of_gate = predicted.filter(pl.col("gate") == "B")
     expected = reference.roc_auc_score(of_gate["label"].to_numpy(), of_gate["score"].to_numpy())
@@ -96,20 +96,20 @@ def test_plots_have_the_form_that_dvc_reads(tmp_path: Path) -> None:
         "thresholds",
         "slices",
     }
-    recalls = [float(each["recall"]) for each in rows(folder / "precision-recall.csv")]
-    rates = [float(each["fpr"]) for each in rows(folder / "roc.csv")]
+    recalls = [float(row["recall"]) for row in rows(folder / "precision-recall.csv")]
+    rates = [float(row["fpr"]) for row in rows(folder / "roc.csv")]
     for ascending in (recalls, rates):
         assert ascending == sorted(ascending)
         assert ascending[-1] == 1
         assert len(ascending) <= 500
     table = rows(folder / "thresholds.csv")
-    assert [each["threshold"] for each in table] == ["0.2", "0.5"]
-    for each in table:
-        assert sum(int(each[name]) for name in ("tp", "fp", "tn", "fn")) == 900
-        assert float(each["precision"]) == pytest.approx(
-            int(each["tp"]) / (int(each["tp"]) + int(each["fp"])), rel=1e-4
+    assert [row["threshold"] for row in table] == ["0.2", "0.5"]
+    for threshold in table:
+        assert sum(int(threshold[name]) for name in ("tp", "fp", "tn", "fn")) == 900
+        assert float(threshold["precision"]) == pytest.approx(
+            int(threshold["tp"]) / (int(threshold["tp"]) + int(threshold["fp"])), rel=1e-4
         )
-    assert sum(int(each["rows"]) for each in rows(folder / "calibration.csv")) == 900
+    assert sum(int(row["rows"]) for row in rows(folder / "calibration.csv")) == 900
 
 
 def test_many_classes_are_judged(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_many_classes_are_judged(tmp_path: Path) -> None:
     expected = reference.roc_auc_score(labels, probabilities, multi_class="ovr")
     assert metrics["auc"] == pytest.approx(expected, rel=1e-5)
     assert {path.stem for path in (tmp_path / layout.PLOTS).iterdir()} == {"calibration", "slices", "classes"}
-    assert [each["class"] for each in rows(tmp_path / layout.PLOTS / "classes.csv")] == ["early", "late", "on time"]
+    assert [row["class"] for row in rows(tmp_path / layout.PLOTS / "classes.csv")] == ["early", "late", "on time"]
 
 
 def test_a_class_that_training_did_not_have_counts_as_wrong(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_numbers_are_judged(tmp_path: Path) -> None:
     """A regression has errors, bias and bins of its predictions."""
     case, metrics = evaluated(tmp_path, "regression")
     predicted = case.table(layout.PREDICTIONS)
-    labels, said = predicted["label"].to_numpy(), predicted["prediction"].to_numpy()
-    assert metrics["rmse"] == pytest.approx(reference.root_mean_squared_error(labels, said), rel=1e-5)
-    assert metrics["median_ae"] == pytest.approx(reference.median_absolute_error(labels, said), rel=1e-5)
+    labels, predictions = predicted["label"].to_numpy(), predicted["prediction"].to_numpy()
+    assert metrics["rmse"] == pytest.approx(reference.root_mean_squared_error(labels, predictions), rel=1e-5)
+    assert metrics["median_ae"] == pytest.approx(reference.median_absolute_error(labels, predictions), rel=1e-5)
     assert {path.stem for path in (tmp_path / layout.PICTURES).iterdir()} == {"calibration", "slices"}
 
 
@@ -173,10 +173,10 @@ def test_every_number_has_at_most_six_digits(tmp_path: Path) -> None:
 
     def numbers(content: Any) -> list[float]:
         if isinstance(content, dict):
-            return [number for each in content.values() for number in numbers(each)]
+            return [number for value in content.values() for number in numbers(value)]
         return [] if content is None else [content]
 
-    assert all(math.isfinite(each) and each == float(f"{each:.6g}") for each in numbers(metrics))
+    assert all(math.isfinite(number) and number == float(f"{number:.6g}") for number in numbers(metrics))
 
 
 def test_one_class_in_the_holdout_leaves_ranking_undefined(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         ET.fromstring(text)  # noqa: S314 - our own file
         assert "<script" not in text
         assert len(text) < 20_000
-    assert [each["slice"] for each in rows(tmp_path / layout.PLOTS / "slices.csv")].count(f"gate = {HOSTILE}") == 1
+    assert [row["slice"] for row in rows(tmp_path / layout.PLOTS / "slices.csv")].count(f"gate = {HOSTILE}") == 1
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ INTEGERS = st.lists(
 def summary(path: Path, frame: pl.DataFrame) -> dict[str, Any]:
     """Return profile and sketch of a table, which are written to git as JSON."""
     frame.write_parquet(path)
-    found = DuckDBStatistician(1).measure(Survey("t", "2024-01", path, "UTC"))
-    made = {"profile": table_profile(found), "sketch": summed(DuckDBSketcher(), path, (), found.current.columns)}
+    facts = DuckDBStatistician(1).measure(Survey("t", "2024-01", path, "UTC"))
+    made = {"profile": table_profile(facts), "sketch": summed(DuckDBSketcher(), path, (), facts.current.columns)}
     json.dumps(made, allow_nan=False)
     return made
 
@@ -75,7 +75,7 @@ def test_a_profile_and_a_sketch_hold_any_doubles(
         profile = made["profile"]["columns"][name]
         if not len(finite):
             continue
-        low, high, mean = (profile[each] for each in ("min", "max", "mean"))
+        low, high, mean = (profile[key] for key in ("min", "max", "mean"))
         assert low <= high
         assert min(low, high) - abs(low) * 1e-5 <= mean <= max(low, high) + abs(high) * 1e-5
         counts = Distribution.from_json(made["sketch"]["columns"][name]).counts
@@ -92,8 +92,8 @@ def test_a_profile_and_a_sketch_hold_any_whole_numbers(
     """Signed and unsigned, and decimals of 38 digits."""
     path = tmp_path_factory.getbasetemp() / "whole.parquet"
     signed = pl.Series("x", values, dtype=pl.Int64)
-    unsigned = pl.Series("u", [None if each is None else each + 2**63 for each in values], dtype=pl.UInt64)
-    wide = pl.Series("d", [None if each is None else 10**19 * each for each in values], dtype=pl.Decimal(38, 0))
+    unsigned = pl.Series("u", [None if value is None else value + 2**63 for value in values], dtype=pl.UInt64)
+    wide = pl.Series("d", [None if value is None else 10**19 * value for value in values], dtype=pl.Decimal(38, 0))
     made = summary(path, pl.DataFrame([signed, unsigned, wide]))
     for name in ("x", "u", "d"):
         known = signed.len() - signed.null_count()
@@ -110,7 +110,7 @@ FINITE = st.one_of(st.sampled_from(EDGES[:9]), st.floats(allow_nan=False, allow_
 def test_metrics_of_a_regression_are_right_or_beyond_doubles(rows: list[tuple[float, float]]) -> None:
     """Squares of large numbers overflow, and the figures of them do not."""
     labels, predictions = np.array(rows).T
-    found = dict(
+    metrics = dict(
         zip(
             [metric.name for metric in METRICS["regression"]],
             measured("regression", labels, predictions).values,
@@ -119,10 +119,10 @@ def test_metrics_of_a_regression_are_right_or_beyond_doubles(rows: list[tuple[fl
     )
     excess = [Fraction(p) - Fraction(y) for y, p in rows]
     mae = Fraction(sum(map(abs, excess), Fraction())) / len(rows)
-    squared = Fraction(sum((each**2 for each in excess), Fraction())) / len(rows)
-    assert found["mae"] == pytest.approx(as_double(mae), rel=1e-9, abs=1e-320)
+    squared = Fraction(sum((error**2 for error in excess), Fraction())) / len(rows)
+    assert metrics["mae"] == pytest.approx(as_double(mae), rel=1e-9, abs=1e-320)
     root = Fraction(math.isqrt(int(squared * 2**2200))) / 2**1100
-    assert found["rmse"] == pytest.approx(
+    assert metrics["rmse"] == pytest.approx(
         as_double(root), rel=1e-9, abs=1e-160 * float(np.abs(np.array(rows)).max() or 1)
     )
 

@@ -106,16 +106,16 @@ def test_a_request_gets_what_the_build_gave_to_the_last_bit(world: World, lead_t
     plan = plan_of(lead_time=lead_time)
     with TemporaryDirectory() as folder:
         write_world(world, Path(folder))
-        found = parity(plan, Path(folder))
-    assert found.rows == len(world["visits"])
-    assert found.lines()[1:] == []
+        outcome = parity(plan, Path(folder))
+    assert outcome.rows == len(world["visits"])
+    assert outcome.lines()[1:] == []
 
 
 @pytest.mark.parametrize("kind", ["text", "uint64", "date", "decimal"])
 def test_own_events_are_left_out_by_keys_of_any_type(kind: str, tmp_path: Path) -> None:
     """At request time as at the build, which leaves out what the reference does."""
     plan = plan_of()
-    world = max(drawn(15), key=lambda each: len({row["id"] for row in each["notes"]}))
+    world = max(drawn(15), key=lambda candidate: len({row["id"] for row in candidate["notes"]}))
     keys = {
         "text": pl.col("id").cast(pl.String),
         "uint64": (pl.col("id").cast(pl.Int128) + 2**63).cast(pl.UInt64),
@@ -128,8 +128,8 @@ def test_own_events_are_left_out_by_keys_of_any_type(kind: str, tmp_path: Path) 
         path for table in ("visits", "outcomes", "notes") for path in (tmp_path / "data/raw" / table).iterdir()
     ]:
         pl.read_parquet(path).with_columns(keys[kind]).write_parquet(path)
-    found = parity(plan, tmp_path)
-    assert found.lines()[1:] == []
+    outcome = parity(plan, tmp_path)
+    assert outcome.lines()[1:] == []
     actual = pl.read_parquet(tmp_path / "data/features/2020-03.parquet").to_dicts()
     names = [name for name in plan.features() if name.startswith(("others", "beside", "mine", "past"))]
     assert [[row[name] for name in names] for row in actual] == [[row[name] for name in names] for row in expected]
@@ -154,9 +154,9 @@ def test_a_request_gets_what_the_build_gave_of_events_that_were_corrected(world:
     plan = plan_of(CORRECTED, lead_time=lead_time)
     with TemporaryDirectory() as folder:
         write_world(world, Path(folder), CORRECTED_TYPES)
-        found = parity(plan, Path(folder))
-    assert found.rows == len({row["id"] for row in world["visits"]})
-    assert found.lines()[1:] == []
+        outcome = parity(plan, Path(folder))
+    assert outcome.rows == len({row["id"] for row in world["visits"]})
+    assert outcome.lines()[1:] == []
 
 
 @slow
@@ -192,10 +192,10 @@ def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, lead
         plain = {name: np.ma.asarray(rows[name]).tolist() for name in required(plan)}
         for row, timestamp_of_row in enumerate(as_of.tolist()):
             fields = {name: values[row] for name, values in plain.items()}
-            found = single.vector(fields, timestamp_of_row, [])
-            assert found is not None
+            vector = single.vector(fields, timestamp_of_row, [])
+            assert vector is not None
             for name, values in many.items():
-                one, other = found[name], np.ma.asarray(values).tolist()[row]
+                one, other = vector[name], np.ma.asarray(values).tolist()[row]
                 assert one == other or (_null(one) and _null(other)), name
         assert single.vector(fields, 0, []) is None if len(as_of) else True  # before the snapshot
         store.close()
@@ -263,18 +263,18 @@ def test_a_wrong_window_online_is_caught_by_name(tmp_path: Path) -> None:
     for step in plan.steps:
         if isinstance(step, Windows) and step.name == "place":
             longer = [
-                replace(each, window=timedelta(0, 1)) if each.name == "place_v_sum_1h" else each
-                for each in step.aggregates
+                replace(aggregate, window=timedelta(0, 1)) if aggregate.name == "place_v_sum_1h" else aggregate
+                for aggregate in step.aggregates
             ]
             wrong.append(replace(step, aggregates=tuple(longer)))
         else:
             wrong.append(step)
-    found = parity(plan, tmp_path, replace(plan, steps=tuple(wrong)))
-    assert [each.feature for each in found.broken()] == ["place_v_sum_1h"]
+    outcome = parity(plan, tmp_path, replace(plan, steps=tuple(wrong)))
+    assert [difference.feature for difference in outcome.broken()] == ["place_v_sum_1h"]
     with pytest.raises(ParityError, match=r"1 of .* features") as refused:
-        refuse(found)
+        refuse(outcome)
     assert "place_v_sum_1h" in refused.value.why
-    assert json.loads(json.dumps(found.to_json()))["verdict"] == "failed"
+    assert json.loads(json.dumps(outcome.to_json()))["verdict"] == "failed"
 
 
 def small(tmp_path: Path) -> tuple[Plan, Store]:
@@ -289,17 +289,17 @@ def test_a_request_in_text_is_answered_with_provenance(tmp_path: Path) -> None:
     plan, store = small(tmp_path)
     fields = {"id": "9", "k": "a", "g": "0", "x": ""}
     answer = answered(plan, store, parsed(plan, fields, timestamp("2020-03-02T08:30-05:00"), store.about()))
-    told = {each.feature: each for each in answer.origins}
+    origins = {origin.feature: origin for origin in answer.origins}
     assert list(answer.values) == plan.features()
     assert answer.values["x"] is None
     assert (answer.values["hour"], answer.values["place_v_count_2d"], answer.values["place_t_last_2d"]) == (8, 1, "p")
-    assert (told["place_v_sum_2d"].value, told["place_v_sum_2d"].table, told["place_v_sum_2d"].rows) == (
+    assert (origins["place_v_sum_2d"].value, origins["place_v_sum_2d"].table, origins["place_v_sum_2d"].rows) == (
         "2",
         "events",
         1,
     )
-    assert told["place_v_sum_2d"].opens == "2020-02-29 13:30:00"
-    assert told["place_v_sum_2d"].newest == "2020-03-02 12:00:00"
+    assert origins["place_v_sum_2d"].opens == "2020-02-29 13:30:00"
+    assert origins["place_v_sum_2d"].newest == "2020-03-02 12:00:00"
     assert answer.values["place_v_sum_1h"] is None  # the event is an hour and a half old: it left this window
     assert "2020-04-01 04:00:00" in answer.lines()[-1]
 
@@ -310,11 +310,11 @@ def test_a_feature_given_by_its_name_goes_before_the_snapshot(tmp_path: Path) ->
     fields = {"id": "9", "k": "a", "g": "0", "x": "1.5", "state_level": "7.5", "state_mode": "on"}
     answer = answered(plan, store, parsed(plan, fields, timestamp("2020-03-02T12:00Z"), store.about()))
     assert (answer.values["state_level"], answer.values["state_mode"]) == (7.5, "on")
-    assert next(each.table for each in answer.origins if each.feature == "state_level") == "request"
+    assert next(origin.table for origin in answer.origins if origin.feature == "state_level") == "request"
 
 
 @pytest.mark.parametrize(
-    ("fields", "at", "said"),
+    ("fields", "at", "message"),
     [
         ({"id": "9", "g": "0", "x": "1"}, "2020-03-02T12:00Z", "lacks `k`"),
         ({"k": "a", "g": "0", "x": "1"}, "2020-03-02T12:00Z", "lacks `id`"),  # of which own events are left out
@@ -327,13 +327,13 @@ def test_a_feature_given_by_its_name_goes_before_the_snapshot(tmp_path: Path) ->
     ],
 )
 def test_a_request_that_cannot_be_answered_is_refused(
-    tmp_path: Path, fields: dict[str, str], at: str, said: str
+    tmp_path: Path, fields: dict[str, str], at: str, message: str
 ) -> None:
     """What is lacking or wrong is named; nothing is guessed."""
     plan, store = small(tmp_path)
     with pytest.raises(RequestError) as refused:
         answered(plan, store, parsed(plan, fields, timestamp(at), store.about()))
-    assert said in refused.value.what
+    assert message in refused.value.what
 
 
 def test_another_definition_or_a_missing_month_is_refused(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_the_columns_of_a_built_month_come_back_whole(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     at = datetime(2020, 3, 1, tzinfo=UTC)
     pl.DataFrame({"n": [2**60 + 1, None], "t": ["a", None], "b": [True, None], "at": [at, at]}).write_parquet(path)
-    found = PolarsTables(tmp_path).arrays(MARCH, ["n", "t", "b", "at"])
-    assert [each.tolist() for each in found.values()] == [
+    columns = PolarsTables(tmp_path).arrays(MARCH, ["n", "t", "b", "at"])
+    assert [column.tolist() for column in columns.values()] == [
         [2**60 + 1, None], ["a", None], [True, None], [microseconds_of(at)] * 2,
     ]  # fmt: skip

@@ -31,17 +31,17 @@ def answer(root: Path) -> pl.DataFrame:
 def test_every_label_is_kept_and_what_is_lost_or_twice_there_is_counted(built: Path) -> None:
     """A row that stands twice is no better than one that is lost."""
     assert peers_features.kept(built, LABELS)() == {"labels": LABELS, "ours": LABELS}
-    told = answer(built)
-    pl.concat([told[3:], told[10:12]]).write_parquet(built / f"feast_duckdb_{LABELS}.parquet")
-    found = peers_features.against("duckdb", built, LABELS)()
-    assert found == {"labels": LABELS, "ours": LABELS, "feast": LABELS - 5, "mismatches": 0}
+    frame = answer(built)
+    pl.concat([frame[3:], frame[10:12]]).write_parquet(built / f"feast_duckdb_{LABELS}.parquet")
+    counts = peers_features.against("duckdb", built, LABELS)()
+    assert counts == {"labels": LABELS, "ours": LABELS, "feast": LABELS - 5, "mismatches": 0}
 
 
 def test_another_value_is_a_mismatch(built: Path) -> None:
     """Nulls are equal to nulls and to nothing else."""
-    told = answer(built)
-    known = told.with_row_index().filter(pl.col("a").is_not_null())["index"][:2]
-    changed = told.with_columns(a=pl.when(pl.int_range(pl.len()).is_in(known)).then(None).otherwise(pl.col("a")))
+    frame = answer(built)
+    known = frame.with_row_index().filter(pl.col("a").is_not_null())["index"][:2]
+    changed = frame.with_columns(a=pl.when(pl.int_range(pl.len()).is_in(known)).then(None).otherwise(pl.col("a")))
     changed.write_parquet(built / f"feast_dask_{LABELS}.parquet")
     assert peers_features.against("dask", built, LABELS)()["mismatches"] == 2
 

@@ -77,25 +77,25 @@ def words(shop: Shop, remote: str, to: Path, ports: tuple[int, int, int]) -> lis
     md5 = next(line.split()[-1] for line in lock[lock.index("path: models/bundle") :].splitlines() if "md5:" in line)
     bundle = sha256((shop.root / "models/bundle" / MANIFEST).read_bytes())
     given = target(content=md5, bundle=bundle).arguments()
-    said = dict(zip(given[::2], given[1::2], strict=True))
+    options = dict(zip(given[::2], given[1::2], strict=True))
     rest, grpc, metrics = ports
     serve = {
-        **json.loads(said["--serve"]),
+        **json.loads(options["--serve"]),
         "host": "127.0.0.1",
         "port": rest,
         "grpc_port": grpc,
         "metrics_port": metrics,
         "datatypes": "declared",
     }
-    said |= {"--remote": remote, "--to": str(to / "srv"), "--serve": json.dumps(serve), "--log": str(to / "log")}
-    return [part for pair in said.items() for part in pair]
+    options |= {"--remote": remote, "--to": str(to / "srv"), "--serve": json.dumps(serve), "--log": str(to / "log")}
+    return [part for pair in options.items() for part in pair]
 
 
 def free_ports() -> tuple[int, int, int]:
     """Return three ports that nobody has just now."""
     with socket.socket() as a, socket.socket() as b, socket.socket() as c:
-        for each in (a, b, c):
-            each.bind(("127.0.0.1", 0))
+        for sock in (a, b, c):
+            sock.bind(("127.0.0.1", 0))
         return a.getsockname()[1], b.getsockname()[1], c.getsockname()[1]
 
 
@@ -146,10 +146,10 @@ def test_a_pod_serves_own_types_that_the_commit_trusts(shop: Shop, remote: str, 
     shop.repository.dvc("repro", "bundle")
     fetched = shop.run("fetch", *words(shop, remote, folder, ports), *(("--trusted", kind) if trusts else ()))
     assert fetched.code == 0, fetched.stderr
-    with (folder / "said").open("w") as said:
+    with (folder / "said").open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "leverframe.serving.server", str(folder / "srv/config.json")],
-            cwd=folder, env={**outside(folder, folder), "PYTHONPATH": str(shop.root)}, stdout=said, stderr=said,
+            cwd=folder, env={**outside(folder, folder), "PYTHONPATH": str(shop.root)}, stdout=output, stderr=output,
         )  # fmt: skip
     client, printed = V2("127.0.0.1", ports[0], ports[2], ""), (folder / "said").read_text
     try:
@@ -174,7 +174,7 @@ def _answers(shop: Shop, client: V2) -> None:
         assert content["model_version"] == "3"
         assert client.infer("shop", json.dumps({**json.loads(body), "id": "somebody"}).encode())[0] == 200
     request = json.loads(body)
-    number = next(each for each in request["inputs"] if each["datatype"] == "FP64")
+    number = next(tensor for tensor in request["inputs"] if tensor["datatype"] == "FP64")
     number |= {"datatype": "INT64", "data": [7] * len(number["data"])}
     status, content = client.infer("shop", json.dumps(request | {"id": "somebody"}).encode())
     assert (status, "serve.datatypes" in content["error"]) == (400, True), content
@@ -213,8 +213,8 @@ def test_a_fetch_that_cannot_be_says_why(
 ) -> None:
     """One error with a code of its own, and no configuration that a server would start from."""
     given = words(shop, str(shop.root / ".dvc/cache"), folder, (1, 2, 3))
-    said = {**dict(zip(given[::2], given[1::2], strict=True)), **change}
-    ended = shop.run("fetch", *[part for pair in said.items() for part in pair])
+    options = {**dict(zip(given[::2], given[1::2], strict=True)), **change}
+    ended = shop.run("fetch", *[part for pair in options.items() for part in pair])
     assert ended.code == code, ended.stderr
     assert what in ended.said()[0]
     assert not (folder / "srv/config.json").exists()

@@ -55,7 +55,7 @@ def test_one_init_and_one_commit_make_a_card_with_a_verdict(
     shape.worse()
     bad = card(project)
     assert "do not merge" in bad.splitlines()[1], bad[:2000]
-    found = json.loads((project.root / ".leverframe/levers/gate.json").read_text())
-    assert {violation["reason"] for violation in found["violations"]} <= {"metric-dropped", "metric-uncertain"}
+    result = json.loads((project.root / ".leverframe/levers/gate.json").read_text())
+    assert {violation["reason"] for violation in result["violations"]} <= {"metric-dropped", "metric-uncertain"}
     for word in ("star.yaml", "contracts.py", "params.yaml is", "a bug"):
         assert word not in good + bad

@@ -21,33 +21,33 @@ GATE = "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.05, floor: 0.5}\n"
 @pytest.fixture
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A finished shop of one's own, with a gate on main, on a branch."""
-    found = copied(finished(tmp_path_factory), tmp_path)
-    found.repository.write("leverframe.yaml", GATE)
-    found.repository.commit("A gate")
-    found.repository.git("checkout", "--quiet", "-b", "change")
-    return found
+    shop = copied(finished(tmp_path_factory), tmp_path)
+    shop.repository.write("leverframe.yaml", GATE)
+    shop.repository.commit("A gate")
+    shop.repository.git("checkout", "--quiet", "-b", "change")
+    return shop
 
 
 def gated(shop: Shop, *, code: int = 0) -> dict[str, Any]:
     """Run the gate and return what it found."""
     ended = shop.run("gate", "--json")
     assert ended.code == code, ended.stdout + ended.stderr
-    found: dict[str, Any] = json.loads(ended.stdout)
-    return found
+    result: dict[str, Any] = json.loads(ended.stdout)
+    return result
 
 
-def reasons(found: dict[str, Any]) -> list[str]:
+def reasons(result: dict[str, Any]) -> list[str]:
     """Return the reasons of the violations."""
-    return [each["reason"] for each in found["violations"]]
+    return [violation["reason"] for violation in result["violations"]]
 
 
 def test_nothing_changed_is_no_change(shop: Shop) -> None:
     """Both models are one: every gain is zero, and nothing was fetched or run."""
-    found = gated(shop)
-    assert found["verdict"] == "passed"
-    assert {each["gain"] for each in found["metrics"]} == {0.0}
-    assert found["rows"] > 500
-    assert found["how"] == "both models predicted the same rows"
+    result = gated(shop)
+    assert result["verdict"] == "passed"
+    assert {metric["gain"] for metric in result["metrics"]} == {0.0}
+    assert result["rows"] > 500
+    assert result["how"] == "both models predicted the same rows"
 
 
 @pytest.mark.deep
@@ -55,10 +55,10 @@ def test_features_that_were_left_out_still_let_the_champion_answer(shop: Shop) -
     """The candidate learns from fewer; the hold-out of the base answers for the champion by key."""
     shop.replace("params.yaml", 'select: ["*"]', 'select: ["product", "quantity"]')
     shop.repository.dvc("repro")
-    found = json.loads(shop.run("gate", "--json").stdout)
-    assert reasons(found) in ([], ["metric-dropped"], ["metric-uncertain"])
-    assert "each model predicted from its own features" in found["how"]
-    assert found["metrics"][0]["gain"] is not None
+    result = json.loads(shop.run("gate", "--json").stdout)
+    assert reasons(result) in ([], ["metric-dropped"], ["metric-uncertain"])
+    assert "each model predicted from its own features" in result["how"]
+    assert result["metrics"][0]["gain"] is not None
 
 
 @pytest.mark.deep
@@ -69,10 +69,10 @@ def test_redefined_features_are_compared_row_by_row_of_the_same_key(shop: Shop) 
     assert "`known: [quantity, amount]` at the spine" in written.stderr  # orders arrive when they were delivered
     shop.repository.dvc("repro")
     ended = shop.run("gate", "--json")
-    found = json.loads(ended.stdout)
-    assert "each model predicted from its own features" in found["how"]
-    assert "937 of 937 rows" in found["how"]
-    assert reasons(found) == ["change-breaking"]  # the old window is gone: who relies on it is wronged
+    result = json.loads(ended.stdout)
+    assert "each model predicted from its own features" in result["how"]
+    assert "937 of 937 rows" in result["how"]
+    assert reasons(result) == ["change-breaking"]  # the old window is gone: who relies on it is wronged
     assert ended.code == 30
 
 
@@ -89,27 +89,27 @@ def test_a_change_of_the_holdout_is_a_violation_of_its_own(shop: Shop, old: str,
     """In `sources.py`, with every stage run honestly: the gate names it and judges both models by the base's rows."""
     shop.replace("pipelines/shop/sources.py", old, new)
     shop.repository.dvc("repro")
-    found = gated(shop, code=30)
-    assert "holdout-changed" in reasons(found)
-    holdout, on_base = found["holdout"], found["on_base"]
+    result = gated(shop, code=30)
+    assert "holdout-changed" in reasons(result)
+    holdout, on_base = result["holdout"], result["on_base"]
     assert holdout["rows"] == 937
     assert on_base["rows"] == 937 - holdout["removed"]  # from its own features, as other outcomes change the windows
     assert (holdout["added"], holdout["moved_in"], holdout["moved_out"]) == (0, 0, 0)
     assert (holdout["relabelled"] > 100) is relabelled
     assert (holdout["removed"] > 90) is not relabelled
     if relabelled:
-        assert found["metrics"][0]["gain"] > 0.1
+        assert result["metrics"][0]["gain"] > 0.1
         assert on_base["metrics"][0]["gain"] < -0.05
-        assert "metric-dropped" in reasons(found)
+        assert "metric-dropped" in reasons(result)
 
 
 def test_another_label_cannot_be_compared(shop: Shop) -> None:
     """Two models that answer different questions."""
     shop.replace("params.yaml", "label: late", "label: returned")
     shop.repository.dvc("repro")
-    found = gated(shop, code=30)
-    assert "not-comparable" in reasons(found)
-    assert found["metrics"] == []
+    result = gated(shop, code=30)
+    assert "not-comparable" in reasons(result)
+    assert result["metrics"] == []
 
 
 def test_forged_figures_are_seen_by_the_gate_alone(shop: Shop) -> None:
@@ -122,10 +122,10 @@ def test_forged_figures_are_seen_by_the_gate_alone(shop: Shop) -> None:
 def test_the_first_model_has_floors_alone(shop: Shop) -> None:
     """The base has no model yet: a named case, and no error."""
     first_model(shop)
-    found = gated(shop)
-    assert found["verdict"] == "passed"
-    assert "there is no champion" in found["notes"][0]
-    assert {each["champion"] for each in found["metrics"]} == {None}
+    result = gated(shop)
+    assert result["verdict"] == "passed"
+    assert "there is no champion" in result["notes"][0]
+    assert {metric["champion"] for metric in result["metrics"]} == {None}
 
 
 def test_a_champion_has_the_submodules_of_its_commit(tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ def test_without_cache_and_remote_both_models_are_made_anew(shop: Shop, tmp_path
     assert reproduced.code == 0, reproduced.stdout
     assert json.loads(reproduced.stdout)["rebuilt"] is True
     shutil.rmtree(other.root / ".dvc/cache/files/md5/runs", ignore_errors=True)
-    found = other.run("gate", "--json")
-    assert found.code == 0, found.stdout + found.stderr
-    assert json.loads(found.stdout)["metrics"][0]["gain"] != 0.0
+    outcome = other.run("gate", "--json")
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    assert json.loads(outcome.stdout)["metrics"][0]["gain"] != 0.0
 
 
 def test_a_gate_without_rules_skips(shop: Shop) -> None:
@@ -178,9 +178,9 @@ def test_a_gate_without_rules_skips(shop: Shop) -> None:
     repository.git("branch", "--force", "main")
     repository.write("leverframe.yaml", "report: {slices: 5}\n")
     repository.commit("No gate")
-    found = gated(shop)
-    assert found["verdict"] == "skipped"
-    assert "nothing could fail" in found["because"]
+    result = gated(shop)
+    assert result["verdict"] == "skipped"
+    assert "nothing could fail" in result["because"]
 
 
 @pytest.mark.parametrize("missing", ["models/model.skops", "data/training/holdout.parquet"])
@@ -189,10 +189,10 @@ def test_missing_files_of_the_candidate_are_a_violation(shop: Shop, missing: str
     (shop.root / missing).unlink()
     ended = shop.run("gate", "--json")
     assert "Traceback" not in ended.stderr
-    found = json.loads(ended.stdout)
+    result = json.loads(ended.stdout)
     assert ended.code == 30
-    assert reasons(found) == ["not-comparable"]
-    assert "dvc pull" in found["violations"][0]["next"]
+    assert reasons(result) == ["not-comparable"]
+    assert "dvc pull" in result["violations"][0]["next"]
 
 
 def test_a_lever_that_breaks_does_not_leave_the_result_of_before(shop: Shop) -> None:
@@ -233,9 +233,9 @@ def test_rules_that_the_base_raised_after_the_branch_was_cut_hold(shop: Shop) ->
         shop.repository.write("leverframe.yaml", rules)
         shop.repository.commit("Change the rules")
         git("checkout", "--quiet", "change")
-        found = gated(shop, code=30)
-        assert {reason, "floor-missed"} <= set(reasons(found))
-    assert found["rules_of"] == "the last gate that the base branch had"
+        result = gated(shop, code=30)
+        assert {reason, "floor-missed"} <= set(reasons(result))
+    assert result["rules_of"] == "the last gate that the base branch had"
     shop.repository.write("leverframe.yaml", GATE.replace("0.5}", "0.9999}"))
     shop.repository.commit("Restore the gate")
     assert reasons(gated(shop, code=30)) == ["floor-missed"]

@@ -54,7 +54,7 @@ def gated(
     candidate: SmallCase, base: SmallCase, *, after: Declared = DECLARED, metrics: Any = None, **rules: Any
 ) -> Gated:
     """Return the decision of the gate on two folders."""
-    sides = tuple(Side(PolarsTables(each.root), Disk(each.root)) for each in (candidate, base))
+    sides = tuple(Side(PolarsTables(case.root), Disk(case.root)) for case in (candidate, base))
     gate = {"metrics": AUC if metrics is None else metrics, **rules}
     question = Question("a" * 40, "b" * 40, "Europe/Paris", after, DECLARED)
     evidence = Evidence({}, None, None, {})
@@ -62,9 +62,9 @@ def gated(
     return run(question, (sides[0], sides[1]), models, rules_in_force({"gate": gate}, {}), evidence)
 
 
-def reasons(found: Gated) -> list[str]:
+def reasons(decision: Gated) -> list[str]:
     """Return the reasons in the order of the violations."""
-    return [each.reason.value for each in found.violations]
+    return [violation.reason.value for violation in decision.violations]
 
 
 def retrained(case: SmallCase, settings: TrainSettings = GOOD) -> SmallCase:
@@ -77,12 +77,12 @@ def retrained(case: SmallCase, settings: TrainSettings = GOOD) -> SmallCase:
 def test_an_unchanged_holdout_is_compared_once(tmp_path: Path) -> None:
     """No second comparison, and nothing to tell."""
     base = champion(tmp_path / "base")
-    found = gated(copied(base, tmp_path / "change"), base)
-    assert reasons(found) == []
-    assert found.on_base is None
-    assert found.notes == ()
-    assert found.holdout is not None
-    assert not found.holdout.differs
+    decision = gated(copied(base, tmp_path / "change"), base)
+    assert reasons(decision) == []
+    assert decision.on_base is None
+    assert decision.notes == ()
+    assert decision.holdout is not None
+    assert not decision.holdout.differs
 
 
 def test_a_column_that_reveals_the_label_does_not_pass(tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_a_column_that_reveals_the_label_does_not_pass(tmp_path: Path) -> None:
     change = copied(base, tmp_path / "change")
     for path in (layout.TRAIN, layout.HOLDOUT):
         change.replace(path, wind=10 * pl.col("label").cast(pl.Float64))
-    found = gated(retrained(change), base)
-    assert found.holdout is not None
-    assert not found.holdout.differs
-    assert "The same rows have other features in this change" in found.notes[0]
-    assert reasons(found) == ["leak-suspected"]
-    (violation,) = found.violations
+    decision = gated(retrained(change), base)
+    assert decision.holdout is not None
+    assert not decision.holdout.differs
+    assert "The same rows have other features in this change" in decision.notes[0]
+    assert reasons(decision) == ["leak-suspected"]
+    (violation,) = decision.violations
     assert "`wind` alone predicts the label almost perfectly (AUC 1.0000)" in violation.what
     assert "`reveals: [wind]`" in violation.next
     assert "`gate: {allowed_predictors: [wind]}`" in violation.next
@@ -120,16 +120,16 @@ def test_rewritten_outcomes_do_not_pass(tmp_path: Path) -> None:
         change.replace(
             path, label=pl.col("terminal").eq("T1").and_(pl.col("gate").eq_missing(pl.lit("A"))).cast(pl.Int64)
         )
-    found = gated(retrained(change), base)
-    assert found.metrics[0].gain is not None
-    assert found.metrics[0].gain > 0.05  # it wins by its own labels
-    assert reasons(found) == ["metric-dropped", "holdout-changed"]
-    assert found.violations[0].what.startswith("on the hold-out of the base branch: AUC fell")
-    assert found.holdout is not None
-    assert found.holdout.relabelled > 300
-    assert found.on_base is not None
-    assert found.on_base.metrics[0].gain is not None
-    assert found.on_base.metrics[0].gain < -0.05
+    decision = gated(retrained(change), base)
+    assert decision.metrics[0].gain is not None
+    assert decision.metrics[0].gain > 0.05  # it wins by its own labels
+    assert reasons(decision) == ["metric-dropped", "holdout-changed"]
+    assert decision.violations[0].what.startswith("on the hold-out of the base branch: AUC fell")
+    assert decision.holdout is not None
+    assert decision.holdout.relabelled > 300
+    assert decision.on_base is not None
+    assert decision.on_base.metrics[0].gain is not None
+    assert decision.on_base.metrics[0].gain < -0.05
 
 
 @pytest.mark.parametrize("features", ["the same", "others"])
@@ -145,14 +145,14 @@ def test_dropped_rows_do_not_pass(tmp_path: Path, features: str) -> None:
         for path in (layout.TRAINING_SET, layout.LEARNING_SET):
             described = json.loads((change.root / path).read_text())
             (change.root / path).write_text(json.dumps(described | {"spec": "f" * 16}))
-    found = gated(retrained(change, POOR), base)
-    assert found.holdout is not None
-    assert (found.holdout.removed, found.holdout.added, found.holdout.relabelled) == (int(hard.sum()), 0, 0)
-    assert "holdout-changed" in reasons(found)
-    assert found.on_base is not None
-    assert found.on_base.rows == (1500 if features == "the same" else 1500 - int(hard.sum()))
+    decision = gated(retrained(change, POOR), base)
+    assert decision.holdout is not None
+    assert (decision.holdout.removed, decision.holdout.added, decision.holdout.relabelled) == (int(hard.sum()), 0, 0)
+    assert "holdout-changed" in reasons(decision)
+    assert decision.on_base is not None
+    assert decision.on_base.rows == (1500 if features == "the same" else 1500 - int(hard.sum()))
     if features == "the same":
-        assert "on the hold-out of the base branch" in found.violations[0].what
+        assert "on the hold-out of the base branch" in decision.violations[0].what
 
 
 def test_features_of_another_meaning_are_judged_from_the_candidates_own(tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ def test_features_of_another_meaning_are_judged_from_the_candidates_own(tmp_path
     for path in (layout.TRAIN, layout.HOLDOUT):
         change.replace(path, wind=100 - 40 * pl.col("wind"))
     change.table(layout.HOLDOUT).head(1499).write_parquet(change.root / layout.HOLDOUT)
-    found = gated(retrained(change), base)
-    assert reasons(found) == []
-    assert found.on_base is not None
-    assert found.on_base.rows == 1499
-    assert "from its own features" in found.on_base.how
+    decision = gated(retrained(change), base)
+    assert reasons(decision) == []
+    assert decision.on_base is not None
+    assert decision.on_base.rows == 1499
+    assert "from its own features" in decision.on_base.how
 
 
 def test_a_moved_period_is_compared_on_the_rows_that_nobody_learnt_from(tmp_path: Path) -> None:
@@ -177,12 +177,16 @@ def test_a_moved_period_is_compared_on_the_rows_that_nobody_learnt_from(tmp_path
     later = april.with_columns(as_of=pl.col("as_of") + pl.duration(days=91))
     pl.concat([april, later]).write_parquet(change.root / layout.HOLDOUT)
     after = Declared((), (micro(1), micro(4)), (micro(4), micro(10)))
-    found = gated(retrained(change), base, after=after)
-    assert reasons(found) == []
-    assert found.holdout is not None
-    assert (found.holdout.rows, found.holdout.moved_in, found.holdout.changed) == (april.height, april.height, 0)
-    assert found.on_base is not None
-    assert (found.on_base.rows, found.on_base.days) == (april.height, 63)
+    decision = gated(retrained(change), base, after=after)
+    assert reasons(decision) == []
+    assert decision.holdout is not None
+    assert (decision.holdout.rows, decision.holdout.moved_in, decision.holdout.changed) == (
+        april.height,
+        april.height,
+        0,
+    )
+    assert decision.on_base is not None
+    assert (decision.on_base.rows, decision.on_base.days) == (april.height, 63)
     few = gated(change, base, after=Declared((), (micro(1), micro(5, 28)), (micro(5, 28), micro(10))))
     assert few.on_base is not None
     assert few.on_base.how.endswith("too few days to judge, 14 are needed")
@@ -201,11 +205,11 @@ def test_the_owner_may_allow_any_change(tmp_path: Path) -> None:
     change = copied(base, tmp_path / "change")
     for path in (layout.TRAIN, layout.HOLDOUT):
         change.replace(path, label=1 - pl.col("label"))
-    found = gated(retrained(change), base, maximum_holdout_change=1)
-    assert "holdout-changed" not in reasons(found)
-    assert found.on_base is None
-    assert found.holdout is not None
-    assert found.holdout.relabelled == 1500
+    decision = gated(retrained(change), base, maximum_holdout_change=1)
+    assert "holdout-changed" not in reasons(decision)
+    assert decision.on_base is None
+    assert decision.holdout is not None
+    assert decision.holdout.relabelled == 1500
 
 
 @pytest.mark.parametrize(("kind", "metric"), [("multiclass", "log_loss"), ("regression", "mae")])
@@ -218,22 +222,22 @@ def test_other_kinds_of_labels(tmp_path: Path, kind: LabelKind, metric: str) -> 
     label = pl.when(pl.col("night")).then(pl.lit("new") if forest else 0.0).otherwise(pl.col("label"))
     for path in (layout.TRAIN, layout.HOLDOUT):
         change.replace(path, label=label)
-    found = gated(retrained(change, settings), base, metrics={metric: {"maximum_drop": 0.01}})
-    assert "holdout-changed" in reasons(found)
-    assert found.on_base is not None
-    assert next(each.passed for each in found.on_base.metrics if each.metric == metric) is False
-    assert found.holdout is not None
-    assert found.holdout.rate.startswith("share of `new`" if forest else "mean label")
+    decision = gated(retrained(change, settings), base, metrics={metric: {"maximum_drop": 0.01}})
+    assert "holdout-changed" in reasons(decision)
+    assert decision.on_base is not None
+    assert next(comparison.passed for comparison in decision.on_base.metrics if comparison.metric == metric) is False
+    assert decision.holdout is not None
+    assert decision.holdout.rate.startswith("share of `new`" if forest else "mean label")
 
 
 def test_another_label_says_so_and_counts_no_relabelled_rows(tmp_path: Path) -> None:
     """Labels of two meanings cannot be compared row by row."""
     base = champion(tmp_path / "base")
     change = champion(tmp_path / "change", "regression", TrainSettings(estimator=f"{HERE}:regressor"))
-    found = gated(change, base)
-    assert reasons(found) == ["not-comparable"]
-    assert found.holdout is not None
-    assert found.holdout.relabelled == 0
+    decision = gated(change, base)
+    assert reasons(decision) == ["not-comparable"]
+    assert decision.holdout is not None
+    assert decision.holdout.relabelled == 0
 
 
 @pytest.mark.parametrize(

@@ -93,15 +93,15 @@ def test_predictions_of_any_format_are_paired(tmp_path: Path, kind: str) -> None
     result = gated(repository)
     assert (result["evidence"], result["rows"], result["days"]) == ("paired predictions", 800, 40)
     assert result["metrics"][0]["gain"] == 0  # the same ranking
-    assert next(each for each in result["metrics"] if each["metric"] == "test.accuracy")["rule"]
+    assert next(metric for metric in result["metrics"] if metric["metric"] == "test.accuracy")["rule"]
     changed(repository, -2)
     worse = gated(repository, REFUSED)
-    assert [each["reason"] for each in worse["violations"]] == ["metric-dropped", "metric-dropped"]
+    assert [violation["reason"] for violation in worse["violations"]] == ["metric-dropped", "metric-dropped"]
 
 
 def test_figures_alone_are_judged_without_an_interval(tmp_path: Path) -> None:
     repository = made(tmp_path, "csv", roles=False)
-    assert [each["reason"] for each in gated(repository, REFUSED)["violations"]] == ["metric-missing"]  # no `auc`
+    assert [entry["reason"] for entry in gated(repository, REFUSED)["violations"]] == ["metric-missing"]  # no `auc`
     repository.git("checkout", "--quiet", "main")
     repository.write("leverframe.yaml", RULES.replace("auc: {maximum_drop: 0.01}, ", ""))
     repository.commit("A rule on what there is")
@@ -265,7 +265,7 @@ def test_both_revisions_predict_the_same_rows_by_a_function_of_their_own(tmp_pat
     result = gated(repository, REFUSED)
     assert result["evidence"] == "both models on the same rows"
     assert "each by the function shop.predicting:predict of its own revision" in result["how"]
-    assert [each["reason"] for each in result["violations"]] == ["metric-dropped"]
+    assert [violation["reason"] for violation in result["violations"]] == ["metric-dropped"]
     changed(repository, 1.5)
     assert gated(repository)["metrics"][0]["gain"] == 0
     repository.write("shop/scoring.py", files_of("own-model.md")["shop/scoring.py"])

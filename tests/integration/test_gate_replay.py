@@ -55,8 +55,8 @@ def gated(shop: Shop, *options: str, code: int = 0) -> dict[str, Any]:
     ended = shop.run("gate", "--json", *options)
     assert ended.code == code, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
-    found: dict[str, Any] = json.loads(ended.stdout)
-    return found
+    result: dict[str, Any] = json.loads(ended.stdout)
+    return result
 
 
 def card(shop: Shop) -> str:
@@ -81,10 +81,10 @@ def with_rule(shop: Shop, base: str, here: str) -> None:
 def test_a_change_above_the_rule_of_the_base_is_refused(shop: Shop) -> None:
     """Its metrics are fine, and deploy would refuse it; that it allows itself more does not help it."""
     with_rule(shop, "0.1", "1.0")
-    found = gated(shop, code=30)
-    assert [each["reason"] for each in found["violations"]] == ["replay-differs"]
-    assert all(each["passed"] for each in found["metrics"])
-    assert found["replay"]["share"] > found["replay"]["maximum"] == 0.1
+    result = gated(shop, code=30)
+    assert [violation["reason"] for violation in result["violations"]] == ["replay-differs"]
+    assert all(metric["passed"] for metric in result["metrics"])
+    assert result["replay"]["share"] > result["replay"]["maximum"] == 0.1
     section = card(shop)
     assert "❌" in section
     page = (shop.root / ".leverframe/report.md").read_text(encoding="utf-8")
@@ -94,9 +94,9 @@ def test_a_change_above_the_rule_of_the_base_is_refused(shop: Shop) -> None:
 def test_a_change_under_the_rule_passes_and_shows_what_it_alters(shop: Shop) -> None:
     """The card has the share, the furthest answers with their request, both times, and which log it was."""
     with_rule(shop, "1.0", "0.0")
-    found = gated(shop)
-    comparison, replayed = found["replay"], found["replay"]["replayed"]
-    assert found["verdict"] == "passed"
+    result = gated(shop)
+    comparison, replayed = result["replay"], result["replay"]["replayed"]
+    assert result["verdict"] == "passed"
     assert replayed["rows"] == replayed["requests"] >= 16
     assert replayed["disagree"] > 2
     assert (len(replayed["largest"]), replayed["lost"], replayed["skipped"], comparison["days"]) == (5, 0, 0, 1)
@@ -104,7 +104,7 @@ def test_a_change_under_the_rule_passes_and_shows_what_it_alters(shop: Shop) -> 
     section = card(shop)
     assert "✅" in section
     assert f"`{LOG}`" in section
-    assert all(f"`{each['request']}`" in section for each in replayed["largest"])
+    assert all(f"`{flip['request']}`" in section for flip in replayed["largest"])
 
 
 def test_the_same_model_answers_a_log_from_elsewhere_alike(shop: Shop, tmp_path: Path) -> None:
@@ -128,9 +128,9 @@ def test_the_same_model_answers_a_log_from_elsewhere_alike(shop: Shop, tmp_path:
 
 def test_without_a_request_there_is_one_sentence_and_no_failure(shop: Shop, tmp_path: Path) -> None:
     """Only where a log was asked for."""
-    found = gated(shop, "--log", str(tmp_path / "nowhere"))
-    assert found["verdict"] == "passed"
-    assert "no closed file in it has a request to `shop`" in found["replay"]["because"]
+    result = gated(shop, "--log", str(tmp_path / "nowhere"))
+    assert result["verdict"] == "passed"
+    assert "no closed file in it has a request to `shop`" in result["replay"]["because"]
     assert card(shop).strip().startswith("⚪ Nothing of `")
 
 
@@ -143,12 +143,14 @@ def test_the_first_model_has_nobody_to_be_compared_with(shop: Shop) -> None:
 def test_requests_that_would_be_refused_are_not_asked(shop: Shop) -> None:
     """A feature that may no longer be missing wrongs those who send features; requests by keys are compared."""
     folder = shop.root / "models/bundle"
-    files = {each.name: each.read_bytes() for each in folder.iterdir()}
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
     rows = [json.loads(line) for line in files["golden.jsonl"].splitlines()]
-    sent = [each["inputs"] for each in rows if each["form"] == "columns"]
+    sent = [row["inputs"] for row in rows if row["form"] == "columns"]
     schema = json.loads(files["schema.json"])
     field = next(
-        each for each in schema["columns"] if each["nullable"] and all(row[each["name"]] is not None for row in sent)
+        column
+        for column in schema["columns"]
+        if column["nullable"] and all(row[column["name"]] is not None for row in sent)
     )
     field["nullable"] = False
     files["schema.json"] = json.dumps(schema).encode()
@@ -174,5 +176,5 @@ def test_a_bundle_that_is_damaged_is_refused_before_the_merge(shop: Shop) -> Non
     file.write_bytes(data + b" ")
     assert "not what dvc.lock names" in shop.run("gate").said()[0]
     shop.repository.dvc("commit", "--quiet", "--force", "bundle")
-    found = gated(shop, code=30)
-    assert [each["reason"] for each in found["violations"]] == ["bundle-damaged"]
+    result = gated(shop, code=30)
+    assert [violation["reason"] for violation in result["violations"]] == ["bundle-damaged"]

@@ -85,8 +85,8 @@ def test_another_local_state_is_not_taken_for_the_own(root: Root) -> None:
     root.apply(_ready(root, "mine"))
     known = _states(root)
     other = _ready(root, "other", backend={"path": "other.tfstate"})
-    told = "terraform.tfstate beside the root module is not of this environment, whose `path` is other.tfstate"
-    assert told in root.lines
+    message = "terraform.tfstate beside the root module is not of this environment, whose `path` is other.tfstate"
+    assert message in root.lines
     assert root.apply(other).counts == {ChangeKind.CREATE: 1}
     assert {name: text for name, text in _states(root).items() if name != "other.tfstate"} == known
     assert root.plan(_ready(root, "mine")).empty

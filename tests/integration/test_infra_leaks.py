@@ -220,8 +220,8 @@ resource "terraform_data" "holds" {
 """
     tool = root.write(variables).ready()
     root.apply(tool)
-    each = 'resource "terraform_data" "each" {\n  for_each = toset(keys(terraform_data.holds.output))\n}\n'
-    root.write(variables + each)
+    resource = 'resource "terraform_data" "each" {\n  for_each = toset(keys(terraform_data.holds.output))\n}\n'
+    root.write(variables + resource)
     shown = str(root.plan(root.ready())) + "\n".join(root.lines)
     assert 'terraform_data.each["…"]: Plan to create' in shown
     assert "hunter2" not in shown

@@ -80,8 +80,8 @@ def test_an_environment_lives_beside_others(shop: Shop) -> None:
     assert set(first.changes.values()) == {"create"}
     applied = local.apply()
     assert applied.code == 0, applied.stdout + applied.stderr
-    told = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
-    assert told["models"] == {}
+    state = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
+    assert state["models"] == {}
     assert deploy(shop, "one")["verdict"] == "passed"
     bundle = served(shop)["bundle"]
     assert local.recorded["mark"].endswith("@1")  # the deployment found the server running

@@ -167,7 +167,7 @@ def test_what_is_pushed_comes_back(stored: Stored) -> None:
     """The pull brings every byte, and nothing is beside the prefix."""
     assert stored.repository.read("data/rides.csv") == "ride,minutes\n1,12\n"
     assert stored.repository.read("data/zones.csv") == "zone,name\n1,Süd\n"
-    names = [found["Key"] for found in stored.client.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    names = [entry["Key"] for entry in stored.client.list_objects_v2(Bucket=BUCKET)["Contents"]]
     assert len(names) == 3  # two files and the listing of their folder
     assert all(name.startswith(f"{PREFIX}/files/md5/") for name in names)
 
@@ -175,8 +175,8 @@ def test_what_is_pushed_comes_back(stored: Stored) -> None:
 def test_objects_are_encrypted_with_the_key(stored: Stored) -> None:
     """DVC names no other encryption, which the policy of the bucket would refuse."""
     assert {request.encryption for request in stored.requests if request.action == "s3:PutObject"} <= {None, "aws:kms"}
-    for found in stored.client.list_objects_v2(Bucket=BUCKET)["Contents"]:
-        about = stored.client.head_object(Bucket=BUCKET, Key=found["Key"])
+    for entry in stored.client.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        about = stored.client.head_object(Bucket=BUCKET, Key=entry["Key"])
         assert (about["ServerSideEncryption"], about["SSEKMSKeyId"]) == ("aws:kms", KEY)
 
 

@@ -27,8 +27,8 @@ EVENTS = ("03-31T23:30:00Z", "03-01T05:00:00Z", "03-01T04:59:59Z", "04-01T03:59:
 TOLD = ("03-31T20:00:00Z", "03-02T05:00:00Z", "03-01T05:00:00Z", "04-02T00:00:00Z", "03-09T00:00:00Z")
 ROWS: dict[str, list[Any]] = {
     "id": [1, 2, 3, 4, 5],
-    "at": [f"2021-{each}" for each in EVENTS],
-    "told": [f"2021-{each}" for each in TOLD],
+    "at": [f"2021-{time}" for time in EVENTS],
+    "told": [f"2021-{time}" for time in TOLD],
 }
 TIMES = {"at": pl.Series([datetime(2021, 3, 1, tzinfo=UTC)]), "told": pl.Series([datetime(2021, 3, 1, tzinfo=UTC)])}
 
@@ -115,7 +115,7 @@ def test_static_tables_have_one_file_and_uses_are_handed_over(readers: dict[str,
 
     tables = {"names": Source(readers["parquet"]), "both": Source(readers["csv"], transform=doubled, uses=("names",))}
     written = run(tables, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
-    assert [(each.table, each.rows) for each in written] == [("names", 5), ("both", 5)]
+    assert [(file.table, file.rows) for file in written] == [("names", 5), ("both", 5)]
     assert pl.read_parquet(tmp_path / layout.raw("both", layout.STATIC))["twice"].sum() == 30
 
 
@@ -127,7 +127,7 @@ def test_static_tables_have_one_file_and_uses_are_handed_over(readers: dict[str,
         (Query("nowhere"), {}, "cannot read `nowhere`"),
         (Csv("whole.csv"), {"event_time": "att"}, "did you mean `at`?"),
         (Csv("whole.csv"), {"transform": None}, "`at` of table `table` is text, not a timestamp with a time zone"),
-        (Function(lambda _: {name: each[:0] for name, each in TIMES.items()}), {"transform": None}, "has no rows in"),
+        (Function(lambda _: {name: times[:0] for name, times in TIMES.items()}), {"transform": None}, "has no rows in"),
         (Function(lambda _: {"id": []}), {"event_time": None, "known_at": None, "transform": None}, "has no rows"),
         (Csv("whole.csv"), {"transform": lambda frame: frame.select(pl.col("nowhere"))}, "cannot read table `table`"),
         (Function(lambda _: {**ROWS, "told": [None, *ROWS["told"][1:]]}), {}, "1 of 4 rows of table `table` have no"),
@@ -232,7 +232,7 @@ except DiskError as error:
     assert (done.returncode, done.stderr) == (17, "")
     assert "the previous version of the file is untouched" in done.stdout
     assert path.read_bytes() == before
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def daily(root: Path, *values: str) -> pl.DataFrame:

@@ -177,13 +177,13 @@ def test_two_branches_that_trained_merge_without_markers(shop: Shop) -> None:
     repository.commit("Larger slices")
     repository.git("merge", "--quiet", "--no-edit", "main")
     assert "<<<<<<<" not in repository.read("dvc.lock") + repository.read("reports/metrics.json")
-    states = {name: each["state"] for name, each in shop.status().items()}
+    states = {name: stage["state"] for name, stage in shop.status().items()}
     assert states["evaluate"] == "new"
     assert {state for name, state in states.items() if name not in ("evaluate", "train", "bundle")} == {"fresh"}
     ran = shop.repro()
     assert "evaluate" in ran
     assert ran <= {"evaluate", "train", "bundle"}
-    assert {each["state"] for each in shop.status().values()} == {"fresh"}
+    assert {stage["state"] for stage in shop.status().values()} == {"fresh"}
 
 
 NOTES, OWNERS = "reports/notes.md", "models/owners.json"
@@ -404,5 +404,5 @@ def test_init_leaves_no_pattern_that_takes_what_people_write(written: TemporaryR
     written.write(".gitattributes", "*.bin binary\n" + written.read(".gitattributes"))
     assert Shop(written).run("init").code == 0
     assert written.read(".gitattributes").splitlines() == ["*.bin binary", *ATTRIBUTES]
-    told = written.git("check-attr", "merge", NOTES, OWNERS, *WRITTEN, "dvc.lock").splitlines()
-    assert [line.rpartition(" ")[2] for line in told] == ["unspecified"] * 2 + ["leverframe"] * 4
+    lines = written.git("check-attr", "merge", NOTES, OWNERS, *WRITTEN, "dvc.lock").splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["unspecified"] * 2 + ["leverframe"] * 4

@@ -100,10 +100,10 @@ def test_a_table_becomes_a_model_that_is_judged_and_served(
     assert started.code == 0, started.stderr
     name = Path(next(iter(files))).stem
     try:
-        told = json.loads(shop.run("serve", "--status", "--json", "--name", "drafted").stdout)
+        state = json.loads(shop.run("serve", "--status", "--json", "--name", "drafted").stdout)
         request = urllib.request.Request(
-            f"http://127.0.0.1:{told['running']['port']}/v2/models/{name}/infer",
-            json.dumps(told["example"]).encode(),
+            f"http://127.0.0.1:{state['running']['port']}/v2/models/{name}/infer",
+            json.dumps(state["example"]).encode(),
             {"content-type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above

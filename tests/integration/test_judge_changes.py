@@ -39,17 +39,17 @@ def test_an_honest_change_of_a_setting_is_run_and_passes(court: Court) -> None:
     court.branch("honest")
     court.repository.write("params.yaml", "build: 2\n")
     court.repository.dvc("repro", "--no-run-cache")
-    found = court.judge("honest")
-    assert found["card"]["judged"]["ran"] == ["build"], found
-    assert found["card"]["judged"]["found"] == [], found
+    outcome = court.judge("honest")
+    assert outcome["card"]["judged"]["ran"] == ["build"], outcome
+    assert outcome["card"]["judged"]["found"] == [], outcome
 
 
 def test_a_readme_alone_runs_nothing(court: Court) -> None:
     """A text for people passes."""
     court.branch("readme")
     court.repository.write("README.md", "A pipeline of three stages.\n")
-    found = court.judge("readme")
-    assert (found["verdict"], found["card"]["judged"]["ran"]) == ("passed", []), found
+    outcome = court.judge("readme")
+    assert (outcome["verdict"], outcome["card"]["judged"]["ran"]) == ("passed", []), outcome
 
 
 def test_code_is_for_an_owner(court: Court) -> None:
@@ -58,11 +58,11 @@ def test_code_is_for_an_owner(court: Court) -> None:
     text = court.repository.read("dvc.yaml")
     court.repository.write("dvc.yaml", text.replace('"auc":0.8', '"auc":0.9'))
     court.repository.dvc("repro", "--no-run-cache")
-    found = court.judge("code")
-    assert "needs-owner" in found["reasons"], found
-    assert found["card"]["judged"]["owed"]["missing"] == ["dvc.yaml"], found
-    assert "ran its code, which the judge does not" in found["card"]["gated"]["because"], found
-    assert found["card"]["gated"]["metrics"] == [], found
+    outcome = court.judge("code")
+    assert "needs-owner" in outcome["reasons"], outcome
+    assert outcome["card"]["judged"]["owed"]["missing"] == ["dvc.yaml"], outcome
+    assert "ran its code, which the judge does not" in outcome["card"]["gated"]["because"], outcome
+    assert outcome["card"]["gated"]["metrics"] == [], outcome
 
 
 def test_flipped_labels_are_found(court: Court) -> None:
@@ -72,8 +72,8 @@ def test_flipped_labels_are_found(court: Court) -> None:
     (court.root / "table.parquet").unlink()
     pl.DataFrame(FLIPPED).write_parquet(court.root / "table.parquet")
     court.repository.dvc("commit", "--force")
-    found = court.judge("flipped")
-    assert "lock-mismatch" in found["reasons"], found
+    outcome = court.judge("flipped")
+    assert "lock-mismatch" in outcome["reasons"], outcome
 
 
 def test_what_does_not_merge_gets_a_card_all_the_same(court: Court) -> None:
@@ -83,9 +83,9 @@ def test_what_does_not_merge_gets_a_card_all_the_same(court: Court) -> None:
     court.repository.commit("ahead")
     court.branch("behind")
     court.repository.write("README.md", "Another pipeline.\n")
-    found = court.judge("behind", "--base", "ahead", checked_out="ahead")
-    assert found["reasons"] == ["merge-conflict"], found
-    assert "`README.md`" in found["card"]["judged"]["found"][0]["what"]
+    outcome = court.judge("behind", "--base", "ahead", checked_out="ahead")
+    assert outcome["reasons"] == ["merge-conflict"], outcome
+    assert "`README.md`" in outcome["card"]["judged"]["found"][0]["what"]
 
 
 def test_data_come_by_their_digest_alone(court: Court, tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_data_come_by_their_digest_alone(court: Court, tmp_path: Path) -> None:
     brought.write_bytes(content + b"0")
     assert court.judged("data", "--objects", str(tmp_path))["reasons"] == ["data-missing"]
     brought.write_bytes(content)
-    found = court.judged("data", "--objects", str(tmp_path))["card"]["judged"]
-    assert (found["ran"], found["found"], found["owed"]) == (["build", "profile", "evaluate"], [], None)
+    outcome = court.judged("data", "--objects", str(tmp_path))["card"]["judged"]
+    assert (outcome["ran"], outcome["found"], outcome["owed"]) == (["build", "profile", "evaluate"], [], None)
 
 
 def test_an_object_that_was_swapped_in_the_remote_is_missing(court: Court, tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ def test_a_run_beyond_its_time_is_ended(court: Court) -> None:
     court.repository.commit("short")
     court.repository.git("checkout", "--quiet", "--force", "-b", "late", "short")
     court.repository.write("params.yaml", "build: 5\n")
-    found = court.judge("late", checked_out="short")
-    assert found["reasons"] == ["judge-timeout"], found
-    assert "`judge.minutes`" in found["card"]["judged"]["found"][0]["what"]
+    outcome = court.judge("late", checked_out="short")
+    assert outcome["reasons"] == ["judge-timeout"], outcome
+    assert "`judge.minutes`" in outcome["card"]["judged"]["found"][0]["what"]
 
 
 def test_a_dry_run_lists_the_paths(court: Court) -> None:
@@ -177,8 +177,8 @@ def test_a_lock_that_is_none_is_a_violation(court: Court, lock: str) -> None:
     """The card says so; nothing breaks."""
     court.branch(f"lock-{len(lock)}")
     court.repository.write("dvc.lock", lock)
-    found = court.judge(f"lock-{len(lock)}")
-    assert found["reasons"][0] in ("definition-invalid", "settings-invalid"), found
+    outcome = court.judge(f"lock-{len(lock)}")
+    assert outcome["reasons"][0] in ("definition-invalid", "settings-invalid"), outcome
 
 
 def test_another_checkout_is_refused(court: Court) -> None:
@@ -235,6 +235,6 @@ def test_whatever_a_change_holds_it_gets_a_card_that_does_not_pass(
     branch = f"odd-{request.node.callspec.id.encode('ascii', 'replace').hex()[:60]}"
     court.branch(branch)
     (court.root / os.fsdecode(name)).write_bytes(content)
-    found = court.judge(branch)
-    assert found["verdict"] == "failed", found
+    outcome = court.judge(branch)
+    assert outcome["verdict"] == "failed", outcome
     assert (court.root / ".leverframe/judged.md").read_text(encoding="utf-8")

@@ -235,9 +235,9 @@ def test_a_lie_is_found(court: Court, name: str) -> None:
     lie, reason = LIES[name]
     court.branch(name)
     lie(court)
-    found = court.judge(name)
-    assert found["verdict"] == "failed"
-    assert reason in found["reasons"], shown(found)
+    outcome = court.judge(name)
+    assert outcome["verdict"] == "failed"
+    assert reason in outcome["reasons"], shown(outcome)
     assert not (court.root / "ran").exists()
 
 
@@ -245,9 +245,9 @@ def test_reports_written_by_hand_are_named(court: Court) -> None:
     """Each of five: parity, profile, sketch, ROC and model card."""
     court.branch("hand")
     by_hand(court)
-    found = court.judge("hand")
-    assert found["reasons"][0] == "lock-mismatch", shown(found)
-    assert [path for path in HAND if f"`{path}`" not in found["card"]["judged"]["found"][0]["what"]] == []
+    outcome = court.judge("hand")
+    assert outcome["reasons"][0] == "lock-mismatch", shown(outcome)
+    assert [path for path in HAND if f"`{path}`" not in outcome["card"]["judged"]["found"][0]["what"]] == []
 
 
 def honest(court: Court) -> None:
@@ -264,9 +264,9 @@ def honest(court: Court) -> None:
 def test_an_honest_parameter_passes(court: Court) -> None:
     """Train and what follows run, and the card is that of the gate."""
     honest(court)
-    found = court.judged("honest")
-    assert found["verdict"] == "passed", found
-    assert found["card"]["judged"]["ran"] == ["train", "evaluate", "bundle"]
+    outcome = court.judged("honest")
+    assert outcome["verdict"] == "passed", outcome
+    assert outcome["card"]["judged"]["ran"] == ["train", "evaluate", "bundle"]
 
 
 @pytest.mark.deep
@@ -276,11 +276,11 @@ def test_code_is_not_run_and_its_model_is_scored(court: Court) -> None:
     model = "pipelines/shop/model.py"
     court.replace(model, "max_iter=iterations", "max_iter=iterations + 4")
     court.repository.dvc("repro")
-    found = court.judge("code")
-    assert found["reasons"] == ["needs-owner"], shown(found)
-    card = found["card"]
+    outcome = court.judge("code")
+    assert outcome["reasons"] == ["needs-owner"], shown(outcome)
+    card = outcome["card"]
     assert card["judged"]["owed"]["missing"] == [model]
-    assert any("`train`" in note and "not run by the judge" in note for note in card["judged"]["notes"]), shown(found)
+    assert any("`train`" in note and "not run by the judge" in note for note in card["judged"]["notes"]), shown(outcome)
     claimed = json.loads(court.repository.git("show", "code:reports/metrics.json"))
     (auc,) = (metric["candidate"] for metric in card["gated"]["metrics"] if metric["metric"] == "auc")
     assert str(round(auc, 5)) in json.dumps(claimed)
@@ -296,8 +296,8 @@ def test_what_was_pushed_is_that_of_the_change_and_not_of_the_judges_run(court: 
     court.replace("pipelines/shop/model.py", "max_iter=iterations", "max_iter=iterations + 4")
     court.repository.dvc("repro")
     court.repository.dvc("push")
-    found = court.judge("pushed", checked_out="stored")
-    assert found["reasons"] == ["needs-owner"], shown(found)
+    outcome = court.judge("pushed", checked_out="stored")
+    assert outcome["reasons"] == ["needs-owner"], shown(outcome)
     lock = court.repository.git("show", "pushed:dvc.lock")
     (md5,) = set(re.findall(r"path: models/model.skops\n\s*hash: md5\n\s*md5: (\w+)", lock))
     (tmp_path / "store/files/md5" / md5[:2] / md5[2:]).unlink()
@@ -310,12 +310,12 @@ def test_the_rules_are_those_of_the_tip(court: Court) -> None:
     court.repository.git("checkout", "--quiet", "-b", "raised")
     court.repository.write("leverframe.yaml", RULES.replace("floor: 0.5", "floor: 0.9999"))
     court.repository.commit("A higher floor")
-    found = court.judged("honest")
+    outcome = court.judged("honest")
     court.repository.git("checkout", "--quiet", "--force", "main")
-    assert found["reasons"] == ["floor-missed"], shown(found)
+    assert outcome["reasons"] == ["floor-missed"], shown(outcome)
 
 
-def shown(found: dict[str, Any]) -> str:
+def shown(outcome: dict[str, Any]) -> str:
     """Return what a reader of a failed test wants to see."""
-    card = found["card"]
-    return json.dumps({"reasons": found["reasons"], "judged": card["judged"]}, indent=1)
+    card = outcome["card"]
+    return json.dumps({"reasons": outcome["reasons"], "judged": card["judged"]}, indent=1)

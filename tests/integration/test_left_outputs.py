@@ -25,7 +25,7 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 def _relocked(shop: Shop, contents: dict[str, bytes]) -> dict[str, str]:
     """Let the lock say other contents of some outputs, which the cache has, and commit that; return the digests."""
     text, digests = shop.repository.read("dvc.lock"), {}
-    recorded = {path: found for entry in entries(text, "dvc.lock").values() for path, found in entry.outputs.items()}
+    recorded = {path: output for entry in entries(text, "dvc.lock").values() for path, output in entry.outputs.items()}
     for path, content in contents.items():
         digest = hashlib.md5(content, usedforsecurity=False).hexdigest() + recorded[path].md5[32:]
         text = text.replace(recorded[path].md5, digest).replace(f"size: {recorded[path].size}", f"size: {len(content)}")
@@ -45,9 +45,9 @@ def test_only_what_is_new_is_left(shop: Shop, tmp_path: Path) -> None:
     shop.repository.write(f".dvc/cache/files/md5/{file[:2]}/{file[2:]}", "one")
     listing = json.dumps([{"md5": file, "relpath": "a"}]).encode()
     digests = _relocked(shop, {"models/model.skops": b"another model", "models/bundle": listing})
-    told = leave_outputs(wiring.workspace(), "HEAD~1", left)
-    assert sorted(told) == sorted([*digests.values(), file])
-    for digest in told:
+    hashes = leave_outputs(wiring.workspace(), "HEAD~1", left)
+    assert sorted(hashes) == sorted([*digests.values(), file])
+    for digest in hashes:
         content = (left / "files/md5" / digest[:2] / digest[2:]).read_bytes()
         assert hashlib.md5(content, usedforsecurity=False).hexdigest() == digest[:32]
 

@@ -46,9 +46,9 @@ def body(as_of: str, **keys: Any) -> bytes:
 def grpc_inputs(as_of: str) -> list[triton.InferInput]:
     """Return the same request for a client of a third party."""
     asked = []
-    for each in json.loads(body(as_of))["inputs"]:
-        tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
-        tensor.set_data_from_numpy(np.array(each["data"], object if each["datatype"] == "BYTES" else np.float64))
+    for field in json.loads(body(as_of))["inputs"]:
+        tensor = triton.InferInput(field["name"], field["shape"], field["datatype"])
+        tensor.set_data_from_numpy(np.array(field["data"], object if field["datatype"] == "BYTES" else np.float64))
         asked.append(tensor)
     return asked
 
@@ -86,10 +86,10 @@ def told(server: Server, request: bytes) -> dict[str, Any]:
 @pytest.fixture
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Return a shop of its own, in which June has begun; its server is ended."""
-    found = copied(finished(tmp_path_factory), tmp_path)
-    arrive(found, 10)
-    yield found
-    found.run("serve", "--stop")
+    shop = copied(finished(tmp_path_factory), tmp_path)
+    arrive(shop, 10)
+    yield shop
+    shop.run("serve", "--stop")
 
 
 def test_a_server_sees_windows_of_today_without_a_deployment(shop: Shop) -> None:

@@ -71,7 +71,7 @@ def asked(plan: Plan, at: list[datetime]) -> Requests:
         "g": np.array([g for _, _, g, *_ in rows]), "id": np.array([number for *_, number, _ in rows]),
         "x": np.full(len(rows), 1.5),
     }  # fmt: skip
-    stamps = np.array([microseconds_of(each) for *_, each in rows], np.int64)
+    stamps = np.array([microseconds_of(timestamp) for *_, timestamp in rows], np.int64)
     return Requests({name: fields[name] for name in required(plan)}, stamps)
 
 
@@ -88,8 +88,8 @@ def _plain(value: Any) -> Any:
 def changing(kind: str, living: Living) -> Iterator[datetime]:
     """Let a living world change, and yield the timestamps up to which its store should be brought."""
     world: World = {table: [] for table in living.types}
-    for number, each in enumerate(drawn(COUNT, KINDS[kind][2]())):
-        for table, rows in numbered(number, each).items():
+    for number, sample in enumerate(drawn(COUNT, KINDS[kind][2]())):
+        for table, rows in numbered(number, sample).items():
             world[table] += rows
     chance = random.Random(7)  # noqa: S311 - which rows come late
     arrives = {table: [chance.choice((0, 0, 1, 2, 3)) for _ in rows] for table, rows in world.items()}
@@ -230,7 +230,7 @@ def test_redis_answers_like_the_file_and_gets_only_what_changed(
                 assert answers(living.plan, pinned, before[0]) == before[1]
             pinned, before = RedisStore(url, spec=living.plan.spec, follow=False), (at, now)
         kinds = [living.materialize(ENDS[-1] + timedelta(minutes=minutes)).kind for minutes in (10, 20)]
-        written = [int(told.split()[0].replace(",", "")) for told in living.told if "keys written" in told]
+        written = [int(line.split()[0].replace(",", "")) for line in living.told if "keys written" in line]
     assert kinds[-1] == "increment"
     assert written[-1] < max(written) / 10
 
@@ -294,9 +294,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.deep
 def test_a_check_compares_every_group_of_partitions(grown: Path) -> None:
     """The days that the store answers for lie in two months: both are asked of the same store."""
-    found = refuse_other(small(grown).workspace)
-    assert found.rows == 4
-    assert not found.broken()
+    parity = refuse_other(small(grown).workspace)
+    assert parity.rows == 4
+    assert not parity.broken()
 
 
 @pytest.mark.parametrize("damage", by_day(["flip", "cut", "gone", "raw", "pointer"], "flip", "pointer"))
@@ -349,9 +349,9 @@ def test_a_check_leaves_out_what_is_not_there_yet(tmp_path: Path) -> None:
         for row in small_world()["visits"] for at in (april - timedelta(hours=7),)
     ]  # fmt: skip
     assert living.materialize(april).absent["events"] == ["2020-04"]
-    found = refuse_other(living.workspace)
-    assert found.rows == 3
-    assert not found.broken()
+    parity = refuse_other(living.workspace)
+    assert parity.rows == 3
+    assert not parity.broken()
 
 
 @pytest.mark.parametrize(("event", "part"), by_day(PLACES, ("os.rename", "current.json"), ("os.link", "/layers/")))

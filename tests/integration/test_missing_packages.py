@@ -73,7 +73,7 @@ def test_a_command_names_the_extra_that_it_lacks(extra: str, shop: Shop, tmp_pat
         env=shop.repository.environment | (event if extra == "github" else {}), check=True,
     )  # fmt: skip
     ends = re.split(r"^:: (\d+)\n", done.stderr, flags=re.MULTILINE)
-    for command, said, code in zip(NEEDED[extra], ends[::2], ends[1::2], strict=False):
-        assert "a bug in leverframe" not in said, (command, said)
-        assert f"leverframe[{extra}]" in said or f"leverframe[{extra}," in said or f",{extra}]" in said, (command, said)
-        assert code in ("33", "28"), (command, said)
+    for command, text, code in zip(NEEDED[extra], ends[::2], ends[1::2], strict=False):
+        assert "a bug in leverframe" not in text, (command, text)
+        assert f"leverframe[{extra}]" in text or f"leverframe[{extra}," in text or f",{extra}]" in text, (command, text)
+        assert code in ("33", "28"), (command, text)

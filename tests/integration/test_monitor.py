@@ -65,23 +65,25 @@ def run(root: Path, **asked: Any) -> Monitored:
 
 def watched(root: Path, change: Change = lambda _: None) -> Monitored:
     """Return what the monitor finds in changed traffic."""
-    found = traffic()
-    change(found)
-    write_log(root, found)
-    write_labels(root, found.labels)
+    requests = traffic()
+    change(requests)
+    write_log(root, requests)
+    write_labels(root, requests.labels)
     return run(root)
 
 
 def loud(monitored: Monitored) -> list[Finding]:
     """Return the findings that open an alert."""
-    return [each for each in monitored.findings if each.severity is not Severity.INFO and not each.explained_by]
+    return [
+        finding for finding in monitored.findings if finding.severity is not Severity.INFO and not finding.explained_by
+    ]
 
 
 def named(monitored: Monitored, kind: Kind, subject: str) -> Finding:
     """Return the finding of a kind about a subject, which must be there."""
-    found = [each for each in monitored.findings if each.kind is kind and subject in each.subject]
-    assert found, [each.key for each in monitored.findings]
-    return found[0]
+    findings = [finding for finding in monitored.findings if finding.kind is kind and subject in finding.subject]
+    assert findings, [finding.key for finding in monitored.findings]
+    return findings[0]
 
 
 def test_quiet_traffic_is_quiet(root: Path) -> None:
@@ -90,7 +92,7 @@ def test_quiet_traffic_is_quiet(root: Path) -> None:
     assert loud(monitored) == []
     assert monitored.verdict == Passed()
     assert (monitored.rule.rule, monitored.live.windows, monitored.live.rows) == ("K", LIVE_DAYS, 3000)
-    first, last = (datetime.fromisoformat(each) for each in (monitored.live.first, monitored.live.last))
+    first, last = (datetime.fromisoformat(text) for text in (monitored.live.first, monitored.live.last))
     assert last - first == timedelta(days=LIVE_DAYS - 1)
     auc = next(series for series in monitored.performance if series.metric == "auc")
     assert len(auc.points) == LIVE_DAYS
@@ -137,38 +139,38 @@ def _other_model(record: dict[str, Any]) -> None:
     record["model"] = "revenue"
 
 
-def _times_ten(found: Traffic) -> None:
+def _times_ten(requests: Traffic) -> None:
     """Ten times the clients, whose requests are their own."""
     for seed in range(1, 10):
         more = traffic(seed)
         for day in (8, 9):
             for record in more.days[day]:
                 label, record["id"] = more.labels[record["id"]], f"{seed}-{record['id']}"
-                found.labels[record["id"]] = label
-                found.days[day].append(record)
+                requests.labels[record["id"]] = label
+                requests.days[day].append(record)
 
 
-def _five_rows(found: Traffic) -> None:
-    found.days[9] = found.days[9][:5]
+def _five_rows(requests: Traffic) -> None:
+    requests.days[9] = requests.days[9][:5]
 
 
-def _no_rows(found: Traffic) -> None:
-    found.days[9] = []
+def _no_rows(requests: Traffic) -> None:
+    requests.days[9] = []
 
 
-def _twice(found: Traffic) -> None:
+def _twice(requests: Traffic) -> None:
     for day in (7, 8, 9):
-        found.days[day] += found.days[day]
+        requests.days[day] += requests.days[day]
 
 
 BROKEN: dict[str, tuple[Change, Kind, str]] = {
-    "shifted": (lambda found: found.each(_add), Kind.DRIFT, "amount"),
-    "all missing": (lambda found: found.each(_empty), Kind.MISSING, "amount"),
-    "constant": (lambda found: found.each(_constant), Kind.DRIFT, "amount"),
-    "unseen level": (lambda found: found.each(_unseen), Kind.NEW_CATEGORY, "plan"),
-    "type changed": (lambda found: found.each(_text), Kind.SCHEMA, "amount"),
-    "column vanished": (lambda found: found.each(_gone), Kind.SCHEMA, "visits"),
-    "clock skew": (lambda found: found.each(_late_clock, (9,)), Kind.LOG, ""),
+    "shifted": (lambda requests: requests.each(_add), Kind.DRIFT, "amount"),
+    "all missing": (lambda requests: requests.each(_empty), Kind.MISSING, "amount"),
+    "constant": (lambda requests: requests.each(_constant), Kind.DRIFT, "amount"),
+    "unseen level": (lambda requests: requests.each(_unseen), Kind.NEW_CATEGORY, "plan"),
+    "type changed": (lambda requests: requests.each(_text), Kind.SCHEMA, "amount"),
+    "column vanished": (lambda requests: requests.each(_gone), Kind.SCHEMA, "visits"),
+    "clock skew": (lambda requests: requests.each(_late_clock, (9,)), Kind.LOG, ""),
     "ten times the volume": (_times_ten, Kind.VOLUME, ""),
     "empty window": (_no_rows, Kind.VOLUME, ""),
     "rows twice": (_twice, Kind.DUPLICATES, ""),
@@ -185,7 +187,7 @@ def test_what_breaks_is_reported_by_name(root: Path, name: str) -> None:
     assert not finding.explained_by
     assert not subject or f"`{subject}`" in finding.what
     if kind not in DRIFT:
-        assert [each.key for each in loud(monitored) if each.kind in DRIFT] == []
+        assert [alert.key for alert in loud(monitored) if alert.kind in DRIFT] == []
 
 
 def test_few_rows_are_shown_and_not_judged(root: Path) -> None:
@@ -193,15 +195,15 @@ def test_few_rows_are_shown_and_not_judged(root: Path) -> None:
     monitored = watched(root, _five_rows)
     named(monitored, Kind.VOLUME, "")
     assert all(column.cells[-1].statistic is None for column in monitored.columns)
-    assert [each for each in monitored.findings if each.kind in DRIFT] == []
+    assert [finding for finding in monitored.findings if finding.kind in DRIFT] == []
 
 
 @pytest.mark.parametrize("change", [_other_release, _other_model])
 def test_a_log_of_another_release_or_model_is_said(root: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Rows of another model are never taken for those of ours; two releases are told apart by when they began."""
-    monitored = watched(root, lambda found: found.each(change))
+    monitored = watched(root, lambda requests: requests.each(change))
     if change is _other_model:
-        assert "revenue" in " ".join(each.what for each in monitored.findings)
+        assert "revenue" in " ".join(finding.what for finding in monitored.findings)
         assert monitored.live.rows == 2100
     else:
         assert [marker.release[0] for marker in monitored.releases] == ["a", "d"]
@@ -218,7 +220,7 @@ def test_damaged_files_are_named_and_the_rest_is_judged(root: Path) -> None:
     (day / "000003-1-0001.parquet").write_bytes(b"PAR1 no parquet")
     (day / "000004-1-0001.jsonl.part").write_text("never read", encoding="utf-8")
     monitored = run(root)
-    words = " ".join(each.what for each in monitored.findings if each.kind is Kind.LOG)
+    words = " ".join(finding.what for finding in monitored.findings if finding.kind is Kind.LOG)
     assert all(name in words for name in ("000002-1-0001.jsonl", "000003-1-0001.parquet"))
     assert "malformed" in words or "000001-1-0001.jsonl" in words
     assert monitored.live.rows == 3000
@@ -227,46 +229,46 @@ def test_damaged_files_are_named_and_the_rest_is_judged(root: Path) -> None:
 def test_a_model_that_got_worse_fails_the_run(root: Path) -> None:
     """Labels that no longer follow the predictions: a realised drop is critical, and concept drift says what it is."""
 
-    def unrelated(found: Traffic) -> None:
+    def unrelated(requests: Traffic) -> None:
         for day in (6, 7, 8, 9):
-            for number, record in enumerate(found.days[day]):
-                found.labels[record["id"]] = number % 3 == 0
+            for number, record in enumerate(requests.days[day]):
+                requests.labels[record["id"]] = number % 3 == 0
 
     monitored = watched(root, unrelated)
     assert named(monitored, Kind.PERFORMANCE, "auc").severity is Severity.CRITICAL
     named(monitored, Kind.CONCEPT, "auc")
     assert isinstance(monitored.verdict, Failed)
     assert Reason.PERFORMANCE_DROPPED in monitored.verdict.reasons
-    assert [each for each in loud(monitored) if each.kind in DRIFT] == []
+    assert [finding for finding in loud(monitored) if finding.kind in DRIFT] == []
 
 
 def test_labels_that_are_late_leave_performance_unjudged_and_estimated(root: Path) -> None:
     """A tenth of the labels of the newest days judges nothing; the estimate is there, and overdue labels are said."""
 
-    def late(found: Traffic) -> None:
-        kept = {record["id"] for day in found.days[:7] for record in day}
-        kept |= {record["id"] for day in found.days[7:] for record in day[::10]}
-        found.labels = {name: label for name, label in found.labels.items() if name in kept}
+    def late(requests: Traffic) -> None:
+        kept = {record["id"] for day in requests.days[:7] for record in day}
+        kept |= {record["id"] for day in requests.days[7:] for record in day[::10]}
+        requests.labels = {name: label for name, label in requests.labels.items() if name in kept}
 
     monitored = watched(root, late)
     auc = next(series for series in monitored.performance if series.metric == "auc")
     assert [point.judged for point in auc.points] == [True] * 7 + [False] * 3
     assert all(point.estimated is not None for point in auc.points)
     assert "overdue" in named(monitored, Kind.FRESHNESS, "labels").what
-    assert not [each for each in monitored.findings if each.kind is Kind.PERFORMANCE]
+    assert not [finding for finding in monitored.findings if finding.kind is Kind.PERFORMANCE]
 
 
 def test_contradicting_and_repeated_labels_are_counted(root: Path) -> None:
     """A label that comes twice counts once; two that contradict are said."""
-    found = traffic()
-    write_log(root, found)
-    names = list(found.labels)[:500]
-    rows = [f"{name},{label}" for name, label in found.labels.items()]
-    rows += [f"{name},{found.labels[name]}" for name in names[:300]]
-    rows += [f"{name},{1 - found.labels[name]}" for name in names[300:]]
+    requests = traffic()
+    write_log(root, requests)
+    names = list(requests.labels)[:500]
+    rows = [f"{name},{label}" for name, label in requests.labels.items()]
+    rows += [f"{name},{requests.labels[name]}" for name in names[:300]]
+    rows += [f"{name},{1 - requests.labels[name]}" for name in names[300:]]
     (root / "labels.csv").write_text("id,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
     monitored = run(root)
-    assert any("contradict" in each.what for each in monitored.findings)
+    assert any("contradict" in finding.what for finding in monitored.findings)
     auc = next(series for series in monitored.performance if series.metric == "auc")
     assert all(point.coverage == 1 for point in auc.points)
 
@@ -328,9 +330,9 @@ def test_two_runs_at_once_do_not_write_into_each_other(root: Path) -> None:
 
 def test_both_engines_find_the_same(root: Path) -> None:
     """alibi-detect and the builtin engine compute the same statistics, and so find the same."""
-    builtin = watched(root, lambda found: found.each(_add))
+    builtin = watched(root, lambda requests: requests.each(_add))
     detected = run(root, engine="alibi-detect")
-    assert [each.key for each in detected.findings] == [each.key for each in builtin.findings]
+    assert [finding.key for finding in detected.findings] == [finding.key for finding in builtin.findings]
     ours = {column.name: column.cells[-1].statistic for column in builtin.columns}
     theirs = {column.name: column.cells[-1].statistic for column in detected.columns}
     assert theirs == pytest.approx(ours, abs=1e-4)
@@ -380,23 +382,23 @@ def test_an_archive_with_any_wrong_byte_is_named_and_ends_nothing(root: Path) ->
 
 def test_ids_that_look_like_numbers_in_part_stay_apart(root: Path) -> None:
     """`v2` and `v2.0` are two requests, each with its own label."""
-    found = traffic()
-    for day in found.days:
+    requests = traffic()
+    for day in requests.days:
         for record, other in zip(day[::2], day[1::2], strict=True):
-            label = found.labels.pop(other["id"])
+            label = requests.labels.pop(other["id"])
             other["id"] = f"{record['id']}.0"
-            found.labels[other["id"]] = label
-    write_log(root, found)
-    write_labels(root, found.labels)
+            requests.labels[other["id"]] = label
+    write_log(root, requests)
+    write_labels(root, requests.labels)
     assert loud(run(root)) == []
 
 
 def test_labels_of_after_the_run_do_not_count(root: Path) -> None:
     """A look at the past sees what was known then, and says how many labels were not."""
-    found = traffic()
-    write_log(root, found)
-    days = {record["id"]: datetime.fromisoformat(record["at"]) for day in found.days for record in day}
-    rows = [f"{name},{label},{(days[name] + timedelta(days=4)).isoformat()}" for name, label in found.labels.items()]
+    requests = traffic()
+    write_log(root, requests)
+    days = {record["id"]: datetime.fromisoformat(record["at"]) for day in requests.days for record in day}
+    rows = [f"{name},{label},{(days[name] + timedelta(days=4)).isoformat()}" for name, label in requests.labels.items()]
     (root / "labels.csv").write_text("id,label,known\n" + "\n".join(rows) + "\n", encoding="utf-8")
     write_settings(
         root,
@@ -412,7 +414,7 @@ def test_labels_of_after_the_run_do_not_count(root: Path) -> None:
 
 def test_a_clock_that_is_wrong_explains_the_day_that_looks_empty(root: Path) -> None:
     """The clock is the cause; that its day has no rows is what it causes."""
-    monitored = watched(root, lambda found: found.each(_late_clock, (9,)))
+    monitored = watched(root, lambda requests: requests.each(_late_clock, (9,)))
     assert named(monitored, Kind.VOLUME, "").explained_by == named(monitored, Kind.LOG, "clock").key
     assert isinstance(monitored.verdict, Failed)
 
@@ -457,14 +459,14 @@ def test_what_is_not_there_is_said_by_its_setting(root: Path) -> None:
 
 def test_nanoseconds_with_a_zone_are_read(root: Path) -> None:
     """As pandas writes them into Parquet, in logs as in labels."""
-    found = traffic()
+    requests = traffic()
     rows = [{"id": r["id"], "at": r["at"], "score": r["predictions"][0][1]} | {n: v[0] for n, v in r["columns"].items()}
-            for day in found.days for r in day]  # fmt: skip
+            for day in requests.days for r in day]  # fmt: skip
     frame = pl.DataFrame(rows).with_columns(pl.col("at").str.to_datetime(time_unit="ns", time_zone="UTC"))
     (root / "log").mkdir()
     frame.write_parquet(root / "log/all.parquet")
     known = frame.select("id", known=pl.col("at"))
-    labels = pl.DataFrame({"id": list(found.labels), "label": list(found.labels.values())}).join(known, on="id")
+    labels = pl.DataFrame({"id": list(requests.labels), "label": list(requests.labels.values())}).join(known, on="id")
     labels.write_parquet(root / "labels.parquet")
     write_settings(root, columns={"prediction": "score"}, labels={"path": "labels.parquet", "known_at": "known"})
     monitored = run(root)
@@ -484,15 +486,15 @@ def test_the_classifier_looks_at_weeks_and_what_it_said_holds_until_the_next(tmp
     root = repository(tmp_path, classifier={"every": "week", "rows": 500}, lookback=14)
     eight_weeks = [rows(np.random.default_rng(100 + day), day) for day in range(-16, 40)]
     pl.concat(eight_weeks).drop("id").write_parquet(root / "eval/test.parquet")
-    found = traffic(days=18)
-    found.each(_constant, range(18))
-    write_log(root, found)
-    told: list[str] = []
+    requests = traffic(days=18)
+    requests.each(_constant, range(18))
+    write_log(root, requests)
+    lines: list[str] = []
     given = Asked(as_of=(START + timedelta(days=56, hours=6)).isoformat(), alerts=False)
-    first = monitor(place(root), given, told.append, lambda _: None)[0]
-    seen = [each for each in first.findings if each.kind is Kind.MULTIVARIATE_DRIFT]
+    first = monitor(place(root), given, lines.append, lambda _: None)[0]
+    seen = [finding for finding in first.findings if finding.kind is Kind.MULTIVARIATE_DRIFT]
     assert seen
     assert "amount" in seen[0].what
-    assert [line for line in told if "classifier" in line]
+    assert [line for line in lines if "classifier" in line]
     again = run(root, as_of=(START + timedelta(days=57, hours=6)).isoformat())
-    assert [each for each in again.findings if each.kind is Kind.MULTIVARIATE_DRIFT] == seen
+    assert [finding for finding in again.findings if finding.kind is Kind.MULTIVARIATE_DRIFT] == seen

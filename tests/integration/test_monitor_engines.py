@@ -74,8 +74,8 @@ def test_they_are_near_the_exact_statistic_of_the_values_themselves() -> None:
     bins = binning(MonitoredColumn("x", "numeric"), Numbers(reference))
     missing = np.concatenate([live, np.full(500, np.nan)])
     pair = Pair(True, bins.counts(Numbers(reference)).bins, bins.counts(Numbers(missing)).bins)
-    for found in both([pair]):
-        assert found[0] == pytest.approx(ks_2samp(reference, live).statistic, abs=THINNED)
+    for statistics in both([pair]):
+        assert statistics[0] == pytest.approx(ks_2samp(reference, live).statistic, abs=THINNED)
 
 
 def test_missing_values_and_unseen_levels_never_reach_alibi_detect() -> None:

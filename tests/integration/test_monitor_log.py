@@ -43,16 +43,16 @@ SPANS = [WindowSpan.of(Partition.of("2026-01-01").plus(days), "UTC") for days in
 
 def numbers(batch: Any, name: str) -> Numbers:
     """Return a column of numbers."""
-    found = batch.columns[name]
-    assert isinstance(found, Numbers)
-    return found
+    column = batch.columns[name]
+    assert isinstance(column, Numbers)
+    return column
 
 
 def texts(batch: Any, name: str) -> list[str | None]:
     """Return a column of texts."""
-    found = batch.columns[name]
-    assert isinstance(found, Levels)
-    return [None if code < 0 else found.names[code] for code in found.codes.tolist()]
+    column = batch.columns[name]
+    assert isinstance(column, Levels)
+    return [None if code < 0 else column.names[code] for code in column.codes.tolist()]
 
 
 def test_a_record_becomes_its_rows(tmp_path: Path) -> None:
@@ -135,12 +135,12 @@ def test_a_column_of_requests_may_hold_their_time(tmp_path: Path) -> None:
     since, until = datetime(2013, 9, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
     (batch,), facts = read(tmp_path, replace(QUERY, names=names, keys=("as_of",), since=since, until=until))
     at = [times[0], "2026-01-02T10:00:00+00:00", times[3], "2026-01-02T10:00:00+00:00"]
-    assert batch.at.tolist() == [microseconds(str(each)) for each in at]
+    assert batch.at.tolist() == [microseconds(str(timestamp)) for timestamp in at]
     assert numbers(batch, "weight").values.tolist() == [1.0, 3.0, 4.0, 1.5]
     assert (facts.later, facts.earlier, sum(facts.malformed.values())) == (1, 0, 1)
 
 
-NOISE = st.binary(max_size=80).filter(lambda each: b"\n" not in each and each.strip() not in {b"", b"\x00"})
+NOISE = st.binary(max_size=80).filter(lambda noise: b"\n" not in noise and noise.strip() not in {b"", b"\x00"})
 
 
 @given(st.lists(NOISE, max_size=6), st.integers(1, 5))
@@ -150,10 +150,10 @@ def test_whatever_bytes_stand_between_records_the_records_are_read(
 ) -> None:
     """Nothing raises, no record is lost, and no line of noise is silent."""
     folder = tmp_path_factory.mktemp("log")
-    lines = [each for number in range(count) for each in (line(id=str(number)), *noise)]
+    lines = [content for number in range(count) for content in (line(id=str(number)), *noise)]
     batches, facts = read(written(folder, *lines))
     assert rows_of(batches) == count
-    assert sum(facts.malformed.values()) == count * len([each for each in noise if each.strip(b" \t\r")])
+    assert sum(facts.malformed.values()) == count * len([content for content in noise if content.strip(b" \t\r")])
 
 
 VALUES = st.one_of(
@@ -177,20 +177,20 @@ def test_a_value_of_any_type_is_a_number_missing_or_unreadable(
     whole = line(columns={"weight": given_values, "place": given_values}, predictions=[[0.5, 0.5]] * count, rows=count)
     batches, facts = read(written(tmp_path_factory.mktemp("log"), whole))
     if facts.malformed:  # a half of a character, which no text of ours can hold
-        assert any(isinstance(each, str | dict) for each in given_values)
+        assert any(isinstance(value, str | dict) for value in given_values)
         return
     (batch,) = batches
-    found = numbers(batch, "weight")
+    column = numbers(batch, "weight")
     expected = [
-        float(each) if type(each) in (int, float) and np.isfinite(float(each)) else np.nan for each in given_values
+        float(value) if type(value) in (int, float) and np.isfinite(float(value)) else np.nan for value in given_values
     ]
-    assert found.values.tolist() == pytest.approx(expected, nan_ok=True, rel=1e-12)
+    assert column.values.tolist() == pytest.approx(expected, nan_ok=True, rel=1e-12)
     strange = [
-        not (each is None or (type(each) is float and np.isnan(each))) and np.isnan(value)
-        for each, value in zip(given_values, expected, strict=True)
+        not (original is None or (type(original) is float and np.isnan(original))) and np.isnan(value)
+        for original, value in zip(given_values, expected, strict=True)
     ]
-    assert found.unreadable == sum(strange)
-    assert [each is None for each in texts(batch, "place")] == [each is None for each in given_values]
+    assert column.unreadable == sum(strange)
+    assert [text is None for text in texts(batch, "place")] == [value is None for value in given_values]
 
 
 def test_files_that_cannot_be_opened_are_named(tmp_path: Path) -> None:
@@ -335,9 +335,9 @@ def test_a_table_of_another_server_is_read_in_every_format(tmp_path: Path) -> No
     (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbf" + quoted.encode())
     (tmp_path / "c.tsv").write_text(quoted.replace(";", "\t"))
     plain = [dict(zip(TABLE, row, strict=True)) for row in zip(*table.to_pydict().values(), strict=True)]
-    for each in plain:
-        each["at"] = each["at"].isoformat() if each["at"] else None
-    written(tmp_path, *[json.dumps(each).encode() for each in plain], name="d.jsonl")
+    for record in plain:
+        record["at"] = record["at"].isoformat() if record["at"] else None
+    written(tmp_path, *[json.dumps(row).encode() for row in plain], name="d.jsonl")
     for name in ("a.parquet", "b.csv", "c.tsv", "d.jsonl"):
         log = Requests([LogFile(tmp_path / name, name)], replace(QUERY, names=ROLES))
         (batch,) = log.batches()
@@ -350,7 +350,7 @@ def test_a_table_of_another_server_is_read_in_every_format(tmp_path: Path) -> No
         assert batch.predictions.tolist() == pytest.approx([0.1, np.nan], nan_ok=True), name
         assert batch.milliseconds.tolist() == pytest.approx([0.5, np.nan], nan_ok=True), name
         assert batch.release.names == ("r1", "r2"), name
-        assert [each > 0 for each in batch.row.tolist()] == [True, False], name
+        assert [number > 0 for number in batch.row.tolist()] == [True, False], name
         assert batch.snapshot.tolist() == [NO_TIME] * 2, name
 
 
@@ -383,9 +383,9 @@ def test_a_file_without_a_time_is_named(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "it's", 'say "hi"', "a b;c", "é"])
 def test_a_name_of_a_file_is_only_a_name(tmp_path: Path, name: str) -> None:
     """Not a pattern, and not SQL: beside it stands a file that a pattern would find."""
-    for each in (name, "a1"):
-        (tmp_path / f"{each}.csv").write_text("at,prediction\n2026-01-02,0.5\n")
-        pq.write_table(pa.table(TABLE), tmp_path / f"{each}.parquet")
+    for stem in (name, "a1"):
+        (tmp_path / f"{stem}.csv").write_text("at,prediction\n2026-01-02,0.5\n")
+        pq.write_table(pa.table(TABLE), tmp_path / f"{stem}.parquet")
     for suffix, rows in (("csv", 1), ("parquet", 2)):
         log = Requests([LogFile(tmp_path / f"{name}.{suffix}", "named")], QUERY)
         assert (rows_of(list(log.batches())), log.facts.unreadable) == (rows, {})
@@ -405,7 +405,7 @@ def test_a_file_of_any_bytes_ends_nothing(
     assert facts.files == 2
 
 
-@given(st.lists(st.binary(max_size=30).filter(lambda each: b"\n" not in each and b"\r" not in each), max_size=5))
+@given(st.lists(st.binary(max_size=30).filter(lambda noise: b"\n" not in noise and b"\r" not in noise), max_size=5))
 @settings(deadline=None, max_examples=examples(1.0))
 def test_lines_of_any_bytes_in_a_csv_are_no_rows_that_are_not_there(
     tmp_path_factory: pytest.TempPathFactory, noise: list[bytes]
@@ -455,9 +455,9 @@ def test_millions_of_rows_take_bounded_memory(tmp_path: Path) -> None:
         "COPY (SELECT make_timestamp(1767348000000000 + i) AS at, i::VARCHAR AS id, 0.5 AS prediction, "
         f"random() AS weight, 'x' AS place, true AS early FROM range({rows}) t(i)) TO '{tmp_path}/a.parquet'"
     )
-    found = [batch.rows for batch in Requests(files_of(tmp_path), QUERY).batches()]
-    assert sum(found) == rows
-    assert max(found) <= 122_880
+    sizes = [batch.rows for batch in Requests(files_of(tmp_path), QUERY).batches()]
+    assert sum(sizes) == rows
+    assert max(sizes) <= 122_880
 
 
 LABELS = LabelSettings(path="labels", on=["id", "row"], known_at="known")
@@ -482,14 +482,14 @@ def test_labels_find_their_rows(tmp_path: Path) -> None:
     )
     labels = joined(tmp_path)
     windows = list(labels.windows())
-    assert [(each.window, each.rows, len(each.labelled.labels)) for each in windows] == [
+    assert [(window.window, window.rows, len(window.labelled.labels)) for window in windows] == [
         ("2026-01-01", 0, 0), ("2026-01-02", 4, 3), ("2026-01-03", 0, 0),
     ]  # fmt: skip
-    found = windows[1].labelled
-    order = np.argsort(found.delay)
-    assert found.delay[order].tolist() == [-1.0, 12.0, 24.0]
-    assert found.labels[order].tolist() == [1.0, 0.0, 1.0]
-    assert found.predictions[order].tolist() == [0.75, 0.5, 0.0]
+    labelled = windows[1].labelled
+    order = np.argsort(labelled.delay)
+    assert labelled.delay[order].tolist() == [-1.0, 12.0, 24.0]
+    assert labelled.labels[order].tolist() == [1.0, 0.0, 1.0]
+    assert labelled.predictions[order].tolist() == [0.75, 0.5, 0.0]
     facts = labels.facts
     assert (facts.labels, facts.strange, facts.keyless, facts.repeated) == (8, 1, 1, 1)
     assert (facts.contradicting, facts.unmatched, facts.early, facts.untimed) == (1, 1, 1, 0)
@@ -517,9 +517,9 @@ def test_labels_are_read_in_every_format_and_joined_on_what_is_asked(tmp_path: P
     )
     (tmp_path / "labels/c.csv").write_text("carrier,label\nAA,1\n")
     labels = joined(tmp_path, LabelSettings(path="labels", on=["carrier", "flight", "as_of"]))
-    found = {each.window: each.labelled for each in labels.windows()}["2026-01-02"]
-    assert sorted(found.labels.tolist()) == [0.0, 1.0]
-    assert np.isnan(found.delay).all()
+    labelled = {window.window: window.labelled for window in labels.windows()}["2026-01-02"]
+    assert sorted(labelled.labels.tolist()) == [0.0, 1.0]
+    assert np.isnan(labelled.delay).all()
     assert labels.facts.unreadable == {"c.csv": "it has no column `flight`"}
     assert labels.facts.malformed == {"b.jsonl": 1}
 
@@ -527,11 +527,11 @@ def test_labels_are_read_in_every_format_and_joined_on_what_is_asked(tmp_path: P
 def test_ids_of_many_digits_are_not_taken_for_numbers(tmp_path: Path) -> None:
     """Neighbours beyond what a double holds stay apart."""
     ids = ["12345678901234567890", "12345678901234567891"]
-    written(tmp_path / "log", *[line(id=each) for each in ids])
+    written(tmp_path / "log", *[line(id=identifier) for identifier in ids])
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.csv").write_text(f"id,label\n{ids[0]},1\n{ids[1]},0\n")
     labels = joined(tmp_path, LabelSettings(path="labels"))
-    assert sorted(label for each in labels.windows() for label in each.labelled.labels.tolist()) == [0.0, 1.0]
+    assert sorted(label for window in labels.windows() for label in window.labelled.labels.tolist()) == [0.0, 1.0]
     assert labels.facts.contradicting == 0
 
 
@@ -541,7 +541,7 @@ def test_a_request_that_was_sent_again_has_one_row_with_a_label(tmp_path: Path) 
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.csv").write_text("id,label\na,1\n")
     windows = list(joined(tmp_path, LabelSettings(path="labels")).windows())
-    assert [each.rows for each in windows] == [0, 1, 0]
+    assert [window.rows for window in windows] == [0, 1, 0]
 
 
 def test_labels_of_many_classes_are_their_places(tmp_path: Path) -> None:
@@ -550,8 +550,8 @@ def test_labels_of_many_classes_are_their_places(tmp_path: Path) -> None:
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.csv").write_text("id,label\na,c\nb,d\n")
     labels = joined(tmp_path, LabelSettings(path="labels"), replace(QUERY, label="multiclass", classes=("a", "b", "c")))
-    found = list(labels.windows())[1].labelled
-    assert (found.labels.tolist(), found.predictions.tolist()) == ([2.0], [[0.1, 0.2, 0.7]])
+    labelled = list(labels.windows())[1].labelled
+    assert (labelled.labels.tolist(), labelled.predictions.tolist()) == ([2.0], [[0.1, 0.2, 0.7]])
     assert labels.facts.strange == 1
 
 
@@ -584,9 +584,9 @@ def test_a_log_may_be_a_folder_a_pattern_a_file_or_an_address(tmp_path: Path, bu
         with log_files(source, tmp_path, RemoteFiles, (since, until)) as files:
             assert all(file.path.is_file() for file in files)
             kept = [file.path for file in files]
-            found = [file.name for file in files]
+            listing = [file.name for file in files]
         assert not source.startswith("memory:") or not any(path.exists() for path in kept)
-        return found
+        return listing
 
     assert len(names("log")) == 4
     for base in ("log", str(tmp_path / "log"), f"{tmp_path.as_uri()}/log", "memory://bucket/log"):
@@ -609,9 +609,9 @@ def test_a_log_that_is_not_there_or_too_large_is_refused(tmp_path: Path, bucket:
     assert "monitor.lookback" in large.value.next
     with pytest.raises(BundleError) as error, log_files("nope://me:secret@host/log?token=abc", tmp_path, RemoteFiles):
         pass
-    told = f"{error.value.what} {error.value.why} {error.value.next}"
-    assert "secret" not in told
-    assert "abc" not in told
+    message = f"{error.value.what} {error.value.why} {error.value.next}"
+    assert "secret" not in message
+    assert "abc" not in message
     assert without_secrets("https://me:secret@host/a/b?X-Amz-Signature=1#x") == "https://host/a/b"
 
 

@@ -38,7 +38,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Path]:
     shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("skewed"))
     server = Server(shop)
     golden = [json.loads(row) for row in (shop.root / "models/bundle/golden.jsonl").read_text().splitlines()]
-    types = {each["name"]: each["datatype"] for each in server.told["example"]["inputs"]}
+    types = {tensor["name"]: tensor["datatype"] for tensor in server.told["example"]["inputs"]}
     keys = [row["inputs"] for row in golden if row["form"] == "keys"]
     for number in range(40):
         inputs = keys[number % len(keys)]
@@ -47,7 +47,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Path]:
             for name, value in inputs.items()
         ]
         assert server.ask(json.dumps({"id": f"r{number}", "inputs": tensors}).encode())[0] == 200
-    now = [each for each in tensors if each["name"] != "as_of"]
+    now = [tensor for tensor in tensors if tensor["name"] != "as_of"]
     assert server.ask(json.dumps({"id": "now", "inputs": now}).encode())[0] == 200
     assert shop.run("serve", "--stop").code == 0
     return shop, server.folder / "log"
@@ -66,10 +66,10 @@ def looked_at(workspace: Workspace, folder: Path, **settings: Any) -> SkewFacts:
 def rewritten(folder: Path, out: Path, change: Any) -> Path:
     """Write the log again with ``change`` applied to every record."""
     (out / "dt=2026-01-01").mkdir(parents=True)
-    records = [json.loads(each) for file in files_of(folder) for each in file.path.read_text().splitlines()]
+    records = [json.loads(text) for file in files_of(folder) for text in file.path.read_text().splitlines()]
     for record in records:
         change(record)
-    (out / "dt=2026-01-01/1.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records))
+    (out / "dt=2026-01-01/1.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in records))
     return out
 
 
@@ -78,9 +78,9 @@ def test_served_features_are_those_of_training_while_the_data_are_the_same(asked
     shop, log = asked
     facts = looked_at(place(shop.root), log)
     described = json.loads((shop.root / "models/model.json").read_text())["features"]
-    assert {each.feature for each in facts.skew} == {each["name"] for each in described} | {"prediction"}
-    assert {each.rows for each in facts.skew} == {40}
-    assert sum(each.different for each in facts.skew) == 0
+    assert {skew.feature for skew in facts.skew} == {feature["name"] for feature in described} | {"prediction"}
+    assert {skew.rows for skew in facts.skew} == {40}
+    assert sum(skew.different for skew in facts.skew) == 0
     assert facts.findings == ()
     assert len(facts.notes) == 1
     assert "1 ask for a time that the data of the workspace" in facts.notes[0]
@@ -90,7 +90,7 @@ def test_only_the_snapshot_of_the_bundle_reaches_beyond_the_data(asked: tuple[Sh
     """An online store has events of that time which the workspace lacks: features made without them are no skew."""
     shop, log = asked
     workspace = place(shop.root)
-    records = [json.loads(each) for file in files_of(log) for each in file.path.read_text().splitlines()]
+    records = [json.loads(text) for file in files_of(log) for text in file.path.read_text().splitlines()]
     (reached,) = {timestamp(text) for record in records for text in record["columns"].get("as_of", [])}
     assert reached > workspace.partitions.end  # to the last known row: such requests are recomputed
     online = (reached + timedelta(hours=1)).isoformat()
@@ -109,7 +109,7 @@ def test_a_table_that_was_corrected_is_skew(asked: tuple[Shop, Path], tmp_path: 
     table.unlink()  # a link into the cache of DVC stays as it is
     frame.with_columns(bulk=pl.col("bulk") * 2).write_parquet(table)
     facts = looked_at(place(root), log)
-    wrong = {each.feature: each for each in facts.skew if each.different}
+    wrong = {skew.feature: skew for skew in facts.skew if skew.different}
     assert list(wrong) == ["item_bulk"]
     assert (wrong["item_bulk"].rows, wrong["item_bulk"].different) == (40, 40)
     (finding,) = facts.findings
@@ -127,7 +127,7 @@ def test_a_prediction_that_the_model_does_not_make_is_named(asked: tuple[Shop, P
         record["predictions"] = [[0.5, 0.5] for _ in record["predictions"]]
 
     facts = looked_at(place(shop.root), rewritten(log, tmp_path, other))
-    assert [each.subject for each in facts.findings] == ["prediction"]
+    assert [finding.subject for finding in facts.findings] == ["prediction"]
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_denied_columns_are_left_out(asked: tuple[Shop, Path], tmp_path: Path) -
     shop, log = asked
     first = json.loads((shop.root / "models/model.json").read_text())["features"][0]["name"]
     facts = looked_at(place(shop.root), rewritten(log, tmp_path, lambda record: record["features"].pop(first)))
-    assert first not in {each.feature for each in facts.skew}
-    assert "prediction" not in {each.feature for each in facts.skew}
-    assert {each.rows for each in facts.skew} == {40}
+    assert first not in {skew.feature for skew in facts.skew}
+    assert "prediction" not in {skew.feature for skew in facts.skew}
+    assert {skew.rows for skew in facts.skew} == {40}
 
 
 def test_a_workspace_without_bundle_or_data_says_so(asked: tuple[Shop, Path], tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_newest_lookups_are_taken(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b"".join(line(**KEYS, id=str(number)) + b"\n" for number in range(10)))
     (tmp_path / "b.jsonl").write_bytes(b"noise\n" + line(**KEYS, id="last"))
     files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "gone.jsonl"]
-    assert [each.id for each in newest_lookups(files, "shop", 3)] == ["8", "9", "last"]
+    assert [lookup.id for lookup in newest_lookups(files, "shop", 3)] == ["8", "9", "last"]
 
 
 REQUEST = looked_up(line(**KEYS), "shop")
@@ -209,10 +209,10 @@ def test_only_rows_that_differ_count(served: list[float | None], made: list[floa
     assert REQUEST is not None
     rows = min(len(served), len(made))
     request = replace(REQUEST, features={"a": served[:rows]}, predictions=[0.5] * rows)
-    again = np.array([np.nan if each is None else each for each in made[:rows]])
-    (found,) = skews([Feature("a", "numeric"), Feature("b", "numeric")], [Recomputed((request,), {"a": again})])
+    again = np.array([np.nan if value is None else value for value in made[:rows]])
+    (skew,) = skews([Feature("a", "numeric"), Feature("b", "numeric")], [Recomputed((request,), {"a": again})])
     different = [one != other for one, other in zip(served[:rows], made[:rows], strict=True)]
-    assert (found.feature, found.rows, found.different) == ("a", rows, sum(different))
+    assert (skew.feature, skew.rows, skew.different) == ("a", rows, sum(different))
 
 
 def test_a_share_that_is_allowed_is_no_finding() -> None:

@@ -31,9 +31,9 @@ UNTOUCHED = f"the change touches nothing that `{ML}` reads"
 @pytest.fixture
 def made(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Monorepo:
     """A repository of one's own with a finished shop in a folder, on a branch."""
-    found = monorepo.copied(monorepo.of_shop(tmp_path_factory), tmp_path / "mono")
-    found.whole.git("checkout", "--quiet", "-b", "change")
-    return found
+    repository = monorepo.copied(monorepo.of_shop(tmp_path_factory), tmp_path / "mono")
+    repository.whole.git("checkout", "--quiet", "-b", "change")
+    return repository
 
 
 def _document(shop: Shop, *arguments: str, code: int = 0) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def test_a_change_elsewhere_concerns_nobody_here(made: Monorepo) -> None:
 def test_what_a_case_imports_from_elsewhere_makes_stages_stale(made: Monorepo, what: str) -> None:
     """A library beside the project, and a submodule that goes to another commit."""
     made.doubled(library=what == "library", submodule=what == "submodule")
-    found = _document(made.ml, "check", code=30)
-    (stale,) = [each["what"] for each in found["violations"] if each["reason"] == "lock-stale"]
+    document = _document(made.ml, "check", code=30)
+    (stale,) = [violation["what"] for violation in document["violations"] if violation["reason"] == "lock-stale"]
     assert {"library": "scaling/steps.py", "submodule": "rates/table.py"}[what] in stale
     assert made.ml.stale() == {"train", "evaluate", "bundle"}
 
@@ -77,13 +77,13 @@ def test_the_champion_is_that_of_the_merge_base_with_what_it_imported(made: Mono
     if remote:
         made.ml.repository.dvc("push", "--quiet", *champion)
     auc = json.loads(made.ml.repository.read("reports/metrics.json"))["auc"]
-    for path, found in _outputs(made.ml).items():
+    for path, output in _outputs(made.ml).items():
         if path in champion:
-            (made.ml.root / ".dvc/cache/files/md5" / found.md5[:2] / found.md5[2:]).unlink()
+            (made.ml.root / ".dvc/cache/files/md5" / output.md5[:2] / output.md5[2:]).unlink()
     made.doubled()
     ended = made.ml.run("gate", "--json")
     assert ended.code == 0, ended.stderr
-    (metric,) = [each for each in json.loads(ended.stdout)["metrics"] if each["metric"] == "auc"]
+    (metric,) = [figure for figure in json.loads(ended.stdout)["metrics"] if figure["metric"] == "auc"]
     assert metric["champion"] == pytest.approx(auc)
     assert "fetching the champion" in ended.stderr
     assert ("its pipeline is run" in ended.stderr) is not remote
@@ -91,8 +91,8 @@ def test_the_champion_is_that_of_the_merge_base_with_what_it_imported(made: Mono
 
 
 def _outputs(shop: Shop) -> dict[str, Recorded]:
-    found = entries(shop.repository.read("dvc.lock"), "dvc.lock").values()
-    return {path: recorded for entry in found for path, recorded in entry.outputs.items()}
+    stages = entries(shop.repository.read("dvc.lock"), "dvc.lock").values()
+    return {path: recorded for entry in stages for path, recorded in entry.outputs.items()}
 
 
 def test_the_bundle_of_a_commit_is_fetched_for_its_project(made: Monorepo) -> None:
@@ -132,7 +132,7 @@ def test_git_merges_the_lock_of_a_folder_stage_by_stage(made: Monorepo) -> None:
     made.whole.git("merge", "--quiet", "--no-edit", "one")
     merged = made.ml.repository.read("dvc.lock")
     assert "<<<" not in merged
-    assert {ours[::-1], theirs[::-1]} <= {found.md5 for found in _outputs(made.ml).values()}
+    assert {ours[::-1], theirs[::-1]} <= {output.md5 for output in _outputs(made.ml).values()}
 
 
 def test_a_copy_leaves_out_what_a_sparse_clone_does_and_has_submodules_of_submodules(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_smallest_settings_of_the_guide_make_a_model(tmp_path: Path) -> None
     assert not (tmp_path / place.case / "model.py").exists()
 
 
-_DEEP = [pytest.param(each, marks=pytest.mark.deep) for each in ("2024-01", "2024-03", "all")]
+_DEEP = [pytest.param(month, marks=pytest.mark.deep) for month in ("2024-01", "2024-03", "all")]
 
 
 @pytest.mark.deep
@@ -89,14 +89,14 @@ def test_months_without_rows_are_empty_windows(month: str, tmp_path: Path) -> No
     months = ("2024-01", "2024-02", "2024-03")
     header = returned.splitlines()[0] + "\n"
     raw = {
-        f"raw/returns-{each}.csv": returned.format(each, each) if month in (each, "all") else header for each in months
+        f"raw/returns-{date}.csv": returned.format(date, date) if month in (date, "all") else header for date in months
     }
     place = place_of(tmp_path, with_returns() | raw_files() | raw)
     features = built(place)
     expected = [
         sum(
-            timedelta(0) < at - datetime(int(each[:4]), int(each[5:]), day, tzinfo=UTC) <= timedelta(days=14)
-            for each in months if month in (each, "all") for day in (20, 21)
+            timedelta(0) < at - datetime(int(date[:4]), int(date[5:]), day, tzinfo=UTC) <= timedelta(days=14)
+            for date in months if month in (date, "all") for day in (20, 21)
         ) if who == "001" else 0
         for who, at in features.select("customer", "as_of").iter_rows()
     ]  # fmt: skip
@@ -150,8 +150,8 @@ def test_features_by_key_are_those_over_all_rows(tmp_path: Path) -> None:
     """What became known after the last month had ended is in the snapshot, and counted."""
     place = place_of(tmp_path, CASE | raw_files(visits=1110))  # until 3 April; a visit is settled two days later
     built(place)
-    told = snapshot(place, None, None, tmp_path / layout.SNAPSHOT, None, 0)
-    assert "24 rows of visits became known after 2024-03" in told
+    text = snapshot(place, None, None, tmp_path / layout.SNAPSHOT, None, 0)
+    assert "24 rows of visits became known after 2024-03" in text
     later = CASE["params.yaml"].replace('last: "2024-03", timezone', 'last: "2024-04", timezone')
     params = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
     params["data"]["last"] = yaml.safe_load(later)["data"]["last"]

@@ -31,7 +31,7 @@ def test_a_repository_of_somebody_else_goes_through_the_whole_loop(tmp_path: Pat
         changed(shop, "worse", 25, 0.5, "train")
         refused = gated(shop, REFUSED)
         assert refused["evidence"] == "both models on the same rows"
-        assert [each["reason"] for each in refused["violations"]] == ["metric-dropped"]
+        assert [violation["reason"] for violation in refused["violations"]] == ["metric-dropped"]
         changed(shop, "better", 60, 0.0)
         passed = gated(shop)
         assert (passed["evidence"], passed["rows"], passed["days"]) == ("both models on the same rows", 400, 20)

@@ -101,11 +101,11 @@ def test_models_of_every_library_are_bundled_and_served(tmp_path: Path) -> None:
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     """Return a repository whose `params.yaml` is its own, and whose servers end with the test."""
-    found = Shop(WarmRepository.create(tmp_path))
+    shop = Shop(WarmRepository.create(tmp_path))
     for path, content in (("params.yaml", "alpha: 1\n"), ("leverframe.yaml", LEVERS), (".gitignore", "/.leverframe\n")):
-        found.repository.write(path, content)
-    yield found
-    found.run("serve", "--stop", "--name", "local")
+        shop.repository.write(path, content)
+    yield shop
+    shop.run("serve", "--stop", "--name", "local")
 
 
 @pytest.mark.deep
@@ -173,9 +173,9 @@ def deployed(shop: Shop) -> dict[str, Any]:
 
 def predicted(shop: Shop, model: Trained) -> float:
     """Return how far the deployed server is from the library."""
-    told = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
-    release = max((Path(told["folder"]) / "models/churn").iterdir(), key=lambda path: int(path.name))
+    status = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
+    release = max((Path(status["folder"]) / "models/churn").iterdir(), key=lambda path: int(path.name))
     settings = json.loads((release / "model-settings.json").read_bytes())
     bundle = release / settings["parameters"]["uri"]
     assert read_manifest((bundle / "MANIFEST.json").read_bytes(), "here").own
-    return apart(told["running"], "churn", parsed(Schema, (bundle / "schema.json").read_bytes()), model)
+    return apart(status["running"], "churn", parsed(Schema, (bundle / "schema.json").read_bytes()), model)

@@ -50,12 +50,12 @@ stages:
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """Return a repository with a model that only its own package opens, and that package."""
     installed(tmp_path, monkeypatch)
-    found = Shop(WarmRepository.create(tmp_path))
-    found.repository.write(".gitignore", "/.leverframe\n")
-    found.repository.write("leverframe.yaml", LEVERS.format(runtimes=f'{RUNTIME}, "{FUNCTION}"'))
-    rows().write_parquet(found.root / "rows.parquet")
-    yield found
-    found.run("serve", "--stop", "--name", "local")
+    shop = Shop(WarmRepository.create(tmp_path))
+    shop.repository.write(".gitignore", "/.leverframe\n")
+    shop.repository.write("leverframe.yaml", LEVERS.format(runtimes=f'{RUNTIME}, "{FUNCTION}"'))
+    rows().write_parquet(shop.root / "rows.parquet")
+    yield shop
+    shop.run("serve", "--stop", "--name", "local")
 
 
 def reproduced(shop: Shop, runtime: str, model: str) -> None:
@@ -76,8 +76,8 @@ def deployed(shop: Shop, *command: str) -> dict[str, Any]:
 
 def client(shop: Shop) -> tuple[V2, dict[str, Any]]:
     """Return a client of the server that was deployed to, and what is known of the server."""
-    told = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
-    return V2("127.0.0.1", told["running"]["port"], told["running"]["metrics_port"], ""), told
+    status = json.loads(shop.run("serve", "--status", "--name", "local", "--json").stdout)
+    return V2("127.0.0.1", status["running"]["port"], status["running"]["metrics_port"], ""), status
 
 
 def body(shop: Shop, **change: Any) -> bytes:
@@ -102,7 +102,7 @@ def test_a_runtime_and_a_function_of_an_installed_package_serve_in_turn(shop: Sh
     first = deployed(shop, "deploy")
     assert first["serving"]["manifest"]["runtime"] == RUNTIME
     assert apart(shop, 2.0, 1.0) <= 1e-12
-    server, told = client(shop)
+    server, state = client(shop)
     status, answer = server.infer("shop", body(shop, amount="many"))
     assert (status, "amount" in answer["error"]) == (400, True)
     status, answer = server.infer("shop", body(shop, amount=1e7))
@@ -118,7 +118,7 @@ def test_a_runtime_and_a_function_of_an_installed_package_serve_in_turn(shop: Sh
     back = deployed(shop, "rollback", "--because", "a test")
     assert back["serving"]["manifest"]["bundle"] == first["serving"]["manifest"]["bundle"]
     assert apart(shop, 2.0, 1.0) <= 1e-12
-    logged = [line for file in Path(told["folder"]).glob("log/*/*") for line in file.read_text().splitlines()]
+    logged = [line for file in Path(state["folder"]).glob("log/*/*") for line in file.read_text().splitlines()]
     assert any('"amount"' in line for line in logged)
 
 
@@ -230,8 +230,8 @@ def test_an_archive_holds_plain_files_alone(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def alone() -> Iterator[ProcessPoolExecutor]:
     """Yield a process in which MLServer can be imported."""
-    with runtime_alone.process() as found:
-        yield found
+    with runtime_alone.process() as executor:
+        yield executor
 
 
 @dataclass(frozen=True)
@@ -244,9 +244,9 @@ class Archive:
 
     def refusal(self, form: RuntimeForm, inputs: runtime_alone.Inputs | None = None) -> tuple[str, str, str]:
         """Return what is said of a runtime that cannot be used."""
-        found = self.alone.submit(runtime_alone.refusal, self.site, form, self.data, inputs).result(PATIENCE)
-        assert found is not None
-        return found
+        refusal = self.alone.submit(runtime_alone.refusal, self.site, form, self.data, inputs).result(PATIENCE)
+        assert refusal is not None
+        return refusal
 
 
 @pytest.fixture

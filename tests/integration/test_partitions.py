@@ -137,7 +137,7 @@ def test_every_period_gives_the_features_of_months(
     ours = features(place)
     if kind == "years":  # of the year before there is weather, which the first days of this one can see
         ours, table = (
-            each.filter(pl.col("as_of") >= (START + timedelta(days=3)).astimezone(UTC)) for each in (ours, table)
+            frame.filter(pl.col("as_of") >= (START + timedelta(days=3)).astimezone(UTC)) for frame in (ours, table)
         )
     assert ours.equals(table, null_equal=True)
     assert ours["shop_spent_count_16d"].max() > 50  # type: ignore[operator]
@@ -161,7 +161,7 @@ def test_a_split_inside_a_group_takes_the_rows_of_its_partitions(
     assert ours.train.without_label == theirs.train.without_label > 0
     assert ours.train.label_known_too_late == theirs.train.label_known_too_late > 0
     for path in (layout.TRAIN, layout.HOLDOUT):
-        one, other = (pl.read_parquet(each.root / path) for each in (place, months))
+        one, other = (pl.read_parquet(workspace.root / path) for workspace in (place, months))
         assert one.equals(other, null_equal=True)
 
 
@@ -245,9 +245,9 @@ def test_a_default_grouping_that_changes_is_told(tmp_path: Path) -> None:
     assert regrouped(place) is None
     text = (tmp_path / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("last: '2024-03-31'", "last: '2024-04-10'"))
-    told = regrouped(workspace(tmp_path))
-    assert told is not None
-    assert "`group: week` under `data`" in told
+    note = regrouped(workspace(tmp_path))
+    assert note is not None
+    assert "`group: week` under `data`" in note
     (tmp_path / "params.yaml").write_text(text.replace("period: day", "period: day\n  group: month"))
     assert regrouped(workspace(tmp_path)) is None
     assert grouping_of("stages: {}\n") is None
@@ -316,10 +316,10 @@ def served(shop: Shop) -> int:
     """Serve the bundle, send the example that the server shows, and return the status of the response."""
     started = shop.run("serve", "--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--json")
     assert started.code == 0, started.stderr
-    told = json.loads(started.stdout)
-    connection = http.client.HTTPConnection("127.0.0.1", told["running"]["port"], timeout=60)
+    report = json.loads(started.stdout)
+    connection = http.client.HTTPConnection("127.0.0.1", report["running"]["port"], timeout=60)
     try:
-        body = json.dumps(told["example"])
+        body = json.dumps(report["example"])
         connection.request("POST", "/v2/models/visits/infer", body, {"content-type": "application/json"})
         return connection.getresponse().status
     finally:

@@ -134,18 +134,18 @@ def test_a_change_of_a_window_rebuilds_features_and_no_data(shop: Shop) -> None:
 def test_late_rows_rewrite_a_partition_and_status_names_it(shop: Shop) -> None:
     """Before the run the status names the file that changed, after an ingest by hand the partition it rewrote."""
     shop.edit("orders", "2024-03", heavier)
-    found = {name: each for name, each in shop.status().items() if each["state"] == "changed"}
-    assert set(found) == {"ingest@2024-03"}
-    assert [each["subject"] for each in found["ingest@2024-03"]["findings"]] == ["raw/orders-2024-03.csv"]
+    stale = {name: stage for name, stage in shop.status().items() if stage["state"] == "changed"}
+    assert set(stale) == {"ingest@2024-03"}
+    assert [finding["subject"] for finding in stale["ingest@2024-03"]["findings"]] == ["raw/orders-2024-03.csv"]
     partition = shop.root / layout.raw("orders", "2024-03")
     before, others = partition.read_bytes(), shop.outputs()
     assert shop.run("ingest", "--partition", "2024-03").code == 0
     assert partition.read_bytes() != before
     changed = {path for path, content in shop.outputs().items() if others[path] != content}
     assert changed == {"data/raw/orders/2024-03.parquet"}  # the other tables of the month came out the same
-    said = shop.run("status").stdout
-    assert "output data/raw/orders/2024-03.parquet changed after the run" in said
-    assert "raw/orders-2024-03.csv changed" in said
+    output = shop.run("status").stdout
+    assert "output data/raw/orders/2024-03.parquet changed after the run" in output
+    assert "raw/orders-2024-03.csv changed" in output
     after = partition.read_bytes()
     assert shop.repro("ingest") == {"ingest@2024-03"}
     assert partition.read_bytes() == after
@@ -154,16 +154,16 @@ def test_late_rows_rewrite_a_partition_and_status_names_it(shop: Shop) -> None:
 def test_every_stage_leaves_a_record(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Each of the 23 stages has its record with time, rows and memory, and its log."""
     shop = finished(tmp_path_factory)
-    found = {each.name: each for each in records(shop.root / layout.STAGE_LOGS)}
+    entries = {entry.name: entry for entry in records(shop.root / layout.STAGE_LOGS)}
     expected = {"ingest@static", "validate@static", *MODEL_STAGES, *ONLINE_STAGES}
-    assert set(found) == expected | {name for stage in ("ingest", "validate", "build") for name in of(stage, *MONTHS)}
-    for name, record in found.items():
+    assert set(entries) == expected | {name for stage in ("ingest", "validate", "build") for name in of(stage, *MONTHS)}
+    for name, record in entries.items():
         assert record.outcome is Outcome.DONE, name
         assert record.seconds > 0, name
         assert record.cpu_seconds > 0, name
         assert 20 < record.peak_mb < 2000, name
         assert (shop.root / record.log).is_file(), name
-    assert {name: found[name].rows for name in ("ingest@static", "build@2024-01", "train")} == {
+    assert {name: entries[name].rows for name in ("ingest@static", "build@2024-01", "train")} == {
         "ingest@static": 4, "build@2024-01": 490, "train": 1386,
     }  # fmt: skip
 
@@ -191,13 +191,13 @@ def test_a_full_run_finds_a_model_that_its_stage_does_not_train(shop: Shop) -> N
     shop.repository.commit("Six trees")
     claimed = shop.repository.read("reports/metrics.json")
     ended = shop.run("reproduce", "--full", "--json")
-    found = json.loads(ended.stdout)
+    report = json.loads(ended.stdout)
     assert ended.code == 30
-    assert [each["reason"] for each in found["violations"]] == ["metrics-forged", "lock-mismatch"]
-    assert "dvc repro -f -s evaluate" in found["violations"][0]["next"]
-    mismatch = found["violations"][1]["what"]
+    assert [violation["reason"] for violation in report["violations"]] == ["metrics-forged", "lock-mismatch"]
+    assert "dvc repro -f -s evaluate" in report["violations"][0]["next"]
+    mismatch = report["violations"][1]["what"]
     output = "`models/model.skops` of `train`"
-    assert re.search(rf"{output} \(predictions differ on [\d,]+ of [\d,]+ rows, by up to 0\.\d+\)", mismatch), found
+    assert re.search(rf"{output} \(predictions differ on [\d,]+ of [\d,]+ rows, by up to 0\.\d+\)", mismatch), report
     assert shop.repository.read("reports/metrics.json") != claimed
     shop.repository.commit("What the stages write")
     again = json.loads(shop.run("reproduce", "--full", "--json").stdout)

@@ -67,7 +67,7 @@ def runs(pid: int) -> bool:
 
 def pids(root: Path) -> list[int]:
     path = root / "pids.txt"
-    return [int(each) for each in path.read_text().split()] if path.exists() else []
+    return [int(pid) for pid in path.read_text().split()] if path.exists() else []
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_repro_tells_events(repository: TemporaryRepository) -> None:
     assert started == StageStarted("first")
     assert isinstance(finished, StageFinished)
     assert finished.seconds >= 0
-    assert [type(each) for each in rest] == [StageStarted, StageFinished]
+    assert [type(event) for event in rest] == [StageStarted, StageFinished]
     assert "Running stage 'second':" in repository.read(".leverframe/repro.log")
     (repository.root / "two.txt").unlink()
     events.clear()

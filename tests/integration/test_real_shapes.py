@@ -27,13 +27,13 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pyte
 
 def _figures(shape: RealShape) -> list[float]:
     """Return the figure of a shape in each of its files."""
-    found = []
+    figures = []
     for path in shape.metrics:
         value: Any = parsed(shape.project.repository.read(path), path)
         for part in shape.figure.split("."):
             value = value[part]
-        found.append(float(value))
-    return found
+        figures.append(float(value))
+    return figures
 
 
 def _asked(shape: RealShape, lever: str, code: int) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _forged(shape: RealShape, path: str, content: str) -> None:
     file.unlink()  # which may be a link into the cache
     file.write_text(content)
     new = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
-    (lock,) = (each for each in shape.project.root.rglob("dvc.lock") if old in each.read_text())
+    (lock,) = (candidate for candidate in shape.project.root.rglob("dvc.lock") if old in candidate.read_text())
     sized = re.sub(rf"(md5: {old}\n +size: )\d+", rf"\g<1>{file.stat().st_size}", lock.read_text())
     lock.write_text(sized.replace(old, new))
     shape.whole.commit("Forge")
@@ -86,8 +86,8 @@ def test_a_change_is_checked_and_run_by_what_dvc_says_of_it(shape: RealShape) ->
     assert _asked(shape, "check", 0)["violations"] == []
     assert not shape.whole.git("status", "--porcelain")
     done = _asked(shape, "reproduce", 0)
-    assert {each["how"] for each in done["stages"]} <= {"verified", "unchanged"}
-    assert "verified" in {each["how"] for each in done["stages"]}
+    assert {stage["how"] for stage in done["stages"]} <= {"verified", "unchanged"}
+    assert "verified" in {stage["how"] for stage in done["stages"]}
 
 
 @pytest.mark.parametrize("shape", NAMES, indirect=True)

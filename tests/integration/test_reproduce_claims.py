@@ -65,23 +65,23 @@ def reproduced(shop: Shop, name: str, table: Columns | None) -> dict[str, Any]:
         pl.DataFrame(table).write_parquet(repository.root / "table.parquet")
         repository.dvc("commit", "--force")
     repository.commit("Change a setting")
-    found: dict[str, Any] = json.loads(shop.run("reproduce", "--json", "--base", "main").stdout)
+    report: dict[str, Any] = json.loads(shop.run("reproduce", "--json", "--base", "main").stdout)
     repository.git("checkout", "--quiet", "--force", "main")
-    return found
+    return report
 
 
 @pytest.mark.deep
 def test_a_table_written_by_hand_beside_an_edited_setting_is_found(claims: Shop) -> None:
     """Flipped labels are a mismatch; last digits are a note; what ran honestly passes, and the base's stage rests."""
-    found = reproduced(claims, "flipped", FLIPPED)
-    assert [each["reason"] for each in found["violations"]] == ["lock-mismatch"], found
-    assert "`table.parquet` of `build`" in found["violations"][0]["what"]
-    found = reproduced(claims, "digits", DIGITS)
-    assert found["violations"] == [], found
-    assert any("agree within" in note and "`table.parquet` of `build`" in note for note in found["notes"]), found
-    found = reproduced(claims, "honest", None)
-    assert found["violations"] == [], found
-    how = {each["stage"]: each["how"] for each in found["stages"]}
+    report = reproduced(claims, "flipped", FLIPPED)
+    assert [violation["reason"] for violation in report["violations"]] == ["lock-mismatch"], report
+    assert "`table.parquet` of `build`" in report["violations"][0]["what"]
+    report = reproduced(claims, "digits", DIGITS)
+    assert report["violations"] == [], report
+    assert any("agree within" in note and "`table.parquet` of `build`" in note for note in report["notes"]), report
+    report = reproduced(claims, "honest", None)
+    assert report["violations"] == [], report
+    how = {stage["stage"]: stage["how"] for stage in report["stages"]}
     assert how == {"zero": "unchanged", "build": "verified", "profile": "unchanged", "evaluate": "verified"}
 
 

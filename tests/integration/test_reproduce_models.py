@@ -111,15 +111,15 @@ def test_the_model_of_a_bundle_is_asked_in_the_runtime_of_onnx(kept: Kept) -> No
     claimed = kept.bundled({"model.onnx": poor, **rest})
     assert kept.rerun.same_model(BUNDLE, claimed, 1e-4) is None  # the same model: something else differs
     kept.bundled({"model.onnx": good, **rest, "golden.jsonl": b'{"p": 0.500001, "of": "%s"}' % (b"b" * 32)})
-    found = kept.rerun.same_model(BUNDLE, claimed, 1e-4)
-    assert found is not None
-    assert found.differing > 100
-    assert not found.others
+    difference = kept.rerun.same_model(BUNDLE, claimed, 1e-4)
+    assert difference is not None
+    assert difference.differing > 100
+    assert not difference.others
     kept.bundled({"model.onnx": good, **rest, "snapshot.bin": b"other rows"})
     more = kept.rerun.same_model(BUNDLE, claimed, 1e-4)
-    assert more == replace(found, others=True)
+    assert more == replace(difference, others=True)
     kept.bundled({"model.onnx": good, **rest, "golden.jsonl": b'{"p": 0.9, "of": "%s"}' % (b"a" * 32)})
-    assert kept.rerun.same_model(BUNDLE, claimed, 1e-4) == replace(found, others=True)
+    assert kept.rerun.same_model(BUNDLE, claimed, 1e-4) == replace(difference, others=True)
     renamed = good.replace(b"skl2onnx", b"skl3onnx")  # who made it is no part of what it predicts
     assert renamed != good
     alike = kept.rerun.same_model(BUNDLE, kept.bundled({"model.onnx": good, **rest}), 1e-4)
@@ -149,9 +149,9 @@ def test_figures_are_of_the_rows_that_differ(values: list[float], shift: float, 
     theirs = ours.copy()
     theirs[0] += shift
     if several:
-        ours, theirs = (np.stack([each, 1 - each], axis=1) for each in (ours, theirs))
-    found = compared(ours, theirs, 1e-4)
-    assert found is not None
-    assert (found.rows, found.differing) == (len(values), int(not np.isclose(ours, theirs, rtol=1e-4, atol=1e-4).all()))
-    assert abs(found.largest - shift) < 1e-9
+        ours, theirs = (np.stack([predictions, 1 - predictions], axis=1) for predictions in (ours, theirs))
+    delta = compared(ours, theirs, 1e-4)
+    assert delta is not None
+    assert (delta.rows, delta.differing) == (len(values), int(not np.isclose(ours, theirs, rtol=1e-4, atol=1e-4).all()))
+    assert abs(delta.largest - shift) < 1e-9
     assert compared(ours, ours[:-1], 1e-4) is None

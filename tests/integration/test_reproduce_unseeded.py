@@ -49,22 +49,22 @@ def reproduced(shop: Shop, *, base: str = "main") -> tuple[Ended, dict[str, Any]
 @pytest.mark.deep
 def test_a_training_without_a_seed_is_named_and_passes_within_what_the_base_allows(unseeded: Shop) -> None:
     """Without a declaration, with one in the change alone, with one that is wide enough, and with one that is not."""
-    ended, found = reproduced(unseeded)
+    ended, report = reproduced(unseeded)
     assert ended.code == 30, ended.stderr
-    (violation,) = found["violations"]
+    (violation,) = report["violations"]
     assert violation["reason"] == "not-deterministic"
     assert "two runs of `train`" in violation["what"]
     repository = unseeded.repository
     repository.git("checkout", "--quiet", "-b", "loosened")
     repository.write("leverframe.yaml", TOLERANCE % "0.5")
     repository.commit("Allow what this change needs")
-    ended, found = reproduced(unseeded)
+    ended, report = reproduced(unseeded)
     assert ended.code == 30
-    assert "applies once it is merged" in json.dumps(found["notes"])
+    assert "applies once it is merged" in json.dumps(report["notes"])
     for name, allowed, code in (("wide", 0.5, 0), ("narrow", 1e-12, 30)):
         repository.git("checkout", "--quiet", "-b", name)
         repository.write("leverframe.yaml", TOLERANCE % f"{allowed:.12f}")
         repository.commit("Allow a difference")
-        ended, found = reproduced(unseeded, base=name)
+        ended, report = reproduced(unseeded, base=name)
         assert ended.code == code, ended.stdout
-        assert ("within `reproduce.tolerance`" in json.dumps(found["notes"])) is (code == 0)
+        assert ("within `reproduce.tolerance`" in json.dumps(report["notes"])) is (code == 0)

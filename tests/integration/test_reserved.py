@@ -77,7 +77,7 @@ def case(names: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, pl.DataFra
         "events": {n["step key"]: [7, 7, 8, 7, 9], n["fact column"]: [2.0, 3.0, None, 5.0, 7.0],
                    n["fact time"]: at, n["other"]: [4, 3, 2, 1, 0]} | times,
         "ends": {n["spine key"]: [1, 2, 3, 4, 5], n["label column"]: [1, 0, 2, None, 0],
-                 "ended_at": [each + timedelta(hours=1) for each in at], n["other"]: [4, 3, 2, 1, 0]} | times,
+                 "ended_at": [timestamp + timedelta(hours=1) for timestamp in at], n["other"]: [4, 3, 2, 1, 0]} | times,
         "places": {n["dimension key"]: [9, 7, 8], n["dimension column"]: ["x", "y", None], n["other"]: [2, 1, 0]},
     }  # fmt: skip
     frames = {name: pl.DataFrame(columns) for name, columns in tables.items()}
@@ -99,19 +99,19 @@ def everything(names: Mapping[str, str], *, whole: bool = True) -> list[Any]:
         built = root / layout.features(str(MARCH))
         columns = tuple(dict.fromkeys([*plan.keys, *plan.features()]))
         counted = DuckDBSplitter().cut(Cut((built,), plan.labels[0].name, columns, AT + timedelta(hours=9)), root / "t")
-        found: list[Any] = [pl.read_parquet(built).rows(), counted, pl.read_parquet(root / "t").rows()]
+        results: list[Any] = [pl.read_parquet(built).rows(), counted, pl.read_parquet(root / "t").rows()]
         if whole:
             served(plan, root)
             files = needed_files(plan, MARCH, WORLD, Disk(root).exists, root)
-            found.append([(each.value, each.rows) for each in provenance(plan, built, files, 2)])
+            results.append([(origin.value, origin.rows) for origin in provenance(plan, built, files, 2)])
         for table in ("visits", "events") if whole else ():
             path = root / layout.raw(table, str(MARCH))
             keys = (Duplicates(tuple(frames[table].columns[:2])),)
             measured = DuckDBStatistician(2).measure(Survey(table, str(MARCH), path, "UTC", questions=keys))
             summary = summed(DuckDBSketcher(), path, (), measured.current.columns)
-            found += [list(table_profile(measured)["columns"].values()), list(summary["columns"].values())]
-            found += [sorted(str(each) for each in measured.answers.values()), summary["strata"]]
-        return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
+            results += [list(table_profile(measured)["columns"].values()), list(summary["columns"].values())]
+            results += [sorted(str(response) for response in measured.answers.values()), summary["strata"]]
+        return json.loads(json.dumps(results, default=str))  # type: ignore[no-any-return]
 
 
 def refusal(names: Mapping[str, str], *, compiled: bool = False) -> str | None:
@@ -133,17 +133,17 @@ def refusal(names: Mapping[str, str], *, compiled: bool = False) -> str | None:
 def refusals(names: Mapping[str, str]) -> dict[str, str]:
     """Return what is said of each role whose name is refused, alone if need be: halves are tried until it is known."""
     try:
-        said = refusal(names)
+        message = refusal(names)
     except Exception as error:
         if len(names) == 1:
             error.add_note(f"with the names {names}")
             raise
-        said = "something is wrong with one of them"
-    if said is None or len(names) == 1:
-        return dict.fromkeys(names, said) if said else {}
+        message = "something is wrong with one of them"
+    if message is None or len(names) == 1:
+        return dict.fromkeys(names, message) if message else {}
     roles = list(names)
     halves = roles[: len(roles) // 2], roles[len(roles) // 2 :]
-    return {role: told for half in halves for role, told in refusals({each: names[each] for each in half}).items()}
+    return {role: text for half in halves for role, text in refusals({key: names[key] for key in half}).items()}
 
 
 @functools.cache
@@ -162,18 +162,18 @@ def test_a_name_of_ours_is_just_a_name_or_is_refused(names: list[str]) -> None:
         case_of = {role: names[(shift + number) % len(names)] for number, role in enumerate(roles)}
         case_of = {role: name for role, name in case_of.items() if not (name in TIMES and role in TABLES)}  # have these
         tried += len(case_of)
-        told = {role: refusal({role: name}, compiled=True) for role, name in case_of.items()}
-        found = {role: text for role, text in told.items() if text}
-        left = {role: name for role, name in case_of.items() if role not in found}
+        outcomes = {role: refusal({role: name}, compiled=True) for role, name in case_of.items()}
+        errors = {role: text for role, text in outcomes.items() if text}
+        left = {role: name for role, name in case_of.items() if role not in errors}
         alone = {role: name for role, name in left.items() if name.startswith("__")}  # are refused when files are read
         for role, name in alone.items():
-            found |= refusals({role: name})
-        found |= refusals({role: name for role, name in left.items() if role not in alone})
-        for role, text in found.items():
+            errors |= refusals({role: name})
+        errors |= refusals({role: name for role, name in left.items() if role not in alone})
+        for role, text in errors.items():
             refused[role][case_of[role]] = text
     assert tried == len(names) * len(roles) - sum(name in TIMES for name in names) * len(TABLES)
-    for role, said in refused.items():
-        for name, text in said.items():
+    for role, texts in refused.items():
+        for name, text in texts.items():
             assert any(
                 words in text for words in ("reserved", "would be called", "makes itself", "a name has", "pattern")
             ), (
@@ -182,8 +182,8 @@ def test_a_name_of_ours_is_just_a_name_or_is_refused(names: list[str]) -> None:
             )
         mine = {name for name in ENGINES if name.startswith("__")} | {*OURS}
         mine |= set() if role in TABLES else {name for name in ENGINES if not NAME.fullmatch(name)}
-        assert set(said) <= mine, (role, said)
-        assert not set(said) & {"file_row_number", "filename", "rowid", "n", "v", "fold", "prediction"}, (role, said)
+        assert set(texts) <= mine, (role, texts)
+        assert not set(texts) & {"file_row_number", "filename", "rowid", "n", "v", "fold", "prediction"}, (role, texts)
 
 
 def test_a_column_called_label_is_not_learnt_as_the_label() -> None:

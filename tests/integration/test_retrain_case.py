@@ -74,8 +74,8 @@ def attempt(shop: Shop, *options: str) -> dict[str, Any]:
     assert ended.code == 0, ended.stderr
     assert not (shop.root / ".leverframe/retrain/work").exists()
     assert not shop.repository.git("status", "--porcelain")
-    found: dict[str, Any] = json.loads(ended.stdout)["attempt"]
-    return found
+    attempt: dict[str, Any] = json.loads(ended.stdout)["attempt"]
+    return attempt
 
 
 @pytest.mark.deep

@@ -97,9 +97,9 @@ def test_a_better_candidate_is_kept_and_nothing_is_tried_twice(own: Shop) -> Non
     dirty, head = own.repository.git("status", "--porcelain"), own.repository.git("rev-parse", "HEAD")
     ended = retrain(own, "--json")
     assert ended.code == 0, ended.stderr
-    said = json.loads(ended.stdout)
-    attempt = said["attempt"]
-    assert (said["verdict"], attempt["outcome"]) == ("passed", "better")
+    report = json.loads(ended.stdout)
+    attempt = report["attempt"]
+    assert (report["verdict"], attempt["outcome"]) == ("passed", "better")
     assert attempt["window"] == {
         "train_first": "2026-01-01", "train_last": "2026-03-31", "holdout_first": "2026-04-01",
         "holdout_last": "2026-04-28",
@@ -139,8 +139,8 @@ def test_a_worse_candidate_is_recorded_and_not_kept(own: Shop) -> None:
         own, lambda rows: [old if old[:7] == "2026-04" else row for old, row in zip(before, rows, strict=True)]
     )
     settings(own, "  window: {policy: sliding, days: 31}\n")
-    found, why = outcome(own)
-    assert found == "worse"
+    result, why = outcome(own)
+    assert result == "worse"
     assert "fell by" in why
     assert BRANCH not in own.repository.git("for-each-ref")
     waiting = own.run("retrain", "--as-of", "2026-05-08T05:00Z")
@@ -152,8 +152,8 @@ def test_a_person_is_asked_for_after_three_that_did_not_help(own: Shop) -> None:
     """On the dashboard, in a note, and where alerts are kept, once."""
     own.replace("predict.py", "import csv", "raise SystemExit('no memory left')\nimport csv")
     own.repository.commit("A mistake")
-    told = [retrain_at(own, at) for at in ("2026-04-29T05:00Z", "2026-04-29T06:00Z", "2026-04-29T07:00Z")]
-    assert ["a person should look" in each for each in told] == [False, False, True]
+    outputs = [retrain_at(own, at) for at in ("2026-04-29T05:00Z", "2026-04-29T06:00Z", "2026-04-29T07:00Z")]
+    assert ["a person should look" in output for output in outputs] == [False, False, True]
     (alert,) = json.loads(own.repository.read(str(FOLDER / "alerts.json")))["issues"]
     assert (alert["title"], alert["labels"]) == ("[churn/local] retraining does not help", ["needs-human"])
     assert "no memory left" in alert["body"]
@@ -179,8 +179,8 @@ def test_a_base_that_lost_its_gate_proposes_nothing_as_better(own: Shop) -> None
         rest.pop(0)
     own.repository.write("leverframe.yaml", before + "".join(rest))
     own.repository.commit("No gate")
-    found, _ = outcome(own)
-    assert found != "better"
+    result, _ = outcome(own)
+    assert result != "better"
     (attempt,) = tried(own)
     assert any("`gate` is no longer in" in violation for violation in attempt["comparison"]["violations"])
 
@@ -193,16 +193,16 @@ def test_too_few_labels_are_no_failure(own: Shop) -> None:
         return [row[: row.rindex(",") + 1] if row[:7] == "2026-04" and row[8:10] > "20" else row for row in rows]
 
     changed_data(own, late)
-    found, why = outcome(own)
-    assert found == "too-few-labels"
+    result, why = outcome(own)
+    assert result == "too-few-labels"
     assert "480 rows with a label. Required: 500." in why
 
 
 def test_broken_data_are_not_learnt(own: Shop) -> None:
     """A stage that finds a violated contract says so with its exit code, and its words are recorded."""
     changed_data(own, lambda rows: [row.replace("Z,", "Z,99,", 1) if row[:10] == "2026-04-10" else row for row in rows])
-    found, why = outcome(own)
-    assert found == "broken-data"
+    result, why = outcome(own)
+    assert result == "broken-data"
     assert why.startswith("stage `prepare` failed: x1 of 2026-04-10T00:00:00Z is out of range: nobody is that tall")
 
 
@@ -226,8 +226,8 @@ def test_other_rows_cannot_be_paired(own: Shop) -> None:
     dropping = "        if abs(float(row['x1'])) > 2 * abs(one):\n            continue\n"
     own.replace("predict.py", "        score =", f"{dropping}        score =")
     own.repository.commit("Predict some rows alone")
-    found, why = outcome(own)
-    assert found == "failed"
+    result, why = outcome(own)
+    assert result == "failed"
     assert "the two runs predicted other rows: predictions.csv has" in why
 
 
@@ -255,9 +255,9 @@ def test_what_does_not_call_for_a_candidate(
     """Broken data, nothing that matters, or a monitor that is silent: nothing is trained, and why is told."""
     own_pipeline.noticed(own, *findings, at=at)
     ended = retrain(own, "--json")
-    said = json.loads(ended.stdout)
-    assert (said["verdict"], said["attempt"], said["waiting"]["standstill"]) == ("skipped", None, standstill)
-    assert words in said["waiting"]["why"]
+    report = json.loads(ended.stdout)
+    assert (report["verdict"], report["attempt"], report["waiting"]["standstill"]) == ("skipped", None, standstill)
+    assert words in report["waiting"]["why"]
     assert tried(own) == []
 
 
@@ -413,5 +413,5 @@ def test_releases_of_the_same_model_go_on_with_it(own: Shop) -> None:
             ReleaseMarker(f"2026-04-0{day}T00:00:00+00:00", str(day), commit, "")
             for day, commit in enumerate(commits, 1)
         )
-        found = serves_since(workspace, base, there, replace(quiet(), releases=markers))
-        assert (found.strftime("%d") if found else "") == begins, commits
+        since = serves_since(workspace, base, there, replace(quiet(), releases=markers))
+        assert (since.strftime("%d") if since else "") == begins, commits

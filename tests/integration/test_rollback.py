@@ -15,10 +15,10 @@ from tests.integration.shop import Shop, built_once, copied
 @pytest.fixture
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Return a shop with two models, whose servers end with the test."""
-    found = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
-    yield found
+    shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
+    yield shop
     for name in ("local", "production"):
-        found.run("serve", "--stop", "--name", name)
+        shop.run("serve", "--stop", "--name", name)
 
 
 def test_a_rollback_goes_back_and_stays_there(shop: Shop) -> None:

@@ -66,8 +66,8 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Return two servers of one bundle that an engine serves."""
     shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path_factory.mktemp("rolling"))
     with_engine(shop, request.param)
-    found = House(shop)
-    yield found
+    servers = House(shop)
+    yield servers
     for name in ("local", "other"):
         shop.run("serve", "--stop", "--name", name)
 

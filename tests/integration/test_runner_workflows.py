@@ -25,8 +25,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 def violations(shop: Shop) -> list[dict[str, str]]:
     """Return what `check` finds."""
-    found: dict[str, Any] = json.loads(shop.run("check", "--json", "--base", "HEAD").stdout)
-    return list(found["violations"])
+    report: dict[str, Any] = json.loads(shop.run("check", "--json", "--base", "HEAD").stdout)
+    return list(report["violations"])
 
 
 def test_jobs_are_those_of_the_settings(shop: Shop) -> None:
@@ -60,17 +60,17 @@ def test_a_workflow_that_fits_no_more_is_renewed(shop: Shop, levers: str, words:
     repository = shop.repository
     repository.write("leverframe.yaml", levers)
     try:
-        found = violations(shop)
-        assert found[0]["reason"] == "settings-invalid"
-        assert words in found[0]["what"]
+        findings = violations(shop)
+        assert findings[0]["reason"] == "settings-invalid"
+        assert words in findings[0]["what"]
         if "trian" in levers:
             assert shop.run("init", "--renew").said()[0].startswith("no stage matches `trian`")
             return
-        assert " does not fit the runners of leverframe.yaml: " in found[0]["what"]
-        assert "`leverframe init --renew`" in found[0]["next"]
-        told = shop.run("doctor", "--offline").stdout
-        assert "leverframe init --renew" in told
-        assert "requirements.lock is missing: " in told
+        assert " does not fit the runners of leverframe.yaml: " in findings[0]["what"]
+        assert "`leverframe init --renew`" in findings[0]["next"]
+        stdout = shop.run("doctor", "--offline").stdout
+        assert "leverframe init --renew" in stdout
+        assert "requirements.lock is missing: " in stdout
         before = repository.read(WORKFLOW)
         shop.run("init")
         assert repository.read(WORKFLOW) == before
@@ -90,9 +90,9 @@ def test_an_edited_condition_is_found_and_an_added_step_is_not(shop: Shop) -> No
         assert violations(shop) == []
         repository.write(WORKFLOW, text.replace(guard, "true"))
         assert "condition of its job `phase_1`" in violations(shop)[0]["what"]
-        told = shop.run("doctor", "--offline").stdout
-        assert "job `phase_2` of leverframe.yml runs code of every pull request, also of a fork" in told
-        assert f"add to the job: `if: {guard}`" in told
+        stdout = shop.run("doctor", "--offline").stdout
+        assert "job `phase_2` of leverframe.yml runs code of every pull request, also of a fork" in stdout
+        assert f"add to the job: `if: {guard}`" in stdout
         repository.write(WORKFLOW, "jobs: [\n")
         assert violations(shop)[0]["reason"] == "settings-invalid"
     finally:

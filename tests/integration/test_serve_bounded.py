@@ -46,17 +46,17 @@ MOSTLY = 0.2  # the same for 99 of 100
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     """Return a server that the tests of this file share; nothing of them is an error of the server."""
-    found = Besieged(copied(finished(tmp_path_factory), tmp_path_factory.mktemp("bounded")))
-    yield found
-    assert "Traceback" not in (found.folder / "server.log").read_text()
-    assert found.shop.run("serve", "--stop").code == 0
+    server = Besieged(copied(finished(tmp_path_factory), tmp_path_factory.mktemp("bounded")))
+    yield server
+    assert "Traceback" not in (server.folder / "server.log").read_text()
+    assert server.shop.run("serve", "--stop").code == 0
 
 
 def test_a_process_is_as_large_as_the_guide_says(server: Besieged) -> None:
     """Before anybody asks it, within a quarter."""
     guide = Path(__file__).parents[2] / "docs/guides/scaling.md"
-    (said,) = re.findall(r"about (\d+) MB", guide.read_text(encoding="utf-8"))
-    assert server.megabytes() == pytest.approx(float(said), rel=0.25)
+    (megabytes,) = re.findall(r"about (\d+) MB", guide.read_text(encoding="utf-8"))
+    assert server.megabytes() == pytest.approx(float(megabytes), rel=0.25)
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -37,14 +37,14 @@ class Besieged(Server):
 
     def raw(self, data: bytes, seconds: float = 5.0) -> bytes:
         """Send bytes over a connection of their own and return what comes back."""
-        found = b""
+        received = b""
         with socket.create_connection(("127.0.0.1", self.running["port"]), timeout=seconds) as connection:
             with suppress(OSError):
                 connection.sendall(data)
             with suppress(OSError):
                 while piece := connection.recv(65_536):
-                    found += piece
-        return found
+                    received += piece
+        return received
 
     @contextmanager
     def others_are_answered(self, within: float = 2.0) -> Iterator[None]:
@@ -97,9 +97,9 @@ class Besieged(Server):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     """Return a server that the tests of this file share; it ends with fewer than 100 MB more than it had."""
     shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("besieged"))
-    found = Besieged(shop)
-    yield found
-    log = (found.folder / "server.log").read_text()
+    server = Besieged(shop)
+    yield server
+    log = (server.folder / "server.log").read_text()
     assert "Internal Server Error" not in log
     assert log.count("Traceback") == 0
     assert shop.run("serve", "--stop").code == 0
@@ -155,9 +155,9 @@ def test_what_is_wrong_on_the_wire_is_refused(server: Besieged) -> None:
     }
     before = server.megabytes()
     with server.others_are_answered():
-        found = {name: (status(server.raw(data)), expected) for name, (data, expected) in attacks.items()}
-    assert {name: pair for name, pair in found.items() if pair[0] not in (pair[1], 0)} == {}
-    assert sum(got == 0 for got, _ in found.values()) <= 3  # hung up before the answer was read
+        outcomes = {name: (status(server.raw(data)), expected) for name, (data, expected) in attacks.items()}
+    assert {name: pair for name, pair in outcomes.items() if pair[0] not in (pair[1], 0)} == {}
+    assert sum(got == 0 for got, _ in outcomes.values()) <= 3  # hung up before the answer was read
     assert server.megabytes() < before + 50
 
 
@@ -198,8 +198,8 @@ def test_a_body_that_is_small_and_holds_too_much(server: Besieged, name: str, ma
     assert len(body) < 4 * MEGABYTES, name
     before = server.megabytes()
     with server.others_are_answered():
-        found, content = server.ask(body)
-    assert found in (400, 413)
+        code, content = server.ask(body)
+    assert code in (400, 413)
     assert content["error"]
     assert server.megabytes() < before + 250
 
@@ -208,17 +208,17 @@ def test_all_columns_and_a_key_are_refused(server: Besieged) -> None:
     """A request that has neither form, but more than one of them, was an error of the server."""
     table = pl.read_parquet(server.shop.root / "data/training/holdout.parquet").head(1)
     timestamp = {"name": "as_of", "shape": [1, 1], "datatype": "BYTES", "data": ["2024-05-01T00:00Z"]}
-    found, content = server.ask(json.dumps({"inputs": [*tensors(server.shop, table), timestamp]}).encode())
-    assert found == 400
+    code, content = server.ask(json.dumps({"inputs": [*tensors(server.shop, table), timestamp]}).encode())
+    assert code == 400
     assert "`as_of` beside all feature columns" in content["error"]
 
 
 def test_only_outputs_that_are_asked_for(server: Besieged) -> None:
     """As the protocol says: a request may name the outputs that it wants."""
     body = {**server.told["example"], "outputs": [{"name": "probability"}]}
-    found, content = server.ask(json.dumps(body).encode())
-    assert found == 200
-    assert [each["name"] for each in content["outputs"]] == ["probability"]
+    code, content = server.ask(json.dumps(body).encode())
+    assert code == 200
+    assert [output["name"] for output in content["outputs"]] == ["probability"]
 
 
 def test_routes_that_answer_nothing_are_shut(server: Besieged) -> None:
@@ -245,7 +245,7 @@ def test_names_that_somebody_makes_up_are_not_counted(server: Besieged) -> None:
     def metrics() -> int:
         with socket.create_connection(("127.0.0.1", server.running["metrics_port"]), timeout=10) as scrape:
             scrape.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            return sum(len(each) for each in iter(lambda: scrape.recv(65_536), b""))
+            return sum(len(chunk) for chunk in iter(lambda: scrape.recv(65_536), b""))
 
     def refuse(number: int) -> None:
         model, version = f"/v2/models/m{number}", f"/v2/models/{MODEL}/versions/{number + 9}"
@@ -287,7 +287,7 @@ def test_hostile_messages_in_grpc(server: Besieged) -> None:
     large = grpc.StatusCode.RESOURCE_EXHAUSTED
     before = server.megabytes()
     with server.others_are_answered():
-        found = {
+        outcomes = {
             "gzip bomb": (server.call("ModelInfer", bomb, grpc.Compression.Gzip), large),
             "deflate bomb": (server.call("ModelInfer", bomb, grpc.Compression.Deflate), large),
             "too large as it is": (server.call("ModelInfer", bomb), large),
@@ -303,16 +303,16 @@ def test_hostile_messages_in_grpc(server: Besieged) -> None:
             "a method nobody has": (server.call("Nothing", b""), grpc.StatusCode.UNIMPLEMENTED),
             "a stream": (server.call("ModelStreamInfer", message([1], b"\0" * 8)), grpc.StatusCode.UNIMPLEMENTED),
         }
-    assert {name: pair for name, pair in found.items() if pair[0] != pair[1]} == {}
+    assert {name: pair for name, pair in outcomes.items() if pair[0] != pair[1]} == {}
     assert server.megabytes() < before + 150
 
 
 def test_compressed_messages_in_grpc_that_are_right_are_answered(server: Besieged) -> None:
     """The limit holds what they unpack to; below it they are as good as any."""
     client, inputs = server.triton(), []
-    for each in server.told["example"]["inputs"]:
-        tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
-        tensor.set_data_from_numpy(np.array(each["data"], object if each["datatype"] == "BYTES" else np.float64))
+    for field in server.told["example"]["inputs"]:
+        tensor = triton.InferInput(field["name"], field["shape"], field["datatype"])
+        tensor.set_data_from_numpy(np.array(field["data"], object if field["datatype"] == "BYTES" else np.float64))
         inputs.append(tensor)
     expected = client.infer(MODEL, inputs).as_numpy("probability")
     assert client.infer(MODEL, inputs, compression_algorithm="gzip").as_numpy("probability") == expected
@@ -320,14 +320,14 @@ def test_compressed_messages_in_grpc_that_are_right_are_answered(server: Besiege
         client.infer(MODEL, inputs, outputs=[triton.InferRequestedOutput("secret")])
 
 
-@pytest.mark.parametrize("said", by_day([b"", HALF], HALF), ids=["nothing", "half a head"])
-def test_thousands_who_say_nothing_are_hung_up_on(server: Besieged, said: bytes) -> None:
+@pytest.mark.parametrize("head", by_day([b"", HALF], HALF), ids=["nothing", "half a head"])
+def test_thousands_who_say_nothing_are_hung_up_on(server: Besieged, head: bytes) -> None:
     """They wait for no longer than a head may take, and nobody waits because of them."""
     process, address = psutil.Process(server.running["pid"]), ("127.0.0.1", server.running["port"])
     before = process.num_fds()
     with ExitStack() as held, server.others_are_answered():
         for _ in range(1_500):
-            held.enter_context(socket.create_connection(address, timeout=10)).sendall(said)
+            held.enter_context(socket.create_connection(address, timeout=10)).sendall(head)
         wait_for(lambda: process.num_fds() > before + 1_000)  # the last of them wait to be accepted
         wait_for(lambda: process.num_fds() < before + 100)
 
@@ -341,14 +341,14 @@ def test_bodies_that_never_end_do_not_fill_the_memory(server: Besieged) -> None:
     with ExitStack() as held, server.others_are_answered():
         connections = []
         for _ in range(300):
-            each = held.enter_context(socket.create_connection(("127.0.0.1", server.running["port"]), timeout=10))
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", server.running["port"]), timeout=10))
             with suppress(OSError):
-                each.sendall(start)
-            each.settimeout(0.2)
-            connections.append(each)
-        for each in connections[-100:]:
+                connection.sendall(start)
+            connection.settimeout(0.2)
+            connections.append(connection)
+        for connection in connections[-100:]:
             with suppress(OSError):
-                refused += each.recv(100)[9:12] == b"429"
+                refused += connection.recv(100)[9:12] == b"429"
         assert server.megabytes() < before + 700  # all of them would be 900 and more
     assert refused > 0
     wait_for(lambda: server.ask(b" " * 3_000_000)[0] == 400)  # there is room again

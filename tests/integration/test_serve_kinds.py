@@ -194,18 +194,18 @@ def test_values_are_where_their_datatype_has_them(datatype: str, filled: set[str
     assert fits or "`x` has values in " in misplaced_in(request)
 
 
-@pytest.mark.parametrize(("datatype", "raw", "said"), [
+@pytest.mark.parametrize(("datatype", "raw", "message"), [
     ("FP64", [b"12345678"], ""), ("FP64", [b"1234"], "`x` has 4 bytes of raw contents; 1 values of FP64 have 8"),
     ("FP64", [b"12345678"] * 2, "2 raw contents for 1 inputs"), ("BYTES", [b"\x01\0\0\0a"], ""),
     ("BYTES", [b"\0\0\0\x80a"], "end within a text"), ("BYTES", [b"\x01\0"], "end within a text"),
 ])  # fmt: skip
-def test_packed_values_fit_their_datatype_and_shape(datatype: str, raw: list[bytes], said: str) -> None:
+def test_packed_values_fit_their_datatype_and_shape(datatype: str, raw: list[bytes], message: str) -> None:
     """What does not is named, and never unpacked."""
     request = messages.ModelInferRequest(raw_input_contents=raw)
     request.inputs.add(name="x", shape=[1], datatype=datatype)
     fault = misplaced_in(request)
-    assert said in fault
-    assert bool(said) == bool(fault)
+    assert message in fault
+    assert bool(message) == bool(fault)
 
 
 def test_a_content_type_is_a_text() -> None:

@@ -70,19 +70,19 @@ def test_what_is_served_has_its_commit(switched: Shop) -> None:
     switched.repository.git("checkout", "--quiet", "worse")
     switched.repository.dvc("checkout", "models/bundle")
     switched.repository.git("checkout", "--quiet", "main")
-    told = json.loads(switched.run("serve", "--as-is", *FREE, "--json").stdout)
-    assert told["commits"] == {"shop": "as-is"}
-    assert answered(told["running"]["port"], told["example"])["commit"] == "as-is"
-    assert told["note"] == ""  # it was asked for
+    report = json.loads(switched.run("serve", "--as-is", *FREE, "--json").stdout)
+    assert report["commits"] == {"shop": "as-is"}
+    assert answered(report["running"]["port"], report["example"])["commit"] == "as-is"
+    assert report["note"] == ""  # it was asked for
     shown = switched.run("serve", "--status").stdout
     assert "release 1, as it lies in the working tree" in shown
     assert "dvc.lock here names another bundle" in shown
     assert switched.run("serve", "--stop").code == 0
     shutil.rmtree(bundle)
     head = switched.repository.git("rev-parse", "HEAD").strip()
-    told = json.loads(switched.run("serve", *FREE, "--json").stdout)
-    assert told["commits"] == {"shop": head}
-    assert answered(told["running"]["port"], told["example"])["commit"] == head
+    report = json.loads(switched.run("serve", *FREE, "--json").stdout)
+    assert report["commits"] == {"shop": head}
+    assert answered(report["running"]["port"], report["example"])["commit"] == head
     shown = switched.run("serve", "--status").stdout
     assert f"of commit {head[:12]}" in shown
     assert "note:" not in shown

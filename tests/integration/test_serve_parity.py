@@ -31,7 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, p
     folder = shop.root / "wide"
     folder.mkdir()
     shop.repository.run("leverframe", "snapshot", "--since", "2023-12-31T00:00Z", "--out", "wide/snapshot.bin")
-    files = {each.name: each.read_bytes() for each in (shop.root / "models/bundle").iterdir()}
+    files = {path.name: path.read_bytes() for path in (shop.root / "models/bundle").iterdir()}
     for name, data in sealed({**files, "snapshot.bin": (folder / "snapshot.bin").read_bytes()}).items():
         (folder / name).write_bytes(data)
     months = Partitions(Partition.of("2024-01"), Partition.of(LAST), "month", "UTC").groups()
@@ -68,10 +68,10 @@ def over_rest(server: Server, inputs: list[dict[str, Any]]) -> Any:
 def over_grpc(client: triton.InferenceServerClient, inputs: list[dict[str, Any]]) -> Any:
     """Return the probabilities of a request over gRPC, asked by a client of a third party."""
     asked = []
-    for each in inputs:
-        tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
-        values = np.array(each["data"], object if each["datatype"] == "BYTES" else np.float64)  # None becomes NaN
-        tensor.set_data_from_numpy(values.reshape(each["shape"]))
+    for field in inputs:
+        tensor = triton.InferInput(field["name"], field["shape"], field["datatype"])
+        values = np.array(field["data"], object if field["datatype"] == "BYTES" else np.float64)  # None becomes NaN
+        tensor.set_data_from_numpy(values.reshape(field["shape"]))
         asked.append(tensor)
     return client.infer(MODEL, asked).as_numpy("probability").ravel()
 
@@ -88,6 +88,6 @@ def test_served_answers_are_those_of_training(form: str, served: tuple[Server, p
         inputs = tensors(server.shop, part) if form == "columns" else by_keys(part)
         rest.append(over_rest(server, inputs))
         grpc.append(over_grpc(client, inputs))
-    for found in (np.concatenate(rest), np.concatenate(grpc)):
-        np.testing.assert_allclose(found, expected, atol=1e-6)
-        assert ((found > 0.5) == (expected > 0.5)).all()
+    for predictions in (np.concatenate(rest), np.concatenate(grpc)):
+        np.testing.assert_allclose(predictions, expected, atol=1e-6)
+        assert ((predictions > 0.5) == (expected > 0.5)).all()

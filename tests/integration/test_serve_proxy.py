@@ -43,9 +43,9 @@ def start(house: House, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def begin(*names: str, changes: dict[str, str] | None = None) -> Proxy:
-            found = Proxy(tmp_path / "proxy", house.running(*names), changes)
-            stack.callback(found.stop)
-            return found
+            proxy = Proxy(tmp_path / "proxy", house.running(*names), changes)
+            stack.callback(proxy.stop)
+            return proxy
 
         yield begin
 
@@ -77,7 +77,7 @@ def test_who_may_ask_what_and_how_much(house: House, start: Start) -> None:
 
     large, packed = b'{"inputs": [' + b" " * 9_000_000 + b"]}", gzip.compress(house.example)
     repository, wrong = "/v2/repository/models/shop/unload", secrets.token_hex(32)
-    found = {
+    cases = {
         "no token": (proxy.ask(house.example, token=""), 401),
         "a wrong token": (proxy.ask(house.example, token=wrong), 401),
         "half a token": (proxy.ask(house.example, token=proxy.token[:32]), 401),
@@ -100,18 +100,18 @@ def test_who_may_ask_what_and_how_much(house: House, start: Start) -> None:
         "a header of 60 kB": (proxy.ask(house.example, headers={"x-large": "y" * 60_000}), 400),
     }  # fmt: skip
     assert {
-        name: (got[0], status) for name, (got, status) in found.items() if got[0] not in (status, 400 * (status == 494))
+        name: (got[0], status) for name, (got, status) in cases.items() if got[0] not in (status, 400 * (status == 494))
     } == {}
-    assert [name for name, (got, _) in found.items() if not got[1].get("error")] == []
-    assert found["no token"][0][2]["www-authenticate"] == "Bearer"
+    assert [name for name, (got, _) in cases.items() if not got[1].get("error")] == []
+    assert cases["no token"][0][2]["www-authenticate"] == "Bearer"
     assert house.told("local")["models"] == {MODEL: [1]}
 
     wrong_input = proxy.ask(b'{"inputs": []}')
     assert wrong_input[0] == 400
     assert "at least one input" in wrong_input[1]["error"]  # the server's own words come through
-    told = (proxy.folder / "access.log").read_text() + (proxy.folder / "error.log").read_text()
-    assert '"client": "alice"' in told
-    assert [secret for secret in (proxy.token, key, wrong) if secret in told] == []
+    logs = (proxy.folder / "access.log").read_text() + (proxy.folder / "error.log").read_text()
+    assert '"client": "alice"' in logs
+    assert [secret for secret in (proxy.token, key, wrong) if secret in logs] == []
 
 
 def test_grpc_needs_the_token(house: House, start: Start) -> None:
@@ -119,9 +119,9 @@ def test_grpc_needs_the_token(house: House, start: Start) -> None:
     proxy = start("local")
     allowed = {"authorization": f"Bearer {proxy.token}"}
     with proxy.triton() as client:
-        found = client.infer(MODEL, house.inputs(), headers=allowed)
-        expected = next(each["data"] for each in direct(house)[1]["outputs"] if each["name"] == "probability")
-        assert found.as_numpy("probability").ravel().tolist() == pytest.approx(expected)
+        result = client.infer(MODEL, house.inputs(), headers=allowed)
+        expected = next(output["data"] for output in direct(house)[1]["outputs"] if output["name"] == "probability")
+        assert result.as_numpy("probability").ravel().tolist() == pytest.approx(expected)
         assert client.is_model_ready(MODEL, headers=allowed)
         assert client.get_model_metadata(MODEL, headers=allowed).name == MODEL
         assert client.is_server_live()
@@ -189,10 +189,10 @@ def test_a_server_that_ends_under_load_is_not_noticed(house: House, start: Start
         assert house.shop.run("serve", "--name", "other", *ports).code == 0
         back = len(proxy.lines())
         by = f"127.0.0.1:{other['port']}"
-        wait_for(lambda: (by, 200) in {(each["by"], each["status"]) for each in proxy.lines()[back:]})
+        wait_for(lambda: (by, 200) in {(line["by"], line["status"]) for line in proxy.lines()[back:]})
     assert load.failed == []
     lines = proxy.lines()
-    assert any(", " in each["by"] for each in lines)  # somebody was handed on
+    assert any(", " in line["by"] for line in lines)  # somebody was handed on
     assert lines[-1]["status"] == 200
 
 
@@ -207,7 +207,7 @@ def test_a_deployment_behind_the_proxy_loses_nothing(house: House, start: Start)
         enough = len(load.responses) + 250
         wait_for(lambda: len(load.responses) > enough)
     assert load.failed == []
-    assert len({each.version for each in load.responses}) >= 2
+    assert len({response.version for response in load.responses}) >= 2
     assert len(load.responses) > 500
 
 
@@ -217,12 +217,12 @@ def test_what_a_killed_server_had_is_answered_by_another(house: House, start: St
     process = psutil.Process(house.running("other")[0]["pid"])
     connections, headers = [proxy.connect() for _ in range(8)], {"authorization": f"Bearer {proxy.token}"}
     process.suspend()
-    for each in connections:
-        each.request("POST", INFER, house.example, headers)
+    for connection in connections:
+        connection.request("POST", INFER, house.example, headers)
     time.sleep(1)  # whoever is not answered by now has been given to the one that hangs
     process.kill()
-    answers = [each.getresponse() for each in connections]
-    assert [(each.status, "outputs" in json.loads(each.read())) for each in answers] == [(200, True)] * 8
+    answers = [client.getresponse() for client in connections]
+    assert [(response.status, "outputs" in json.loads(response.read())) for response in answers] == [(200, True)] * 8
     wait_for(lambda: (proxy.folder / "access.log").read_text().count("\n") == 8)
     lines = proxy.lines()
-    assert any(", " in each["by"] for each in lines)  # somebody was handed on
+    assert any(", " in line["by"] for line in lines)  # somebody was handed on

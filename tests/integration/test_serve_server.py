@@ -95,15 +95,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def features(shop: Shop) -> list[dict[str, str]]:
     """Return the features that the model was trained on."""
-    found: list[dict[str, str]] = json.loads((shop.root / "models/model.json").read_text())["features"]
-    return found
+    features: list[dict[str, str]] = json.loads((shop.root / "models/model.json").read_text())["features"]
+    return features
 
 
 def training_answers(shop: Shop, table: pl.DataFrame) -> Any:
     """Return what the model that was trained says to rows of its features."""
     model = SklearnModels(shop.root).load((shop.root / "models/model.skops").read_bytes())
     types: dict[Any, Any] = {
-        each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in features(shop)
+        feature["name"]: pl.String if feature["kind"] == "categorical" else pl.Float64 for feature in features(shop)
     }
     return model.predict_proba(table.select(list(types)).cast(types))[:, 1]
 
@@ -112,18 +112,18 @@ def tensors(shop: Shop, table: pl.DataFrame) -> list[dict[str, Any]]:
     """Return rows of features as V2 inputs."""
     return [
         {
-            "name": each["name"],
+            "name": feature["name"],
             "shape": [table.height, 1],
-            "datatype": "BYTES" if each["kind"] == "categorical" else "FP64",
-            "data": table[each["name"]].to_list(),
+            "datatype": "BYTES" if feature["kind"] == "categorical" else "FP64",
+            "data": table[feature["name"]].to_list(),
         }
-        for each in features(shop)
+        for feature in features(shop)
     ]
 
 
 def probabilities(content: dict[str, Any]) -> Any:
     """Return the probabilities of an answer."""
-    return np.array(next(each["data"] for each in content["outputs"] if each["name"] == "probability"))
+    return np.array(next(output["data"] for output in content["outputs"] if output["name"] == "probability"))
 
 
 def test_the_printed_line_works(server: Server) -> None:
@@ -142,22 +142,22 @@ def test_only_the_outputs_that_are_wanted_come(server: Server) -> None:
     body = {**server.told["example"], "id": "mine", "outputs": [{"name": "probability"}]}
     status, content = server.ask(json.dumps(body).encode())
     assert status == 200
-    assert [each["name"] for each in content["outputs"]] == ["probability"]
+    assert [output["name"] for output in content["outputs"]] == ["probability"]
     assert content["id"] == "mine"
     inputs = []
-    for each in server.told["example"]["inputs"]:
-        tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
-        tensor.set_data_from_numpy(np.array(each["data"], object if each["datatype"] == "BYTES" else np.float64))
+    for field in server.told["example"]["inputs"]:
+        tensor = triton.InferInput(field["name"], field["shape"], field["datatype"])
+        tensor.set_data_from_numpy(np.array(field["data"], object if field["datatype"] == "BYTES" else np.float64))
         inputs.append(tensor)
-    found = server.triton().infer(MODEL, inputs, outputs=[triton.InferRequestedOutput("label")])
-    assert found.as_numpy("label") is not None
-    assert found.as_numpy("probability") is None
+    result = server.triton().infer(MODEL, inputs, outputs=[triton.InferRequestedOutput("label")])
+    assert result.as_numpy("label") is not None
+    assert result.as_numpy("probability") is None
 
 
 def test_entity_keys_are_answered_as_their_columns(server: Server) -> None:
     """By keys at the timestamp of the snapshot: the golden rows, whose answers scikit-learn gave, by REST and gRPC."""
     lines = (server.shop.root / "models/bundle/golden.jsonl").read_text().splitlines()
-    rows = [each for each in map(json.loads, lines) if each["form"] == "keys"]
+    rows = [record for record in map(json.loads, lines) if record["form"] == "keys"]
     client = server.triton()
     for row in rows:
         kinds = {name: "BYTES" if isinstance(value, str) else "FP64" for name, value in row["inputs"].items()}
@@ -183,19 +183,19 @@ def test_metadata_name_every_input(server: Server) -> None:
     assert client.is_server_live()
     assert client.is_model_ready(MODEL)
     metadata = client.get_model_metadata(MODEL, as_json=True)
-    named = {each["name"] for each in metadata["inputs"]}
-    assert {each["name"] for each in features(server.shop)} <= named
+    named = {tensor["name"] for tensor in metadata["inputs"]}
+    assert {feature["name"] for feature in features(server.shop)} <= named
     assert {"customer", "as_of"} <= named
-    assert [each["name"] for each in metadata["outputs"]] == ["label", "probability"]
+    assert [output["name"] for output in metadata["outputs"]] == ["label", "probability"]
 
 
 def hostile(server: Server) -> Iterator[tuple[str, bytes, dict[str, str]]]:
     """Yield requests that are malformed or meant to harm, with the headers they come with."""
     good: list[dict[str, Any]] = server.told["example"]["inputs"]
-    text = next(each for each in good if each["name"] == "product")
-    number = next(each for each in good if each["name"] == "quantity")
-    rest = [each for each in good if each is not text]
-    others = [each for each in good if each is not number]
+    text = next(field for field in good if field["name"] == "product")
+    number = next(field for field in good if field["name"] == "quantity")
+    rest = [field for field in good if field is not text]
+    others = [field for field in good if field is not number]
 
     def body(*inputs: dict[str, Any]) -> bytes:
         return json.dumps({"inputs": inputs}).encode()
@@ -235,9 +235,9 @@ def hostile(server: Server) -> Iterator[tuple[str, bytes, dict[str, str]]]:
         "data null": body({**text, "data": None}, *rest),
         "data an object": body({**text, "data": {"0": "lamp"}}, *rest),
         "nothing for a column that is never missing": body({**text, "data": [None]}, *rest),
-        "a timestamp that is none": body(*[each for each in good if each["name"] != "as_of"],
+        "a timestamp that is none": body(*[field for field in good if field["name"] != "as_of"],
                                       {"name": "as_of", "shape": [1], "datatype": "BYTES", "data": ["tomorrow"]}),
-        "a timestamp before the snapshot": body(*[each for each in good if each["name"] != "as_of"],
+        "a timestamp before the snapshot": body(*[field for field in good if field["name"] != "as_of"],
             {"name": "as_of", "shape": [1], "datatype": "BYTES", "data": ["1999-01-01T00:00Z"]}),
     }.items():  # fmt: skip
         yield name, data, {}
@@ -257,18 +257,18 @@ def test_nothing_hostile_gets_an_error_of_the_server_or_an_answer(server: Server
             assert server.ask(good)[0] == 200
             slowest[0] = max(slowest[0], server.worked() - began)
 
-    found = {}
+    responses = {}
     with ThreadPoolExecutor(1) as pool:
         beside = pool.submit(others)
         try:
             for name, body, headers in hostile(server):
-                found[name] = server.ask(body, **headers)
+                responses[name] = server.ask(body, **headers)
         finally:
             stop.set()
         beside.result()
-    assert len(found) > 40
-    assert {name: each for name, each in found.items() if not 400 <= each[0] < 500} == {}
-    assert all(content.get("error") for _, content in found.values())
+    assert len(responses) > 40
+    assert {name: response for name, response in responses.items() if not 400 <= response[0] < 500} == {}
+    assert all(content.get("error") for _, content in responses.values())
     assert slowest[0] < 2.0  # seconds of two processors
     assert server.ask(good)[0] == 200
 
@@ -346,14 +346,14 @@ def test_sigterm_lets_requests_finish(tmp_path: Path, tmp_path_factory: pytest.T
     rows = pl.concat([table] * 5)
     body = json.dumps({"inputs": tensors(server.shop, rows)}).encode()
     connections = [http.client.HTTPConnection("127.0.0.1", server.running["port"], timeout=60) for _ in range(8)]
-    for each in connections:
-        each.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
+    for connection in connections:
+        connection.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
     process = psutil.Process(server.running["pid"])
-    wait_for(lambda: sum(each.status == "ESTABLISHED" for each in process.net_connections("tcp")) >= len(connections))
+    wait_for(lambda: sum(link.status == "ESTABLISHED" for link in process.net_connections("tcp")) >= len(connections))
     os.kill(server.running["pid"], signal.SIGTERM)
-    answers = [each.getresponse() for each in connections]
-    assert [each.status for each in answers] == [200] * 8
-    assert all(len(probabilities(json.loads(each.read()))) == rows.height for each in answers)
+    answers = [client.getresponse() for client in connections]
+    assert [response.status for response in answers] == [200] * 8
+    assert all(len(probabilities(json.loads(response.read()))) == rows.height for response in answers)
     wait_for(lambda: server.shop.run("serve", "--status").code == 29)
 
 
@@ -362,11 +362,11 @@ def test_the_log_survives_a_kill(tmp_path: Path, tmp_path_factory: pytest.TempPa
     server = Server(copied(finished(tmp_path_factory), tmp_path))
     good = json.dumps(server.told["example"]).encode()
     ids = [server.ask(good)[1]["id"] for _ in range(20)]
-    wait_for(lambda: [each["id"] for each in server.log()] == ids)  # within a second, on a quiet machine
+    wait_for(lambda: [entry["id"] for entry in server.log()] == ids)  # within a second, on a quiet machine
     process = psutil.Process(server.running["pid"])
     process.kill()
     wait_for(lambda: not alive([process]))
-    assert [each["id"] for each in server.log()] == ids
+    assert [entry["id"] for entry in server.log()] == ids
     assert list((server.folder / "log").glob("dt=*/*.jsonl")) == []  # not closed: nobody reads it yet
     again = Server(server.shop)
     assert len(list((server.folder / "log").glob("dt=*/*.jsonl"))) == 1
@@ -382,24 +382,24 @@ def test_the_log_says_what_was_looked_up_and_counts_what_was_not_answered(
     """Of a request by keys what the model was given, rows without a key and the end of the data; else a number."""
     server = Server(copied(finished(tmp_path_factory), tmp_path))
     good = server.told["example"]
-    twice = {"inputs": [{**each, "shape": [2, 1], "data": each["data"] * 2} for each in good["inputs"]]}
+    twice = {"inputs": [{**field, "shape": [2, 1], "data": field["data"] * 2} for field in good["inputs"]]}
     strange = {
         "inputs": [
-            {**each, "data": [each["data"][0], "no such product"]} if each["name"] == "product" else each
-            for each in twice["inputs"]
+            {**field, "data": [field["data"][0], "no such product"]} if field["name"] == "product" else field
+            for field in twice["inputs"]
         ]
     }
     answers = [server.ask(json.dumps(body).encode())[1] for body in (good, twice, strange)]
     for _ in range(40):
         assert server.ask(b'{"inputs": [{"name": "?", "shape": [1], "datatype": "FP64", "data": [1]}]}')[0] == 400
-    wait_for(lambda: sum(each.get("count", 0) for each in server.log()) == 40)
-    records = {each["id"]: each for each in server.log() if "id" in each}
-    counts = [each for each in server.log() if "outcome" in each]
-    assert {each["outcome"] for each in counts} == {"refused"}
+    wait_for(lambda: sum(entry.get("count", 0) for entry in server.log()) == 40)
+    records = {entry["id"]: entry for entry in server.log() if "id" in entry}
+    counts = [entry for entry in server.log() if "outcome" in entry]
+    assert {count["outcome"] for count in counts} == {"refused"}
     assert len(counts) < 20  # a line a flush, not a request
-    assert {each["bundle"] for each in counts} == {each["bundle"] for each in records.values()}
+    assert {count["bundle"] for count in counts} == {record["bundle"] for record in records.values()}
     first = records[answers[0]["id"]]
-    named = [each["name"] for each in features(server.shop)]
+    named = [feature["name"] for feature in features(server.shop)]
     assert list(first["features"]) == named
     assert all(len(values) == 1 for values in first["features"].values())
     assert first["missed"] == {}
@@ -407,19 +407,19 @@ def test_the_log_says_what_was_looked_up_and_counts_what_was_not_answered(
     by_columns = {
         "inputs": [
             {
-                "name": each["name"],
+                "name": feature["name"],
                 "shape": [1, 1],
-                "datatype": "BYTES" if each["kind"] == "categorical" else "FP64",
-                "data": first["features"][each["name"]],
+                "datatype": "BYTES" if feature["kind"] == "categorical" else "FP64",
+                "data": first["features"][feature["name"]],
             }
-            for each in features(server.shop)
+            for feature in features(server.shop)
         ]
     }
     status, content = server.ask(json.dumps(by_columns).encode())
     assert status == 200
     assert probabilities(content)[0] == probabilities(answers[0])[0]  # what was logged is what the model was given
     assert any(rows == [1] for rows in records[answers[2]["id"]]["missed"].values())
-    wait_for(lambda: content["id"] in {each.get("id") for each in server.log()})
+    wait_for(lambda: content["id"] in {entry.get("id") for entry in server.log()})
     assert not {"features", "missed", "snapshot"} & next(e for e in server.log() if e.get("id") == content["id"]).keys()
     assert server.shop.run("serve", "--stop").code == 0
 

@@ -70,9 +70,9 @@ class Strict(Server):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
     """Return a server that the tests of this file share; nothing of them is an error of the server."""
     shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("strict"))
-    found = Strict(shop)
-    yield found
-    assert "Traceback" not in (found.folder / "server.log").read_text()
+    server = Strict(shop)
+    yield server
+    assert "Traceback" not in (server.folder / "server.log").read_text()
     assert shop.run("serve", "--stop").code == 0
 
 
@@ -225,10 +225,10 @@ def test_a_client_of_triton_works_by_default_over_http(server: Strict) -> None:
 
 def test_a_missing_number_has_a_form_in_each_protocol(server: Strict) -> None:
     """Null in JSON, NaN in bytes and over gRPC, or a row that `nulls` names: one prediction. JSON has no NaN."""
-    told = server.get(f"/v2/models/{MODEL}")[1]["inputs"]
+    inputs = server.get(f"/v2/models/{MODEL}")[1]["inputs"]
     name = next(
-        each["name"] for each in told
-        if each["datatype"] == "FP64" and each["parameters"]["nullable"] and each["parameters"]["form"] == "columns"
+        field["name"] for field in inputs
+        if field["datatype"] == "FP64" and field["parameters"]["nullable"] and field["parameters"]["form"] == "columns"
     )  # fmt: skip
     good, number = server.told["example"], {"name": name, "shape": [1], "datatype": "FP64"}
 
@@ -246,8 +246,8 @@ def test_a_missing_number_has_a_form_in_each_protocol(server: Strict) -> None:
     assert [reply["outputs"] for _, reply in replies] == [expected] * 3
     code, reply = server.remote(server.message({"inputs": [*good["inputs"], {**number, "data": [np.nan]}]}))
     assert code == grpc.StatusCode.OK, reply
-    found = {output.name: list(output.contents.fp64_contents) for output in reply.outputs}
-    assert [found["probability"]] == [output["data"] for output in expected if output["name"] == "probability"]
+    outputs = {output.name: list(output.contents.fp64_contents) for output in reply.outputs}
+    assert [outputs["probability"]] == [output["data"] for output in expected if output["name"] == "probability"]
     assert asked({"data": [float("nan")]})[0] == 400
 
 
@@ -256,8 +256,8 @@ def test_metadata_and_readiness_are_those_of_the_protocol(server: Strict) -> Non
     metadata = server.get(f"/v2/models/{MODEL}")[1]
     assert metadata["versions"] == ["1"]
     assert any(library.startswith("scikit-learn/") for library in metadata["parameters"]["libraries"])
-    code, told = server.remote(messages.ModelMetadataRequest(name=MODEL), "ModelMetadata")
-    assert (code, list(told.versions)) == (grpc.StatusCode.OK, ["1"])
+    code, reply = server.remote(messages.ModelMetadataRequest(name=MODEL), "ModelMetadata")
+    assert (code, list(reply.versions)) == (grpc.StatusCode.OK, ["1"])
     for name, version in ((MODEL, "9"), (MODEL, "\u00e9"), ("nobody", ""), (f"{MODEL}-candidate", "")):
         code, ready = server.remote(messages.ModelReadyRequest(name=name, version=version), "ModelReady")
         assert (code, getattr(ready, "ready", None)) == (grpc.StatusCode.OK, False)
@@ -318,9 +318,9 @@ def test_a_release_that_is_being_loaded_is_503(server: Strict, tmp_path: Path) -
     """From the first answer of a server on: not ready, ask again, over both protocols, until it predicts."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(3)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        ports = [sock.getsockname()[1] for sock in sockets]
     names = ("port", "grpc_port", "metrics_port")
     config = json.loads((server.folder / "config.json").read_text()) | dict(zip(names, ports, strict=True))
     (tmp_path / "config.json").write_text(json.dumps({**config, "log": None}))
@@ -338,7 +338,7 @@ def test_a_release_that_is_being_loaded_is_503(server: Strict, tmp_path: Path) -
 
 def _first(port: int, body: bytes) -> tuple[tuple[int, int, int], str | None]:
     """Return the status of a prediction, of the model and of the server, 0 for no answer; and when to ask again."""
-    found, after = [], None
+    statuses, after = [], None
     for method, path in (
         ("POST", f"/v2/models/{MODEL}/infer"),
         ("GET", f"/v2/models/{MODEL}/ready"),
@@ -348,13 +348,13 @@ def _first(port: int, body: bytes) -> tuple[tuple[int, int, int], str | None]:
         try:
             connection.request(method, path, body if method == "POST" else None)
             reply = connection.getresponse()
-            found.append(reply.status)
+            statuses.append(reply.status)
             after = after or reply.headers["retry-after"]
         except OSError:
             return (0, 0, 0), None
         finally:
             connection.close()
-    return (found[0], found[1], found[2]), after
+    return (statuses[0], statuses[1], statuses[2]), after
 
 
 def test_nothing_over_rest_is_an_error_of_the_server(server: Strict) -> None:
@@ -375,5 +375,5 @@ def test_grpc_refuses_connections_until_the_models_are_loaded() -> None:
     """
     command = [sys.executable, "-m", "tests.integration.grpc_late"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
-    assert told == ["UNAVAILABLE", True, "NOT_FOUND", "UNAVAILABLE", False, ["NOT_FOUND"] * 3, "NOT_FOUND"]
+    outcomes = json.loads(done.stdout)
+    assert outcomes == ["UNAVAILABLE", True, "NOT_FOUND", "UNAVAILABLE", False, ["NOT_FOUND"] * 3, "NOT_FOUND"]

@@ -66,16 +66,16 @@ def test_of_two_that_start_one_server_comes(shop: Shop) -> None:
 
 def test_nothing_is_imported_from_where_it_is_started(shop: Shop) -> None:
     """Whatever has the name of an installed package there."""
-    told = json.loads(shop.run("serve", "--status", "--json").stdout)
-    assert told["models"] == {"shop": [1]}
+    status = json.loads(shop.run("serve", "--status", "--json").stdout)
+    assert status["models"] == {"shop": [1]}
     assert sorted(path.name for path in shop.root.glob("ran-*")) == []
-    assert Path(f"/proc/{told['running']['pid']}/cwd").readlink() == Path(told["folder"])
+    assert Path(f"/proc/{status['running']['pid']}/cwd").readlink() == Path(status["folder"])
 
 
 def test_it_is_given_no_secret(shop: Shop) -> None:
     """Only what a program needs, and what the settings pass; of that no token of the forge."""
-    told = json.loads(shop.run("serve", "--status", "--json").stdout)
-    given = psutil.Process(told["running"]["pid"]).environ()
+    status = json.loads(shop.run("serve", "--status", "--json").stdout)
+    given = psutil.Process(status["running"]["pid"]).environ()
     assert {name: given[name] for name in (*SECRETS, "MLSERVER_DEBUG", "PYTHONPATH") if name in given} == {
         "WANTED": "w"
     }
@@ -84,8 +84,8 @@ def test_it_is_given_no_secret(shop: Shop) -> None:
 
 def test_nobody_else_reads_its_files(shop: Shop) -> None:
     """Folder, key, configuration, logs and releases, with the request of a client in the log."""
-    told = json.loads(shop.run("serve", "--status", "--json").stdout)
-    made = [Path(told["folder"]), *Path(told["folder"]).rglob("*")]
+    status = json.loads(shop.run("serve", "--status", "--json").stdout)
+    made = [Path(status["folder"]), *Path(status["folder"]).rglob("*")]
     open_to_others = {path.name: oct(path.stat().st_mode) for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077}
     assert open_to_others == {}
     assert {"key", "config.json", "server.log", "server.json", "models"} <= {path.name for path in made}

@@ -73,11 +73,11 @@ def test_what_was_published_is_found(url: str) -> None:
     assert values.dtype == np.float32
     assert values[[0, 2]].tolist() == [[1.0, 0.5], [1.0, 0.5]]
     assert np.isnan(values[1]).all()
-    found = store.find("many", [["x", "y", None, "x", "z"], [1, 1, 1, 2, 1]])
-    pieces = list(zip(found.start.tolist(), found.stop.tolist(), strict=True))
-    assert [found.column("n")[start:stop].tolist() for start, stop in pieces] == [[0, 2], [1], [], [4], []]
-    assert [found.column("w")[start:stop].tolist() for start, stop in pieces] == [["p", None], ["q"], [], ["é"], []]
-    assert found.column("b")[pieces[1][0]] is np.ma.masked
+    rows = store.find("many", [["x", "y", None, "x", "z"], [1, 1, 1, 2, 1]])
+    pieces = list(zip(rows.start.tolist(), rows.stop.tolist(), strict=True))
+    assert [rows.column("n")[start:stop].tolist() for start, stop in pieces] == [[0, 2], [1], [], [4], []]
+    assert [rows.column("w")[start:stop].tolist() for start, stop in pieces] == [["p", None], ["q"], [], ["é"], []]
+    assert rows.column("b")[pieces[1][0]] is np.ma.masked
     every = store.find("all", [])
     assert every.column("t")[every.start[0] : every.stop[0]].tolist() == [0.0, 1.0, 2.0]
     store.close()
@@ -196,7 +196,7 @@ def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -
     """Parity over the same worlds as the file's: text, number and composite keys, windows, corrected events."""
     span, rows = Span(MARCH.start(ZONE) - timedelta(days=3), MARCH.plus(1).start(ZONE)), 0
     cases = [(plan_of(), TYPES, drawn(8)), (plan_of(CORRECTED), CORRECTED_TYPES, drawn(8, corrected_worlds()))]
-    for number, (plan, types, world) in enumerate((plan, types, each) for plan, types, many in cases for each in many):
+    for number, (plan, types, world) in enumerate((plan, types, draw) for plan, types, many in cases for draw in many):
         root, namespace = tmp_path / str(number), f"world-{number}"
         write_world(world, root, types)
         build(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
@@ -208,9 +208,9 @@ def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -
         def opened(_: Partition, plan: Plan = plan, namespace: str = namespace) -> closing[RedisStore]:
             return closing(RedisStore(url, spec=plan.spec, namespace=namespace))
 
-        found = compare(plan, [MARCH], PolarsTables(root), opened)
-        assert found.lines()[1:] == []
-        rows += found.rows
+        parity = compare(plan, [MARCH], PolarsTables(root), opened)
+        assert parity.lines()[1:] == []
+        rows += parity.rows
     assert rows > 30
 
 
@@ -232,4 +232,4 @@ def test_the_command_publishes_and_a_request_is_answered_without_the_file(
     assert json.loads(from_redis.stdout) == json.loads(from_file.stdout)
     refused = shop.run("snapshot", "--redis", f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
     assert refused.code == StoreUnreachableError.exit_code
-    assert not any(PASSWORD in text for each in (written, refused) for text in (each.stdout, each.stderr))
+    assert not any(PASSWORD in text for process in (written, refused) for text in (process.stdout, process.stderr))

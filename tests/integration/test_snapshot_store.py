@@ -65,8 +65,8 @@ def mapped(pid: int, path: Path) -> tuple[int, int]:
     """Return the kilobytes of ``path`` in the memory of a process, and its proportional share of them."""
     text = Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8")
     part = text[text.index(str(path)) :]
-    found = {key: int(re.search(rf"^{key}:\s+(\d+) kB", part, re.MULTILINE)[1]) for key in ("Rss", "Pss")}  # type: ignore[index]
-    return found["Rss"], found["Pss"]
+    sizes = {key: int(re.search(rf"^{key}:\s+(\d+) kB", part, re.MULTILINE)[1]) for key in ("Rss", "Pss")}  # type: ignore[index]
+    return sizes["Rss"], sizes["Pss"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells what processes share")
@@ -77,7 +77,7 @@ def test_two_processes_share_the_pages(tmp_path: Path) -> None:
     one = started(READER, path)
     alone = mapped(one.pid, path)
     two = started(READER, path)
-    both = [mapped(each.pid, path) for each in (one, two)]
+    both = [mapped(process.pid, path) for process in (one, two)]
     ended(one, two)
     assert alone[0] * 1024 >= path.stat().st_size
     assert sum(share for _, share in both) <= 1.02 * alone[1]
@@ -96,7 +96,7 @@ def test_a_swap_leaves_an_open_reader_its_content(tmp_path: Path) -> None:
     old.close()
     assert before.matrix()[0, 0] == 1.0, "an answer outlives its store"
     assert SnapshotFile(path, spec="new").find("t", [[1]]).matrix()[0, 0] == 2.0
-    assert [each.name for each in tmp_path.iterdir()] == ["s"]
+    assert [file.name for file in tmp_path.iterdir()] == ["s"]
 
 
 def test_killed_while_writing_the_old_one_stays(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_killed_while_writing_the_old_one_stays(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
     assert SnapshotFile(path, spec="old").find("t", [[1]]).matrix()[0, 0] == 1.0
     write(path, About("new", 2), [table(2.0)])
-    assert [each.name for each in tmp_path.iterdir()] == ["s"]
+    assert [file.name for file in tmp_path.iterdir()] == ["s"]
 
 
 def test_a_million_keys_are_written_and_found(tmp_path: Path) -> None:

@@ -158,8 +158,8 @@ def changed_by(repository: TemporaryRepository, *paths: str) -> dict[str, set[st
     kinds = {}
     for path in paths:
         above = (path, *(str(folder) for folder in Path(path).parents))  # any of which may be the dependency
-        found = set().union(*(subjects.get(subject, set()) for subject in above))
-        kinds[path] = {name for name in STAGES if found & {name, *_digests_of(name)}}
+        stale = set().union(*(subjects.get(subject, set()) for subject in above))
+        kinds[path] = {name for name in STAGES if stale & {name, *_digests_of(name)}}
     return kinds
 
 
@@ -189,7 +189,7 @@ def test_an_edit_of_each_module_makes_the_stages_that_import_it_stale_and_no_oth
     folders = sorted({path.as_posix() for stage in STAGES for path in code_of(stage) if not path.suffix})
     sharing: dict[str, list[str]] = {}
     for path in sorted(expected):
-        sharing.setdefault(next((each for each in folders if path.startswith(f"{each}/")), path), []).append(path)
+        sharing.setdefault(next((folder for folder in folders if path.startswith(f"{folder}/")), path), []).append(path)
     for together in zip_longest(*sharing.values()):
         paths = [path for path in together if path]
         assert changed_by(sources, *paths) == {path: expected[path] for path in paths}
@@ -269,8 +269,8 @@ def test_an_edit_of_whatever_the_case_runs_makes_its_stages_stale(tmp_path: Path
         stage = mine.shop.status()["ingest-static"]
         (root / path).write_bytes(text)
         listed = "extras" if path.startswith("extras/") else path
-        found = [(each["reason"], each["subject"]) for each in stage["findings"]]
-        assert (stage["state"], found) == ("changed", [("dependency-changed", listed)]), path
+        reasons = [(finding["reason"], finding["subject"]) for finding in stage["findings"]]
+        assert (stage["state"], reasons) == ("changed", [("dependency-changed", listed)]), path
     repository.write("unrelated.py", "# edited\n")
     assert mine.state("ingest-static")[0] == "fresh"
     repository.write("unrelated.py", "")
@@ -281,12 +281,12 @@ def test_an_edit_of_whatever_the_case_runs_makes_its_stages_stale(tmp_path: Path
     repository.git("-C", "vendor/rates", "pull", "--quiet", str(vendored.root), "main")
     repository.git("checkout", "--quiet", "-b", "bump")
     repository.commit("Newer rates")
-    said = json.loads(mine.run("check", "--json"))
-    assert [each["reason"] for each in said["violations"]] == ["definition-invalid"]
+    report = json.loads(mine.run("check", "--json"))
+    assert [entry["reason"] for entry in report["violations"]] == ["definition-invalid"]
     standing = repository.read("dvc.yaml")
     repository.git("submodule", "--quiet", "deinit", "--force", "vendor/rates")  # as a clone without it has it
-    said = json.loads(mine.run("check", "--json"))
-    (violation,) = said["violations"]
+    report = json.loads(mine.run("check", "--json"))
+    (violation,) = report["violations"]
     assert "the submodule `vendor/rates` is not checked out" in violation["what"]
     assert "`git submodule update --init vendor/rates`" in violation["next"]
     mine.run("stages", "--write")
@@ -319,7 +319,7 @@ def test_an_estimator_in_another_file_counts_with_what_it_imports(shop: Shop, tm
     for path in ("lib/models.py", "lib/steps.py"):
         text = mine.repository.read(path)
         mine.repository.write(path, text + "# edited\n")
-        why = {name: {each["subject"] for each in stage["findings"]} for name, stage in mine.status().items()}
+        why = {name: {finding["subject"] for finding in stage["findings"]} for name, stage in mine.status().items()}
         assert {name for name, subjects in why.items() if path in subjects} == {"train", "evaluate", "bundle"}
         mine.repository.write(path, text)
     assert mine.stale() == set()
@@ -372,14 +372,14 @@ class OwnPath:
     def ran(self, target: str) -> set[str]:
         """Return the stages that `dvc repro` of a target runs; all of its stages are fresh afterwards."""
         printed = self.run("repro", "--no-run-cache", target, module="dvc")
-        found = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
+        stages = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
         assert self.state(target)[0] == "fresh", printed
-        return found
+        return stages
 
     def state(self, stage: str) -> tuple[str, list[tuple[str, str, str]]]:
         """Return the state of a stage, with what it is stale for: reason, subject and detail."""
-        (found,) = json.loads(self.run("status", "--stage", stage, "--json"))["stages"]
-        return found["state"], [(each["reason"], each["subject"], each["detail"]) for each in found["findings"]]
+        (status,) = json.loads(self.run("status", "--stage", stage, "--json"))["stages"]
+        return status["state"], [(cause["reason"], cause["subject"], cause["detail"]) for cause in status["findings"]]
 
     @property
     def digests(self) -> dict[str, str]:
@@ -442,8 +442,8 @@ def test_digests_that_were_edited_do_not_pass_the_check(monorepo: OwnPath) -> No
     """They are outputs like others: what git holds is what the lock says that the stage wrote."""
     monorepo.shop.replace("reports/code/ingest.json", monorepo.digests["pipelines/shop/sources.py"], "0" * 32)
     monorepo.shop.repository.commit("Not what the stage wrote")
-    said = json.loads(monorepo.run("check", "--json"))
-    mismatch = [each["what"] for each in said["violations"] if each["reason"] == "lock-mismatch"]
+    report = json.loads(monorepo.run("check", "--json"))
+    mismatch = [violation["what"] for violation in report["violations"] if violation["reason"] == "lock-mismatch"]
     assert mismatch == ["`reports/code/ingest.json` in git does not match `dvc.lock`"]
 
 

@@ -49,8 +49,8 @@ def test_a_window_that_outgrows_its_months_fails_the_check(shop: Shop) -> None:
     assert_mended(shop)
     build = shop.repository.read("dvc.yaml").split("  build:\n")[1].split("  training-set:\n")[0]
     assert missing in build
-    found = {each["subject"] for each in shop.status()["build@2024-05"]["findings"]}
-    assert "data/raw/orders/2024-03.parquet" in found
+    subjects = {finding["subject"] for finding in shop.status()["build@2024-05"]["findings"]}
+    assert "data/raw/orders/2024-03.parquet" in subjects
     assert shop.repro("build@2024-05") == {"build@2024-05"}
 
 

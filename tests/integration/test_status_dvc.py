@@ -332,7 +332,7 @@ def status_of(root: Path) -> PipelineStatus:
 
 
 def differing(status: PipelineStatus) -> set[str]:
-    return {each.stage.name for each in status.stages if each.state in {State.CHANGED, State.NEW, State.MISSING}}
+    return {entry.stage.name for entry in status.stages if entry.state in {State.CHANGED, State.NEW, State.MISSING}}
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
@@ -341,13 +341,13 @@ def test_agrees_with_dvc_and_names_the_reason(
 ) -> None:
     ours, theirs = cases[change.name]
     assert differing(ours) == set(theirs), theirs
-    found = {
-        each.stage.name: {finding.reason.value for finding in each.findings} - {"upstream-stale"}
-        for each in ours.stages
-        if each.findings and each.state is not State.DOWNSTREAM
+    reasons = {
+        entry.stage.name: {finding.reason.value for finding in entry.findings} - {"upstream-stale"}
+        for entry in ours.stages
+        if entry.findings and entry.state is not State.DOWNSTREAM
     }
-    assert found == change.expected
-    downstream = {each.stage.name for each in ours.stages if each.state is State.DOWNSTREAM}
+    assert reasons == change.expected
+    downstream = {entry.stage.name for entry in ours.stages if entry.state is State.DOWNSTREAM}
     assert downstream >= change.downstream
 
 

@@ -170,8 +170,8 @@ def of_dvc(environment: dict[str, str], roots: dict[str, Path]) -> dict[str, dic
         input=json.dumps({name: str(root) for name, root in roots.items()}),
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    found: dict[str, dict[str, object]] = json.loads(answer.stdout)
-    return found
+    statuses: dict[str, dict[str, object]] = json.loads(answer.stdout)
+    return statuses
 
 
 @pytest.fixture(scope="module")
@@ -198,9 +198,9 @@ def test_every_shape_is_told_as_dvc_tells_it(
     ours, theirs = cases[name]
     assert differing(ours) == set(theirs), theirs
     assert differing(ours) - ALWAYS == CHANGES[name][1]
-    assert {"hidden/dvc.yaml:never", "scratch/dvc.yaml:nobody"}.isdisjoint(each.stage.name for each in ours.stages)
+    assert {"hidden/dvc.yaml:never", "scratch/dvc.yaml:nobody"}.isdisjoint(entry.stage.name for entry in ours.stages)
     imports = ["bought.dvc is an import", "fetched.csv.dvc is an import"]
-    assert [note for note in ours.notes if any(note.startswith(each) for each in imports)]
+    assert [note for note in ours.notes if any(note.startswith(prefix) for prefix in imports)]
 
 
 @pytest.mark.deep
@@ -246,8 +246,8 @@ def test_a_lock_of_dvc_2_is_compared_by_its_own_hashes(tmp_path: Path) -> None:
         roots[change] = tmp_path / change
     theirs = of_dvc(whole.environment, roots)
     ours = {name: differing(status_of(root)) for name, root in roots.items()}
-    assert ours == {name: set(found) for name, found in theirs.items()}, theirs
-    assert {name for name, found in ours.items() if not found} == {"nothing", "line ends"}
+    assert ours == {name: set(stages) for name, stages in theirs.items()}, theirs
+    assert {name for name, stages in ours.items() if not stages} == {"nothing", "line ends"}
 
 
 def _listing(files: list[dict[str, str]]) -> bytes:
@@ -296,7 +296,7 @@ def test_wherever_the_project_is_dvc_and_status_agree(tmp_path: Path) -> None:
         for name, root in places.items():
             ours = status_of(root)
             assert differing(ours) == set(theirs[name]), (name, state, theirs[name])
-            assert {each.stage.name for each in ours.stages} == {"b", "a/dvc.yaml:a"}
-            stale = {each.stage.name for each in ours.stages if each.state is State.CHANGED}
+            assert {entry.stage.name for entry in ours.stages} == {"b", "a/dvc.yaml:a"}
+            stale = {entry.stage.name for entry in ours.stages if entry.state is State.CHANGED}
             assert stale == ({"b"} if state == "stale" else set()), (name, state)
             (root / "params.yaml").write_text("k: 2\n")

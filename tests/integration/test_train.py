@@ -90,7 +90,7 @@ def test_integer_classes_are_learnt(tmp_path: Path) -> None:
     case = make(tmp_path, "multiclass")
     names = case.table(layout.TRAIN).get_column("label")
     numbers = {"early": 3, "on time": 1, "late": 2}
-    case.replace(layout.TRAIN, label=pl.Series([numbers[each] for each in names]))
+    case.replace(layout.TRAIN, label=pl.Series([numbers[name] for name in names]))
     assert case.train().classes == ("1", "2", "3")
 
 
@@ -126,7 +126,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
         "case, forest = SmallCase(Path(sys.argv[1])), TrainSettings(estimator=f'{HERE}:forest', params={'trees': 9})\n"
         "print(case.train(forest).md5, case.train(TREES).md5)"
     )
-    found = set()
+    outputs = set()
     for seed, threads in (("1", "1"), ("2", "2")):
         environment = {
             **os.environ,
@@ -136,10 +136,10 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
         }
         command = [sys.executable, "-c", script, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
-        found.add(
+        outputs.add(
             (done.stdout, (tmp_path / layout.MODEL).read_bytes(), (tmp_path / layout.MODEL_DESCRIPTION).read_bytes())
         )
-    assert len(found) == 1
+    assert len(outputs) == 1
 
 
 def test_a_canonical_file_opens_and_answers_as_before() -> None:
@@ -157,7 +157,7 @@ def test_a_canonical_file_opens_and_answers_as_before() -> None:
 
 def test_a_set_is_stored_in_one_order() -> None:
     """A set of texts, whose order depends on the process, is sorted."""
-    words = {f"word{each}" for each in range(50)}
+    words = {f"word{number}" for number in range(50)}
     data = dumped(CountVectorizer(stop_words=words))
     assert data.index(b"word0") < data.index(b"word10") < data.index(b"word49")
     assert opened(data).stop_words == words
@@ -168,14 +168,14 @@ def test_dates_and_addresses_are_gone() -> None:
     with zipfile.ZipFile(io.BytesIO(dumped(RandomForestClassifier(2).fit([[0.0], [1.0]], [0, 1])))) as archive:
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         names = archive.namelist()
-    assert names == [f"{each + 1:05d}.npy" for each in range(len(names) - 1)] + ["schema.json"]
+    assert names == [f"{index + 1:05d}.npy" for index in range(len(names) - 1)] + ["schema.json"]
 
 
 def test_threads_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inside the block the environment does not count; afterwards it is what it was."""
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     with MODELS.threads(1):
-        assert {each["num_threads"] for each in threadpoolctl.threadpool_info()} == {1}
+        assert {pool["num_threads"] for pool in threadpoolctl.threadpool_info()} == {1}
         assert os.environ["OMP_NUM_THREADS"] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "7"
 

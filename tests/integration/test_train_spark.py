@@ -70,8 +70,8 @@ def quickly_compiled() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def running() -> Iterator[SparkSession]:
     """Give a session that serves all tests: a start takes seconds."""
-    with opened() as found:
-        yield found
+    with opened() as session:
+        yield session
 
 
 def apart(case: SmallCase, other: SmallCase) -> float:
@@ -147,8 +147,8 @@ def test_trees_convert_to_onnx(
     model = SklearnModels(REPOSITORY).load((case.root / layout.MODEL).read_bytes())
     inputs: Any = model_inputs(case.table(layout.HOLDOUT), FEATURES, file=layout.HOLDOUT)
     columns: dict[str, Any] = {name: inputs[name].to_numpy() for name in ("gate", "wind", "night")}
-    found = OnnxModel(converted(model, FEATURES)).predict(columns)
-    assert np.abs(found - predictions(case)).max() < (1e-6 if kind == "binary" else 1e-5)
+    outputs = OnnxModel(converted(model, FEATURES)).predict(columns)
+    assert np.abs(outputs - predictions(case)).max() < (1e-6 if kind == "binary" else 1e-5)
     assert case.evaluate().metrics["auc" if kind == "binary" else "r2"] > (0.8 if kind == "binary" else 0.4)
 
 
@@ -178,9 +178,9 @@ def test_rows_are_not_fetched(running: SparkSession, tmp_path: Path, monkeypatch
         method = getattr(frames, name)
 
         def counted(*given: Any, method: Any = method, **more: Any) -> Any:
-            found = method(*given, **more)
-            fetched.append(len(found) if hasattr(found, "__len__") else 1)
-            return found
+            result = method(*given, **more)
+            fetched.append(len(result) if hasattr(result, "__len__") else 1)
+            return result
 
         monkeypatch.setattr(frames, name, counted)
     monkeypatch.setattr(frames, "toLocalIterator", None)
@@ -194,7 +194,7 @@ def test_rows_are_not_fetched(running: SparkSession, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("estimator", "said"),
+    ("estimator", "message"),
     [
         ("pyspark.ml.feature:Tokenizer", "gives Tokenizer, which is no estimator of Spark"),
         ("sklearn.linear_model:LogisticRegression", "gives LogisticRegression, which is no estimator of Spark"),
@@ -206,11 +206,11 @@ def test_rows_are_not_fetched(running: SparkSession, tmp_path: Path, monkeypatch
     ],
 )
 def test_what_cannot_be_trained_or_exported_is_named(
-    estimator: str, said: str, running: SparkSession, tmp_path: Path
+    estimator: str, message: str, running: SparkSession, tmp_path: Path
 ) -> None:
     """With the way on, and nothing is written."""
     case = make(tmp_path, "regression" if estimator.endswith(":by_sets") else "binary")
-    with pytest.raises(EstimatorError, match=said) as caught:
+    with pytest.raises(EstimatorError, match=message) as caught:
         train(case.root, settings_of(estimator), running)
     assert caught.value.next
     assert not (case.root / layout.MODEL).exists()
@@ -224,29 +224,29 @@ def test_an_unknown_parameter_is_named(running: SparkSession, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "column", "values", "said"),
+    ("kind", "column", "values", "message"),
     [
         ("binary", "label", [1] * 900, "all 1 training labels are 1|all 900 training labels are 1"),
         ("binary", "label", [2, 1] * 450, "its values are not 0 and 1"),
         ("binary", "label", [None, *([1] * 899)], "1 of 900 labels are missing"),
-        ("multiclass", "label", [str(each) for each in range(900)] * 2, ""),
+        ("multiclass", "label", [str(label) for label in range(900)] * 2, ""),
         ("regression", "label", [float("nan"), *([1.0] * 899)], "its values are not finite numbers"),
         ("regression", "label", [float("inf"), *([1.0] * 899)], "its values are not finite numbers"),
         ("regression", "label", ["a", "b"] * 450, "its values are not finite numbers"),
     ],
 )
 def test_labels_that_cannot_be_learnt_are_refused(
-    kind: LabelKind, column: str, values: list[Any], said: str, running: SparkSession, tmp_path: Path
+    kind: LabelKind, column: str, values: list[Any], message: str, running: SparkSession, tmp_path: Path
 ) -> None:
     """In the words of one machine, before anything is trained."""
     case = make(tmp_path, kind)
     if kind == "multiclass":
         wide = pl.concat([case.table(layout.TRAIN)] * 2)
-        wide.with_columns(label=pl.Series([str(each) for each in range(1800)])).write_parquet(tmp_path / layout.TRAIN)
-        said = f"more than {CLASSES:,} values"
+        wide.with_columns(label=pl.Series([str(label) for label in range(1800)])).write_parquet(tmp_path / layout.TRAIN)
+        message = f"more than {CLASSES:,} values"
     else:
         case.replace(layout.TRAIN, **{column: pl.Series(values)})
-    with pytest.raises(LabelError, match=said):
+    with pytest.raises(LabelError, match=message):
         train(case.root, settings_of(LOGISTIC), running)
 
 
@@ -254,12 +254,12 @@ def test_files_that_do_not_fit_are_refused(running: SparkSession, tmp_path: Path
     """One that is missing, of other columns or types, or damaged."""
     case, settings = make(tmp_path, "binary"), settings_of(LOGISTIC, maxIter=1)
     whole = (tmp_path / layout.TRAIN).read_bytes()
-    for change, said in (
+    for change, message in (
         ({"wind": None}, "has no column `wind`"),
         ({"wind": pl.lit("x")}, "`wind` is numeric, its column"),
     ):
         case.replace(layout.TRAIN, **change)
-        with pytest.raises(SourceError, match=said):
+        with pytest.raises(SourceError, match=message):
             train(case.root, settings, running)
         (tmp_path / layout.TRAIN).write_bytes(whole)
     (tmp_path / layout.TRAIN).write_bytes(whole[:2000] + bytes(3000) + whole[5000:])
@@ -374,10 +374,10 @@ def test_without_java_the_stage_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("estimator", [LOGISTIC, CLASSIFIER])
 def test_the_stage_is_quiet_and_leaves_nothing_behind(estimator: str, tmp_path: Path) -> None:
     """No warning of Spark on the terminal, no folder of its own beside the data, no process."""
-    before = {each.name for each in on_spark(tmp_path, estimator).iterdir()}
+    before = {path.name for path in on_spark(tmp_path, estimator).iterdir()}
     done = stage(tmp_path, "train")
     assert (done.returncode, done.stderr.count("train:"), done.stderr.count("\n")) == (0, 3, 3), done.stderr
-    assert {each.name for each in tmp_path.iterdir()} <= before | {"models", ".leverframe"}
+    assert {path.name for path in tmp_path.iterdir()} <= before | {"models", ".leverframe"}
 
 
 @night
@@ -392,7 +392,7 @@ def test_memory_does_not_grow_with_the_rows(estimator: str, params: dict[str, in
         command = [sys.executable, str(program), str(case.root), estimator, json.dumps(params)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
-        told, peak = map(int, done.stdout.split()[-2:])
-        assert told == rows
+        count, peak = map(int, done.stdout.split()[-2:])
+        assert count == rows
         peaks.append(peak)
     assert peaks[1] < 1.1 * peaks[0]

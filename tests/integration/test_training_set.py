@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
     """Build two months of a visit a day; every fourth is never sold, the last of January only in February."""
     for month, days in ((FIRST, 31), (SECOND, 28)):
         at = [datetime.combine(month.first_day, time(12), UTC) + timedelta(days=day - 1) for day in range(1, days + 1)]
-        sold = [None if day % 4 == 0 else each + timedelta(days=10 if day > 26 else 1) for day, each in enumerate(at)]
+        sold = [None if day % 4 == 0 else noon + timedelta(days=10 if day > 26 else 1) for day, noon in enumerate(at)]
         visits = pl.DataFrame(
             {
                 "id": [f"{month}-{day:02d}" for day in range(days)],
@@ -67,7 +67,7 @@ def root(tmp_path: Path) -> Path:
                 "sold_at": sold,
                 "amount": [day % 10 if timestamp else None for day, timestamp in enumerate(sold)],
                 "event_time": at,
-                "known_at": [timestamp or each for timestamp, each in zip(sold, at, strict=True)],
+                "known_at": [timestamp or noon for timestamp, noon in zip(sold, at, strict=True)],
             },
             schema_overrides={"sold_at": TIMESTAMP, "event_time": TIMESTAMP, "known_at": TIMESTAMP},
         )
@@ -80,22 +80,22 @@ def root(tmp_path: Path) -> Path:
 
 def test_rows_are_split_by_time_and_counted(root: Path) -> None:
     """Rows without a label, and those whose label came only after the hold-out began, are left out and counted."""
-    found = split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
+    dataset = split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     train, holdout = pl.read_parquet(root / layout.TRAIN), pl.read_parquet(root / layout.HOLDOUT)
-    assert (found.train.rows, found.train.without_label, found.train.label_known_too_late) == (20, 8, 3)
-    assert (found.holdout.rows, found.holdout.without_label, found.holdout.label_known_too_late) == (21, 7, 0)
+    assert (dataset.train.rows, dataset.train.without_label, dataset.train.label_known_too_late) == (20, 8, 3)
+    assert (dataset.holdout.rows, dataset.holdout.without_label, dataset.holdout.label_known_too_late) == (21, 7, 0)
     assert (train.height, holdout.height) == (20, 21)
     assert train["as_of"].is_sorted()
     assert train["as_of"].max() < holdout["as_of"].min()  # type: ignore[operator]
     assert set(train["label"].to_list()) == {0, 1}
-    assert {each.name: each.kind for each in found.features} == {
+    assert {feature.name: feature.kind for feature in dataset.features} == {
         "shop": "categorical",
         "size": "numeric",
         "shop_amount_mean_7d": "numeric",
         "shop_amount_count_7d": "numeric",
     }
-    assert found.spec == plan().spec
-    assert parsed(type(found), json.dumps(plain(found))) == found
+    assert dataset.spec == plan().spec
+    assert parsed(type(dataset), json.dumps(plain(dataset))) == dataset
 
 
 def test_the_same_twice_is_the_same_bytes(root: Path) -> None:
@@ -152,7 +152,7 @@ def test_provenance_counts_what_the_kernel_counted(root: Path) -> None:
     built = pl.read_parquet(root / layout.features("2021-02"))
     files = needed_files(plan(), SECOND, BUILT, Disk(root).exists, root)
     for row in range(built.height):
-        origins = {each.feature: each for each in provenance(plan(), root / layout.features("2021-02"), files, row)}
+        origins = {trace.feature: trace for trace in provenance(plan(), root / layout.features("2021-02"), files, row)}
         count, mean = origins["shop_amount_count_7d"], origins["shop_amount_mean_7d"]
         assert count.rows == mean.rows == built["shop_amount_count_7d"][row]
         assert count.newest is None or str(count.newest) < str(built["as_of"][row])[:26]
@@ -168,18 +168,18 @@ def test_a_hold_out_of_many_rows_is_drawn_by_key(root: Path) -> None:
     many = pl.concat([built.with_columns(id=pl.col("id") + f"-{copy}") for copy in range(200)])
     many.write_parquet(path, metadata={"spec": spec})
     settings = features(holdout={"first": "2021-02", "last": "2021-02", "rows": 1000})
-    found = split(plan(), settings, MONTHS, DuckDBSplitter(), Disk(root).exists, root)
+    dataset = split(plan(), settings, MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     drawn = pl.read_parquet(root / layout.HOLDOUT)
-    assert found.holdout.of == 200 * 21
-    assert found.holdout.rows == drawn.height
+    assert dataset.holdout.of == 200 * 21
+    assert dataset.holdout.rows == drawn.height
     assert 900 < drawn.height < 1100
     assert drawn["id"].is_unique().all()
     assert drawn.select("as_of", "id").equals(
         many.filter(pl.col("id").is_in(drawn["id"].implode())).select("as_of", "id")
     )
-    assert "drawn by key out of 4,200" in found.lines()[2]
-    again = plain(found, without_none=True)
-    assert parsed(type(found), json.dumps(again)) == found
+    assert "drawn by key out of 4,200" in dataset.lines()[2]
+    again = plain(dataset, without_none=True)
+    assert parsed(type(dataset), json.dumps(again)) == dataset
     many.extend(many.head(28).with_columns(id=pl.col("id") + "-late")).write_parquet(path, metadata={"spec": spec})
     split(plan(), settings, MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     kept = pl.read_parquet(root / layout.HOLDOUT)["id"].to_list()

@@ -74,8 +74,8 @@ def visits(rows: int = 62, month: str = "2020-01", hours: int = 12) -> pl.DataFr
         {
             "id": range(rows),
             "place": ["a", "b"] * (rows // 2),
-            "score": [0.5 + each % 5 / 10 for each in range(rows)],
-            "event_time": [start.astimezone(UTC) + timedelta(hours=hours * each) for each in range(rows)],
+            "score": [0.5 + number % 5 / 10 for number in range(rows)],
+            "event_time": [start.astimezone(UTC) + timedelta(hours=hours * number) for number in range(rows)],
         },
         schema={"id": pl.Int64, "place": pl.String, "score": pl.Float64, "event_time": pl.Datetime("us", "UTC")},
     )
@@ -103,12 +103,12 @@ def put(root: Path, table: str, partition: str, frame: pl.DataFrame) -> Path:
 
 def broken(report: Report) -> dict[tuple[str, str], Constraint]:
     """Return the failed constraints by check and column."""
-    return {(each.check, each.column): each for each in report.failed()}
+    return {(constraint.check, constraint.column): constraint for constraint in report.failed()}
 
 
 def checked(path: Path, schema: object) -> dict[str, Constraint]:
     """Return the constraints of a schema by check."""
-    return {each.check: each for each in PanderaChecker().check("t", path, schema)}
+    return {constraint.check: constraint for constraint in PanderaChecker().check("t", path, schema)}
 
 
 class TestVisits:
@@ -119,7 +119,7 @@ class TestVisits:
         report = run(room, "2020-01")
         assert report.failed() == []
         assert report.verdict == Passed()
-        assert {each.check for each in report.constraints if isinstance(each.verdict, Skipped)} == {
+        assert {constraint.check for constraint in report.constraints if isinstance(constraint.verdict, Skipped)} == {
             "volume(z <= 8)",
             "schema",
             "null_rate(change <= 0.05)",
@@ -185,7 +185,7 @@ class TestVisits:
         put(room.root, "visits", "2020-01", visits().clear().with_columns(id=pl.lit("text")).head(0))
         report = run(allowed, "2020-01")
         report.raise_if_failed()
-        assert [each.verdict for each in report.constraints if each.table == "visits"] == [
+        assert [constraint.verdict for constraint in report.constraints if constraint.table == "visits"] == [
             Skipped("there is no row, which `may_be_empty` of the source allows")
         ]
         put(room.root, "visits", "2020-01", visits().with_columns(id=pl.col("id") - 3))
@@ -314,16 +314,16 @@ class TestPandera:
         """Each column has its own constraint."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"x1": [1], "x2": [-1], "y": [-1]}))
         schema = pa.DataFrameSchema({"x.": pa.Column(int, pa.Check.ge(0), regex=True)})
-        found = [each for each in PanderaChecker().check("t", path, schema) if each.failed]
-        assert [each.column for each in found] == ["x2"]
+        constraints = [rule for rule in PanderaChecker().check("t", path, schema) if rule.failed]
+        assert [constraint.column for constraint in constraints] == ["x2"]
 
     def test_a_pattern_without_a_column_breaks_alone(self, tmp_path: Path) -> None:
         """What else the schema declares is still checked."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"y": [-1]}))
         columns = {"z.": pa.Column(int, regex=True), "y": pa.Column(int, pa.Check.ge(0))}
         schema = pa.DataFrameSchema(columns, checks=pa.Check(lambda _: False, name="no"))
-        found = [(each.check, each.column) for each in PanderaChecker().check("t", path, schema) if each.failed]
-        assert found == [("type(Int64)", "z."), ("greater_than_or_equal_to(0)", "y"), ("no", "")]
+        failures = [(rule.check, rule.column) for rule in PanderaChecker().check("t", path, schema) if rule.failed]
+        assert failures == [("type(Int64)", "z."), ("greater_than_or_equal_to(0)", "y"), ("no", "")]
 
     def test_extra_columns_break_a_strict_schema(self, tmp_path: Path) -> None:
         """All that are not declared are named, up to a bound, columns of a pattern left aside."""
@@ -346,7 +346,7 @@ class TestPandera:
         assert constraints["unique"].count == 2
         assert isinstance(constraints["type(String)"].verdict, Skipped)
         assert [
-            each.column for each in PanderaChecker().check("t", path, pa.DataFrameSchema(columns)) if each.failed
+            rule.column for rule in PanderaChecker().check("t", path, pa.DataFrameSchema(columns)) if rule.failed
         ] == ["a"]
 
     def test_a_check_that_raises_breaks_alone(self, tmp_path: Path) -> None:
@@ -453,8 +453,8 @@ class TestStatistics:
             },
             schema_overrides={"i": pl.UInt16},
         )
-        found = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
-        columns = {each.name: each for each in found.columns}
+        statistics = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
+        columns = {column.name: column for column in statistics.columns}
         assert (columns["i"].nulls, columns["i"].minimum, columns["i"].quantiles) == (1, 1, (1, 1, 2, 4, 4))
         assert (columns["f"].nulls, columns["f"].maximum, columns["f"].mean) == (1, 0.5, -0.5)
         assert columns["d"].quantiles == (1.0, 1.0, 2.0, 3.0, 4.0)
@@ -468,9 +468,9 @@ class TestStatistics:
         """Midnight in New York is not midnight UTC."""
         timestamps = [datetime(2020, 1, 2, 4, 59, tzinfo=UTC), datetime(2020, 1, 2, 5, tzinfo=UTC)]
         frame = pl.DataFrame({"event_time": timestamps})
-        found = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
-        assert [(str(day), rows) for day, rows in found.daily] == [("2020-01-01", 1), ("2020-01-02", 1)]
-        assert found.newest == timestamps[1]
+        statistics = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
+        assert [(str(day), rows) for day, rows in statistics.daily] == [("2020-01-01", 1), ("2020-01-02", 1)]
+        assert statistics.newest == timestamps[1]
 
     def test_keys_with_nulls_are_not_judged(self, tmp_path: Path) -> None:
         """And a question about a column that is not there has no answer."""
@@ -492,7 +492,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Validation:
     for name, source in SOURCES.items():
         frame = raw[name]
         if source.transform:
-            frame = source.transform(frame, **{each: raw[each] for each in source.uses}).collect().lazy()
+            frame = source.transform(frame, **{other: raw[other] for other in source.uses}).collect().lazy()
         if source.static or source.event_time is None or source.known_at is None:
             frames.write(frame.collect(), root / layout.raw(name, layout.STATIC))
             continue
@@ -512,7 +512,7 @@ class TestFlights:
         """Each month of 2013 passes, with warnings at most."""
         position = YEAR.index(month) if month != "static" else 0
         report = run(flights, month, YEAR[max(position - 2, 0) : position])
-        assert [each for each in report.failed() if each.fatal] == []
+        assert [constraint for constraint in report.failed() if constraint.fatal] == []
         assert report.verdict == Passed()
 
     def test_known_dirt_is_told(self, flights: Validation) -> None:
@@ -520,7 +520,7 @@ class TestFlights:
         constraints = broken(run(flights, "2013-02", ["2013-01"]))
         assert constraints["usual_wind", "wind_speed"].samples == ("1048.36058",)
         november = run(flights, "2013-11", ["2013-10", "2013-09"]).failed()
-        (volume,) = [each for each in november if (each.table, each.check) == ("flights", "volume(z <= 8)")]
+        (volume,) = [rule for rule in november if (rule.table, rule.check) == ("flights", "volume(z <= 8)")]
         assert volume.samples[0] == "2013-11-28 Thu: 634 rows, usually 992"  # Thanksgiving
 
     @pytest.mark.parametrize("columns", [("temp", "dewp"), ("temp",), ("dewp",)])
@@ -529,9 +529,9 @@ class TestFlights:
         """Both columns converted or only one: physics sees it in every month."""
         frame = pl.read_parquet(flights.root / layout.raw("weather", month))
         path = tmp_path / "weather.parquet"
-        frame.with_columns((pl.col(each) - 32) / 1.8 for each in columns).write_parquet(path)
+        frame.with_columns((pl.col(column) - 32) / 1.8 for column in columns).write_parquet(path)
         constraints = PanderaChecker().check("weather", path, CONTRACTS["weather"].schema)
-        fatal = {each.check: each for each in constraints if each.fatal}
+        fatal = {constraint.check: constraint for constraint in constraints if constraint.fatal}
         assert fatal["fahrenheit"].column == "temp, dewp, humid"
         assert (fatal["fahrenheit"].share or 0) > 0.85
         assert "°F" in fatal["fahrenheit"].detail

@@ -75,14 +75,14 @@ def test_a_program_ends_with_who_asked_for_it(tmp_path: Path) -> None:
         ["python", "-m", "dvc", "repro", "--quiet"],
         cwd=repository.root, env=warm().around(repository.environment), stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    told = repository.root / "told"
-    wait_for(lambda: told.exists() or client.poll() is not None)
-    shell = psutil.Process(int(told.read_text()))
+    pid_file = repository.root / "told"
+    wait_for(lambda: pid_file.exists() or client.poll() is not None)
+    shell = psutil.Process(int(pid_file.read_text()))
     program = shell.parent()
     client.kill()
     client.wait()
     wait_for(lambda: program is None or not program.is_running())
-    for each in (*shell.children(), shell):  # DVC leaves them running
-        each.kill()
+    for process in (*shell.children(), shell):  # DVC leaves them running
+        process.kill()
     assert program is not None
     assert program.pid != client.pid

@@ -76,7 +76,7 @@ def test_what_passes_is_tried_again(receiver: Receiver, status: int) -> None:
     waits: list[float] = []
     assert sent(receiver, waits=waits) == ""
     assert waits == [1.0, 2.0]
-    assert len({each.headers["X-Leverframe-Delivery"] for each in receiver.received}) == 1
+    assert len({delivery.headers["X-Leverframe-Delivery"] for delivery in receiver.received}) == 1
     receiver.answers = [(status, {})] * 9
     assert sent(receiver) == f"it answered {status}, 4 times"
     assert len(receiver.received) == 3 + 4

@@ -157,8 +157,8 @@ def typed_worlds(draw: Any) -> TypedWorld:
             tables["events"].append(event)
         types["events"][str(month)] = {k: TYPES[key][0], w: TYPES[value][0], "seen_at": TIMESTAMP} | _TIMES
     held = draw(st.lists(TYPES[theirs][1], max_size=4))
-    unique = [each for number, each in enumerate(held) if each not in held[:number]]
-    tables["places"] = [{g: each, size: _value(draw, kinds[size]), "__month": layout.STATIC} for each in unique]
+    unique = [place for number, place in enumerate(held) if place not in held[:number]]
+    tables["places"] = [{g: place, size: _value(draw, kinds[size]), "__month": layout.STATIC} for place in unique]
     types["places"][layout.STATIC] = {g: TYPES[theirs][0], size: TYPES[kinds[size]][0]}
     return TypedWorld(star, tables, types)
 
@@ -172,7 +172,7 @@ def _times(at: datetime, month: Any) -> dict[str, Any]:
 
 
 def _asked(functions: list[str]) -> list[Any]:
-    return [{"share_above": 0.1} if each == "share_above" else each for each in functions]
+    return [{"share_above": 0.1} if function == "share_above" else function for function in functions]
 
 
 def _month_type(draw: Any, kind: str) -> str:

@@ -69,12 +69,12 @@ def rows(draw: np.random.Generator, day: int, count: int = ROWS) -> pl.DataFrame
 def traffic(seed: int = 0, days: int = LIVE_DAYS) -> Traffic:
     """Return live traffic in which nothing changed."""
     draw = np.random.default_rng(1000 + seed)
-    found = Traffic([])
+    traffic = Traffic([])
     for day in range(days):
         table = rows(draw, REFERENCE_DAYS + day)
-        found.days.append([_record(row) for row in table.iter_rows(named=True)])
-        found.labels |= dict(zip(table["id"].to_list(), table["label"].to_list(), strict=True))
-    return found
+        traffic.days.append([_record(row) for row in table.iter_rows(named=True)])
+        traffic.labels |= dict(zip(table["id"].to_list(), table["label"].to_list(), strict=True))
+    return traffic
 
 
 def _record(row: dict[str, Any]) -> dict[str, Any]:
@@ -125,9 +125,9 @@ def place(root: Path) -> Workspace:
     )
 
 
-def write_log(folder: Path, found: Traffic) -> None:
+def write_log(folder: Path, traffic: Traffic) -> None:
     """Write a closed file a day, as a server does."""
-    for number, day in enumerate(found.days):
+    for number, day in enumerate(traffic.days):
         at = START + timedelta(days=REFERENCE_DAYS + number)
         path = folder / f"log/dt={at:%Y-%m-%d}/000000-1-0001.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)

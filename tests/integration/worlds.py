@@ -136,10 +136,10 @@ def visits(draw: Any) -> list[dict[str, Any]]:
     steps = draw(st.lists(st.integers(0, 70), min_size=1, max_size=8))
     at = [MORNING + timedelta(minutes=step * 30) for step in steps]
     rows = [
-        {"id": number, "k": draw(places), "g": draw(st.integers(0, 1)), "x": draw(numbers), "event_time": each}
-        for number, each in enumerate(at)
+        {"id": number, "k": draw(places), "g": draw(st.integers(0, 1)), "x": draw(numbers), "event_time": time}
+        for number, time in enumerate(at)
     ]
-    more = [{"z": draw(numbers), "done_at": each + draw(delays), "known_at": each + draw(delays)} for each in at]
+    more = [{"z": draw(numbers), "done_at": time + draw(delays), "known_at": time + draw(delays)} for time in at]
     return [row | other for row, other in zip(rows, more, strict=True)]
 
 
@@ -185,12 +185,12 @@ def worlds(draw: Any) -> World:
     rows = draw(visits())
     settled = draw(st.lists(st.sampled_from([row["id"] for row in rows]), unique=True))
     happened = [
-        draw(st.sampled_from([rows[each]["event_time"], MORNING])) for each in settled
+        draw(st.sampled_from([rows[number]["event_time"], MORNING])) for number in settled
     ]  # maybe before the visit
     outcomes = [
-        {"id": each, "y": draw(numbers), "event_time": at, "known_at": at + draw(delays)}
+        {"id": number, "y": draw(numbers), "event_time": at, "known_at": at + draw(delays)}
         | {"settled_at": draw(st.one_of(st.none(), timestamps))}
-        for each, at in zip(settled, happened, strict=True)
+        for number, at in zip(settled, happened, strict=True)
     ]
     return {
         "visits": rows,
@@ -310,7 +310,7 @@ def numbered(number: int, world: World) -> World:
 
 def drawn(count: int, kind: st.SearchStrategy[Any] | None = None) -> list[Any]:
     """Return as many worlds, of a ``kind`` if one is told, the same in every run."""
-    found: list[Any] = []
+    samples: list[Any] = []
 
     @settings(
         max_examples=count,
@@ -322,7 +322,7 @@ def drawn(count: int, kind: st.SearchStrategy[Any] | None = None) -> list[Any]:
     )
     @given(world=worlds() if kind is None else kind)
     def keep(world: Any) -> None:
-        found.append(world)
+        samples.append(world)
 
     keep()
-    return found
+    return samples

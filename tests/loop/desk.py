@@ -105,11 +105,11 @@ class Desk:
 
     def ours(self, pull: PullRequest | None = None, login: str = BOT) -> list[str]:
         """The bodies of our comments on a pull request."""
-        return [each.body for each in (pull or self.pull).comments if each.author == login and not each.gone]
+        return [remark.body for remark in (pull or self.pull).comments if remark.author == login and not remark.gone]
 
     def checks(self, commit: str) -> list[str | None]:
         """The conclusions of our checks of a commit."""
-        return [each.conclusion for each in self.repository.checks if each.head == commit]
+        return [check.conclusion for check in self.repository.checks if check.head == commit]
 
 
 @contextmanager

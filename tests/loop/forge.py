@@ -49,8 +49,8 @@ class Ended:
     def reasons(self) -> list[str]:
         """The reasons on the card, each once, in order."""
         levers = (self.card[name] for name in ("checked", "reproduced", "gated"))
-        found = [each["reason"] for lever in levers if lever for each in lever["violations"]]
-        return list(dict.fromkeys(found + ["tool-broke"] * any(self.card[n] is None for n in ("checked", "gated"))))
+        reasons = [violation["reason"] for lever in levers if lever for violation in lever["violations"]]
+        return list(dict.fromkeys(reasons + ["tool-broke"] * any(self.card[n] is None for n in ("checked", "gated"))))
 
 
 @dataclass
@@ -110,15 +110,15 @@ class Forge:
         job = self.checkout(pull.head)
         event = pull_request_event(self.repository, pull, action)
         environment = _job(job, self.server.address, "pull_request", event, run)
-        codes, told = {}, []
+        codes, outputs = {}, []
         steps = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "summary", "--exit-code"))
         for step in steps:
             done = _step(job, environment, *step, cold=cold)
             codes[step[0]] = done.returncode
-            told.append(f"$ leverframe {' '.join(step)}\n{done.stdout}{done.stderr}")
+            outputs.append(f"$ leverframe {' '.join(step)}\n{done.stdout}{done.stderr}")
         card = job.root / ".leverframe/report.json"
         summary = Path(environment["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8")
-        ended = Ended(codes, "\n".join(told), summary, json.loads(card.read_bytes()))
+        ended = Ended(codes, "\n".join(outputs), summary, json.loads(card.read_bytes()))
         ended.published = self.publish(pull, card, run, cold=cold)
         return ended
 
@@ -132,7 +132,7 @@ class Forge:
         environment = _job(job, self.server.address, "workflow_run", event, run + 1000) | {"GITHUB_TOKEN": SECRET}
         given = ("--judged", str(job.home / "judged.json"), "--pull", str(pull.number), "--publisher", "github")
         done = _step(job, environment, "report", *given, cold=cold)
-        leaked = [each for each in job.root.rglob("*") if each.is_file() and SECRET.encode() in each.read_bytes()]
+        leaked = [path for path in job.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
         assert leaked == []
         assert SECRET not in done.stdout + done.stderr
         assert done.returncode in (0, 26, 27), done.stdout + done.stderr
@@ -140,12 +140,12 @@ class Forge:
 
     def ours(self, pull: PullRequest) -> list[str]:
         """Return the bodies of the comments that we wrote."""
-        return [each.body for each in pull.comments if each.author == BOT]
+        return [comment.body for comment in pull.comments if comment.author == BOT]
 
     def conclusion(self, pull: PullRequest) -> str | None:
         """Return the conclusion of our check on the head of a pull request."""
-        found = self.repository.latest_checks(pull.head).get("leverframe")
-        return found.conclusion if found else None
+        check = self.repository.latest_checks(pull.head).get("leverframe")
+        return check.conclusion if check else None
 
 
 def _job(job: WarmRepository, address: str, event: str, payload: dict[str, Any], run: int) -> dict[str, str]:

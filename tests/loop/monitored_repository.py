@@ -36,14 +36,14 @@ alerts:
 def rows(day: int, missing: float = 0.0) -> list[list[object]]:
     """Return rows of a day: time, id, two features, a prediction and a label."""
     random = Random(day)  # noqa: S311 - rows of a test
-    found: list[list[object]] = []
+    table: list[list[object]] = []
     for number in range(120):
         amount, chance = random.gauss(0, 1), random.random()
         at = FIRST + timedelta(days=day, minutes=10 * number)
         shown = "" if random.random() < missing else f"{amount:.4f}"
-        found.append([at.isoformat(), f"{day}-{number}", shown, random.choice("xyz"), f"{chance:.4f}",
+        table.append([at.isoformat(), f"{day}-{number}", shown, random.choice("xyz"), f"{chance:.4f}",
                       int(random.random() < chance)])  # fmt: skip
-    return found
+    return table
 
 
 def write(path: Path, head: list[str], lines: list[list[object]]) -> None:
@@ -105,7 +105,7 @@ class Place:
 
     def writes(self) -> int:
         """Return how many requests changed an issue."""
-        return sum(each.method in ("POST", "PATCH") and "/issues" in each.path for each in self.server.requests)
+        return sum(call.method in ("POST", "PATCH") and "/issues" in call.path for call in self.server.requests)
 
     def kept(self, name: str) -> str:
         """Return a file of the branch."""

@@ -37,8 +37,8 @@ from tests.profiles import by_day
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """A repository with 30 days of evaluated rows; no call may violate the description of GitHub's API."""
-    with monitored(tmp_path) as found:
-        yield found
+    with monitored(tmp_path) as place:
+        yield place
 
 
 def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
@@ -47,8 +47,8 @@ def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
     before = place.run(3, "--dry-run")
     assert "open an issue: [shop/local] missing values: amount" in before
     assert (place.issues, place.receiver.received, place.forge.commit(BRANCH)) == ([], [], "")
-    told = place.run(3)
-    assert [line for line in told.splitlines() if "issue" in line or "notify" in line] == [
+    output = place.run(3)
+    assert [line for line in output.splitlines() if "issue" in line or "notify" in line] == [
         line for line in before.splitlines() if "issue" in line or "notify" in line
     ]
     (issue,) = place.issues
@@ -76,7 +76,7 @@ def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
     assert (issue.state, issue.reason) == ("closed", "completed")
     place.run(9)
     assert (issue.state, issue.reason) == ("open", "reopened")
-    events = [json.loads(each.body)["event"] for each in place.receiver.received]
+    events = [json.loads(request.body)["event"] for request in place.receiver.received]
     assert events == ["opened", "closed", "reopened"]
     lines = [json.loads(line) for line in place.kept("history.jsonl").splitlines()]
     keys = [(line["window"], line["part"]) for line in lines]
@@ -105,7 +105,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(place: Place, method: str
     place.run(3)
     assert [issue.state for issue in place.issues] == ["open"]
     assert place.issues[0].comments == []
-    deliveries = [each.headers["X-Leverframe-Delivery"] for each in place.receiver.received]
+    deliveries = [delivery.headers["X-Leverframe-Delivery"] for delivery in place.receiver.received]
     assert len(set(deliveries)) == 1
     # Killed after it was sent and before that was written down: the receiver knows the delivery by its id.
     assert len(deliveries) == (2 if method == "PATCH" else 1)
@@ -142,7 +142,7 @@ def test_passing_faults_leave_one_issue(place: Place, fault: Fault) -> None:
         place.run(3)
     assert [issue.number for issue in place.issues if issue.state == "open"] == [1]
     assert all(issue.reason == "duplicate" for issue in place.issues[1:])
-    assert [json.loads(each.body)["event"] for each in place.receiver.received] == ["opened"]
+    assert [json.loads(delivery.body)["event"] for delivery in place.receiver.received] == ["opened"]
 
 
 def test_what_github_refuses_is_named_and_the_results_are_kept(place: Place) -> None:
@@ -165,7 +165,7 @@ def test_without_issues_alerts_are_kept_in_a_file(place: Place) -> None:
     for last in (3, 3, 7, 7):
         place.run(last)
     assert place.issues == []
-    assert [json.loads(each.body)["event"] for each in place.receiver.received] == ["opened", "closed"]
+    assert [json.loads(delivery.body)["event"] for delivery in place.receiver.received] == ["opened", "closed"]
     assert json.loads(place.kept("alerts.json"))["issues"][0]["open"] is False
 
 

@@ -42,9 +42,9 @@ class Judge:
     def card(self, pull: PullRequest, *, owed: tuple[str, ...] = (), passed: bool = True, **judged: Any) -> Path:
         """Write the card of the judge, who found nothing against the change but what an owner owes."""
         head, tip = pull.head, self.desk.repository.commit(pull.base)
-        found = Judged(pull.base, tip, head, ran=("train",), owed=OwnerReview(len(owed), owed, owed) if owed else None)
+        ruling = Judged(pull.base, tip, head, ran=("train",), owed=OwnerReview(len(owed), owed, owed) if owed else None)
         checked = Checked(head) if passed else None
-        content = Card(tip, head, checked, Reproduced(head), gated(head=head), judged=replace(found, **judged))
+        content = Card(tip, head, checked, Reproduced(head), gated(head=head), judged=replace(ruling, **judged))
         path = self.desk.folder / "judged.json"
         write_json(path, plain(content))
         return path
@@ -67,9 +67,9 @@ class Judge:
         environment = {"GITHUB_RUN_ID": str(run), "GITHUB_OUTPUT": str(outputs)}
         ran = self.desk.report(self.job, event, payload, "--pending", *more, **environment)
         assert ran.code == 0, ran.err
-        found = re.search(r"^pulls<<(\S+)\n(.*)\n\1$", outputs.read_text(encoding="utf-8"), re.MULTILINE)
-        assert found
-        return list(json.loads(found[2]))
+        match = re.search(r"^pulls<<(\S+)\n(.*)\n\1$", outputs.read_text(encoding="utf-8"), re.MULTILINE)
+        assert match
+        return list(json.loads(match[2]))
 
     def state(self, pull: PullRequest, name: str = "leverframe") -> str:
         """Return how the check of a pull request stands, as a branch rule reads it."""
@@ -167,8 +167,8 @@ def test_a_base_that_moved_asks_for_another_verdict(desk: Desk, judge: Judge) ->
     desk.repository.runs.append(WorkflowRun(3, "pull-request.yml", "topic", desk.pull.head, "ada", "pull_request",
                                             "pull request"))  # fmt: skip
     desk.push("main", "main goes on")
-    found = judge.pending("push", events.push_event(desk.repository, "refs/heads/main"), 8)
-    assert [(entry["number"], entry["run"]) for entry in found] == [(stranger.number, ""), (1, 3)]
+    pulls = judge.pending("push", events.push_event(desk.repository, "refs/heads/main"), 8)
+    assert [(entry["number"], entry["run"]) for entry in pulls] == [(stranger.number, ""), (1, 3)]
     assert [judge.state(pull) for pull in (desk.pull, stranger)] == ["in_progress"] * 2
     assert judge.post(desk.pull, 8, old).code == 0
     assert (judge.state(desk.pull), "moved from" in judge.title(desk.pull)) == ("in_progress", True)

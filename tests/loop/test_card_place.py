@@ -158,8 +158,8 @@ def test_one_branch_with_two_pull_requests(desk: Desk, *, named: bool) -> None:
         job = desk.checkout("main")
         ran = desk.report(job, "workflow_run", payload, "--card", _card_of(desk, pull), "--publisher", "github")
         assert ran.code == 0, ran.err
-        assert [len(desk.ours(each)) for each in both] == [1, 1 if pull is desk.pull else 0]
-    assert [f'"run": {run}' in desk.ours(each)[0] for run, each in enumerate(both, start=20)] == [True, True]
+        assert [len(desk.ours(change)) for change in both] == [1, 1 if pull is desk.pull else 0]
+    assert [f'"run": {run}' in desk.ours(change)[0] for run, change in enumerate(both, start=20)] == [True, True]
 
 
 def test_one_commit_that_two_pull_requests_show_is_green_for_both_or_for_none(desk: Desk) -> None:
@@ -196,7 +196,7 @@ def test_where_nothing_tells_the_pull_request_none_is_guessed(desk: Desk) -> Non
     assert ran.code == 26
     assert "#2 into `release`" in ran.err
     assert "#1 into `main`" in ran.err
-    assert [each.comments for each in desk.repository.pulls.values()] == [[], []]
+    assert [pull.comments for pull in desk.repository.pulls.values()] == [[], []]
     ran = desk.report(
         job, "workflow_run", payload, "--card", str(path), "--publisher", "github", "--base", "origin/release"
     )
@@ -292,7 +292,7 @@ def test_each_event_posts_or_says_what_was_not_posted(
     assert words in ran.out + ran.err
     happened = words == "report posted"
     assert (desk.checks(desk.pull.head), len(desk.ours())) == ((["success"], 1) if happened else ([], 0))
-    assert [each for each in desk.repository.checks if each.head != desk.pull.head] == []
+    assert [check for check in desk.repository.checks if check.head != desk.pull.head] == []
     if not happened and code == 0:
         assert ran.out.startswith("report not posted; the verdict is: ready to merge\n")
 

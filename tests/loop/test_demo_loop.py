@@ -102,8 +102,8 @@ def test_partitions_pass_in_the_demo(shop: Shop) -> None:
     """Every step stands in the timeline; pull requests, issues, releases and pages are there, and nothing runs on."""
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
-    _, told = ended.stdout.split("\nstart\n")
-    timeline, pages = told.split("\nPages\n")
+    _, output = ended.stdout.split("\nstart\n")
+    timeline, pages = output.split("\nPages\n")
     lines = _without_figures(timeline).splitlines(keepends=True)
     assert "".join(line for line in lines if not line.startswith(INFRA)) == GOLDEN.read_text(encoding="utf-8")
     platform = [line.removeprefix(INFRA).strip() for line in lines if line.startswith(INFRA)]

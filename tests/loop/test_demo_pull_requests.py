@@ -51,8 +51,8 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
     shop.repository.commit("A demo")
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
-    _, told = ended.stdout.split("Pull requests, on the local forge\n")
-    pulls, live = told.split("Deployments to a real MLServer\n")
+    _, output = ended.stdout.split("Pull requests, on the local forge\n")
+    pulls, live = output.split("Deployments to a real MLServer\n")
     assert [line.split()[0] for line in pulls.splitlines() if "trees" in line or "tree" in line] == ["passed", "failed"]
     assert pulls.count("http://127.0.0.1:") == 2
     for branch, words in (("better", "ready to merge"), ("worse", "metric-dropped")):
@@ -76,31 +76,31 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
 
 def _slow_runs(cache: Path) -> list[str]:
     """Return what DVC recorded of runs that would give the slow bundle again to who trains the same model."""
-    found = []
-    for path in (each for each in (cache / "runs").rglob("*") if each.is_file()):
+    paths = []
+    for path in (file for file in (cache / "runs").rglob("*") if file.is_file()):
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for out in (each for each in record["outs"] if each["path"] == "models/bundle"):
+        for out in (entry for entry in record["outs"] if entry["path"] == "models/bundle"):
             listed = json.loads(_stored(cache, out["md5"]))
-            onnx = [_stored(cache, each["md5"]) for each in listed if each["relpath"] == "model.onnx"]
-            found += [str(path) for content in onnx if b"slow_size" in content]
-    return found
+            onnx = [_stored(cache, file["md5"]) for file in listed if file["relpath"] == "model.onnx"]
+            paths += [str(path) for content in onnx if b"slow_size" in content]
+    return paths
 
 
 def _stored(cache: Path, md5: str) -> bytes:
     return (cache / "files/md5" / md5[:2] / md5[2:]).read_bytes()
 
 
-def _went_live(told: str) -> None:
+def _went_live(output: str) -> None:
     """Hold what was told of the releases, and of the clients that asked meanwhile."""
-    verdicts = [line.split()[0] for line in told.splitlines() if line.startswith(("  passed", "  failed"))]
+    verdicts = [line.split()[0] for line in output.splitlines() if line.startswith(("  passed", "  failed"))]
     assert verdicts == ["passed", "passed", "failed", "passed"]
-    assert "too-slow: a prediction of 1 row by" in told
-    assert "rolled back" not in told  # it never got traffic
-    ((requests, failed),) = re.findall(r"([\d,]+) requests by entity keys, (\d+) failed", told)
+    assert "too-slow: a prediction of 1 row by" in output
+    assert "rolled back" not in output  # it never got traffic
+    ((requests, failed),) = re.findall(r"([\d,]+) requests by entity keys, (\d+) failed", output)
     assert int(requests.replace(",", "")) > 100
     assert failed == "0"
-    assert "by release 2 of commit" in told
-    assert "tags      shop#demo#1, shop#demo#2, shop@v1.0.0, shop@v1.0.1" in told
+    assert "by release 2 of commit" in output
+    assert "tags      shop#demo#1, shop#demo#2, shop@v1.0.0, shop@v1.0.1" in output
 
 
 @pytest.mark.deep

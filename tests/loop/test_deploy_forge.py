@@ -79,7 +79,8 @@ class World:
     def states(self) -> list[tuple[str, str, list[str]]]:
         """Return commit, environment and states of each deployment, oldest first."""
         return [
-            (each.commit, each.environment, [state for state, _ in each.states]) for each in self.repository.deployments
+            (deployment.commit, deployment.environment, [state for state, _ in deployment.states])
+            for deployment in self.repository.deployments
         ]
 
     def tags(self) -> dict[str, str]:
@@ -99,32 +100,32 @@ def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with serving(tmp_path / "forge") as server:
         server.tokens[SECRET] = Token("github-actions[bot]")
         server.repository(NAME)
-        found = World(server, shop, machine)
-        found.push("one")
+        world = World(server, shop, machine)
+        world.push("one")
         subprocess.run(["git", "clone", "--quiet", f"{server.address}/{NAME}", str(machine.root)], check=True)
         (machine.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {shop.root / '.dvc/cache'}\n")
         try:
-            yield found
+            yield world
         finally:
             for name in ("local", "production"):
-                found.run("serve", "--stop", "--name", name)
+                world.run("serve", "--stop", "--name", name)
         assert server.violations == []
 
 
 def test_a_merge_is_deployed_promoted_and_written_down(world: World) -> None:
     """Version and assignment as annotated tags, a deployment with its states; a second run writes nothing."""
     one = world.push("one")
-    found = world.run("deploy")
-    assert found["recorded"]["version"] == "shop@v1.0.0"
+    report = world.run("deploy")
+    assert report["recorded"]["version"] == "shop@v1.0.0"
     assert world.tags() == {"shop@v1.0.0": one, "shop#local#1": one}
     assert world.states() == [(one, "local", ["in_progress", "success"])]
     message = world.repository.git("tag", "-l", "--format=%(contents)", "shop@v1.0.0")
-    assert json.loads(message.partition("\n\n")[2])["bundle"] == found["serving"]["manifest"]["bundle"]
+    assert json.loads(message.partition("\n\n")[2])["bundle"] == report["serving"]["manifest"]["bundle"]
     before = len(world.server.requests)
     again = world.run("deploy")
-    assert (again["steps"], again["recorded"]) == ([], found["recorded"])
+    assert (again["steps"], again["recorded"]) == ([], report["recorded"])
     assert world.states() == [(one, "local", ["in_progress", "success"])]
-    assert {each.method for each in world.server.requests[before:]} == {"GET"}
+    assert {request.method for request in world.server.requests[before:]} == {"GET"}
     world.repository.git("tag", "--annotate", "--message", "Not yet.", "shop#local!", one)
     world.run("deploy", "--environment", "production", code=32)
     assert "`shop@v1.0.0` was unassigned from `local`" in world.told[-1]
@@ -136,8 +137,8 @@ def test_a_merge_is_deployed_promoted_and_written_down(world: World) -> None:
     world.run("deploy")
     assert world.tags()["shop@v1.0.1"] == two
     elsewhere = world.another_machine()  # which has no server of `local`, and reads the tags
-    found = elsewhere.run("deploy", "--environment", "production")
-    assert found["recorded"]["version"] == "shop@v1.0.1"
+    report = elsewhere.run("deploy", "--environment", "production")
+    assert report["recorded"]["version"] == "shop@v1.0.1"
     elsewhere.run("serve", "--stop", "--name", "production")
     world.push("one")
     elsewhere.run("deploy", "--environment", "production", code=32)
@@ -161,11 +162,11 @@ def test_a_release_that_cannot_serve_is_taken_back_on_the_forge(world: World) ->
     world.shop.repository.dvc("commit", "--force", "bundle")
     world.shop.repository.commit("A bundle that answers otherwise")
     bad = world.push("HEAD")
-    found = world.run("deploy", code=30)
-    assert [each["reason"] for each in found["violations"]] == ["load-failed"]
+    report = world.run("deploy", code=30)
+    assert [violation["reason"] for violation in report["violations"]] == ["load-failed"]
     assert world.states()[-1] == (bad, "local", ["in_progress", "failure"])
     (pull,) = world.repository.pulls.values()
-    assert found["recorded"]["revert"].endswith(f"/pull/{pull.number}")
+    assert report["recorded"]["revert"].endswith(f"/pull/{pull.number}")
     assert "load-failed" in pull.body.replace("&#45;", "-")
     assert world.repository.git("diff", f"{bad}^", pull.head) == ""
     assert world.repository.git("rev-parse", f"{pull.head}^").strip() == bad
@@ -174,7 +175,7 @@ def test_a_release_that_cannot_serve_is_taken_back_on_the_forge(world: World) ->
     assert world.repository.merge(pull)
     healed = world.run("deploy")
     assert healed["violations"] == []
-    assert [each["step"].split()[0] for each in healed["steps"]] == ["note"]
+    assert [step["step"].split()[0] for step in healed["steps"]] == ["note"]
 
 
 def test_a_rollback_is_written_down_and_asks_git_to_agree(world: World) -> None:
@@ -190,8 +191,8 @@ def test_a_rollback_is_written_down_and_asks_git_to_agree(world: World) -> None:
     world.shop.repository.write("docs/notes.md", "Notes.\n")
     world.shop.repository.commit("Notes")
     world.push("HEAD")
-    found = world.run("rollback", "--because", "late labels")
-    assert found["recorded"]["assignment"] == "shop#local#3"
+    report = world.run("rollback", "--because", "late labels")
+    assert report["recorded"]["assignment"] == "shop#local#3"
     assert world.tags()["shop#local#3"] == one
     (pull,) = world.repository.pulls.values()
     assert "late labels" in pull.body
@@ -209,8 +210,8 @@ def test_a_forge_that_does_not_answer_loses_nothing(world: World) -> None:
     world.server.faults.append(Fault("POST", "/git/tags", status=403, times=1))
     world.run("deploy", code=26)
     assert world.tags() == {}
-    found = world.run("deploy")
-    assert found["steps"] == []
+    report = world.run("deploy")
+    assert report["steps"] == []
     assert world.tags() == {"shop@v1.0.0": one, "shop#local#1": one}
     assert world.states() == [(one, "local", ["in_progress", "success"])]
 
@@ -240,6 +241,6 @@ def test_a_tag_that_somebody_made_meanwhile_is_named_for_what_it_is(tmp_path: Pa
 
 def _spoil(bundle: Path) -> None:
     """Let the bundle expect another answer than its model gives."""
-    for name, data in wrong({each.name: each.read_bytes() for each in bundle.iterdir()}).items():
+    for name, data in wrong({path.name: path.read_bytes() for path in bundle.iterdir()}).items():
         (bundle / name).unlink()
         (bundle / name).write_bytes(data)

@@ -28,19 +28,19 @@ def test_what_the_branch_and_the_token_lack_is_found(tmp_path: Path) -> None:
         def looked(token: str) -> tuple[int, list[tuple[str, str]]]:
             own = {"GITHUB_TOKEN": token, "GITHUB_REPOSITORY": "acme/ml", "GITHUB_API_URL": server.address}
             done = warm().run("leverframe", ["doctor", "--json"], work.root, {**work.environment, **own})
-            found = json.loads(done.stdout)["found"]
-            return done.returncode, [(each["state"], each["what"]) for each in found if each["area"] == "GitHub"]
+            rows = json.loads(done.stdout)["found"]
+            return done.returncode, [(row["state"], row["what"]) for row in rows if row["area"] == "GitHub"]
 
-        code, found = looked(READS)
+        code, findings = looked(READS)
         assert code == REFUSED
-        assert ("warning", "the token may only read, so it posts no card") in found
-        assert any(state == "wrong" and "does not require the check `leverframe`" in what for state, what in found)
+        assert ("warning", "the token may only read, so it posts no card") in findings
+        assert any(state == "wrong" and "does not require the check `leverframe`" in what for state, what in findings)
         repository.required["main"], repository.owned = {"leverframe"}, {"main"}
         assert {state for state, _ in looked(WRITES)[1]} == {"ok"}
         server.tokens.clear()
-        code, found = looked(WRITES)
-        assert (code, found[0][0]) == (REFUSED, "wrong")
-        assert WRITES not in found[0][1]
+        code, findings = looked(WRITES)
+        assert (code, findings[0][0]) == (REFUSED, "wrong")
+        assert WRITES not in findings[0][1]
         assert server.violations == []
     offline = Shop(work).run("doctor", "--offline")
     assert "GitHub" not in offline.stdout

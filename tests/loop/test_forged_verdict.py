@@ -54,8 +54,8 @@ class Honest:
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
     """A fake GitHub server with the shop on it."""
-    with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as found:
-        yield found
+    with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as forge:
+        yield forge
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def honest(forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Honest:
 
 def status(forge: Forge, pull: PullRequest) -> str:
     """Return the conclusion of our check on the head of a pull request, or how far it is."""
-    found = forge.repository.latest_checks(pull.head).get("leverframe")
-    return "none" if found is None else found.conclusion or found.status
+    check = forge.repository.latest_checks(pull.head).get("leverframe")
+    return "none" if check is None else check.conclusion or check.status
 
 
 def dishonest(forge: Forge, name: str, shop: Shop | None = None) -> PullRequest:
@@ -181,9 +181,9 @@ def test_a_case_that_puts_its_own_program_first_is_a_change_of_code(
     """Every step of its own run is green, and so is its claim; the verdict waits for an owner."""
     program = tmp_path / "forged/leverframe"
     program.parent.mkdir()
-    told = tmp_path / "claim.json"
-    told.write_text(json.dumps(honest.claim), encoding="utf-8")
-    program.write_text(PROGRAM.format(python=sys.executable, honest=str(told)), encoding="utf-8")
+    path = tmp_path / "claim.json"
+    path.write_text(json.dumps(honest.claim), encoding="utf-8")
+    program.write_text(PROGRAM.format(python=sys.executable, honest=str(path)), encoding="utf-8")
     program.chmod(0o755)
     shop = forge.author()
     sources = shop.repository.read("pipelines/shop/sources.py")

@@ -251,8 +251,8 @@ def test_an_apply_is_recorded_where_nobody_can_comment(place: Place) -> None:
     """The conversation of a merged pull request is often locked: what was applied is known all the same."""
     pull = place.opened("one")
     pull.locked = True
-    (told,) = place.forge.record(applied((pull.number,), head=pull.head))
-    assert told == f"no comment on #{pull.number}: it answered 403: Unable to create comment because issue is locked."
+    (note,) = place.forge.record(applied((pull.number,), head=pull.head))
+    assert note == f"no comment on #{pull.number}: it answered 403: Unable to create comment because issue is locked."
     assert place.forge.last(ENVIRONMENT) == LastApply(pull.head)
 
 

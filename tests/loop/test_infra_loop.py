@@ -133,9 +133,9 @@ class World:
         base, environment = self.job("origin/main", "workflow_run", event, SECRET)
         given: tuple[str, ...] = ("--card", str(card))
         if code == 0:  # the judge makes no plans: those of the claim are shown, and held to the rules of the base
-            found = plain(Judged(pull.base, self.repository.commit(pull.base), pull.head))
+            judgement = plain(Judged(pull.base, self.repository.commit(pull.base), pull.head))
             verdict = card.with_name("judged.json")
-            verdict.write_text(json.dumps(content | {"infra": [], "judged": found}), encoding="utf-8")
+            verdict.write_text(json.dumps(content | {"infra": [], "judged": judgement}), encoding="utf-8")
             given = ("--judged", str(verdict), "--unverified", str(card), "--pull", str(pull.number))
         self.run(base, environment, "report", *given, "--publisher", "github", codes=(code,))
         mine = [comment.body for comment in pull.comments if "leverframe:report:model" in comment.body]

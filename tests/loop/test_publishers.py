@@ -71,13 +71,13 @@ class Place:
 
     def ours(self) -> list[str]:
         """The bodies of our comments, the mark of another program left aside."""
-        bodies = [each.body for each in self.pull.comments if each.author == BOT]
-        return [each.partition("\n\n![](https://cml.dev/")[0].rstrip() for each in bodies]
+        bodies = [comment.body for comment in self.pull.comments if comment.author == BOT]
+        return [body.partition("\n\n![](https://cml.dev/")[0].rstrip() for body in bodies]
 
     def checks(self) -> list[tuple[str, str | None, str]]:
         """Our checks on the head, newest last."""
-        found = self.server.repositories[NAME].checks
-        return [(each.name, each.conclusion, each.title) for each in found if each.head == self.pull.head]
+        checks = self.server.repositories[NAME].checks
+        return [(check.name, check.conclusion, check.title) for check in checks if check.head == self.pull.head]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_both_publishers_leave_the_same_state(place: Place, tmp_path: Path) -> N
         states.append((place.ours(), place.checks()))
         assert len(place.ours()) == 1
         assert "`301`" in place.ours()[0]
-        used = [each for each in place.server.requests if each.path.startswith("/api/v3")]
+        used = [request for request in place.server.requests if request.path.startswith("/api/v3")]
         assert bool(used) or publisher == "github"
     assert states[0] == states[1]
     assert not (tmp_path / ".gitconfig").exists()  # what CML appends went to a home of its own
@@ -210,14 +210,14 @@ def test_an_outage_is_told_and_the_card_kept(place: Place) -> None:
     assert "Leverframe" in (place.folder / ".leverframe/report.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("lacking", "told"), [("pull-requests", "pull-requests: write"), ("checks", "checks: write")])
-def test_a_missing_permission_is_named_with_the_line_that_grants_it(place: Place, lacking: str, told: str) -> None:
+@pytest.mark.parametrize(("lacking", "line"), [("pull-requests", "pull-requests: write"), ("checks", "checks: write")])
+def test_a_missing_permission_is_named_with_the_line_that_grants_it(place: Place, lacking: str, line: str) -> None:
     """The most asked question about bots."""
-    writes = tuple(each for each in ("contents", "pull-requests", "checks") if each != lacking)
+    writes = tuple(permission for permission in ("contents", "pull-requests", "checks") if permission != lacking)
     place.server.tokens[SECRET] = Token(BOT, writes)
     done = place.post("--publisher", "github")
     assert done.returncode == 26
-    assert f"permissions: {{{told}}}" in done.stderr
+    assert f"permissions: {{{line}}}" in done.stderr
 
 
 def test_a_token_that_nobody_knows_and_a_pull_request_that_is_gone(place: Place) -> None:
@@ -235,7 +235,7 @@ def test_a_dry_run_posts_nothing(place: Place) -> None:
     """It says what it would do."""
     assert "would create" in place.post("--publisher", "github", "--dry-run").stdout
     assert (place.ours(), place.checks()) == ([], [])
-    assert [each.method for each in place.server.requests if each.method != "GET"] == []
+    assert [request.method for request in place.server.requests if request.method != "GET"] == []
 
 
 def test_where_cml_fails_github_posts_and_the_result_says_so(place: Place) -> None:

@@ -16,8 +16,8 @@ from tests.profiles import by_day, deep
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
     """A fake GitHub server with the shop on it."""
-    with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as found:
-        yield found
+    with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as forge:
+        yield forge
 
 
 def reproduced(shop: Shop, *, push: bool = True) -> None:
@@ -140,7 +140,7 @@ def _holds(forge: Forge, pull: object, ended: Ended, conclusion: str, reasons: l
     assert len(forge.ours(pull)) == 1  # type: ignore[arg-type]
     (body,) = forge.ours(pull)  # type: ignore[arg-type]
     assert ("ready to merge" in body) is (conclusion == "success")
-    assert all(f"`{each}`" in body for each in reasons)
+    assert all(f"`{reason}`" in body for reason in reasons)
     assert len(body) < 65_536
     assert "Traceback" not in ended.told
 
@@ -182,8 +182,8 @@ def test_a_run_that_ends_late_leaves_the_newer_card_alone(forge: Forge, tmp_path
     (body,) = forge.ours(pull)
     card = tmp_path / "card.json"
     card.write_text(json.dumps(json.loads(_card_in(forge))), encoding="utf-8")
-    told = forge.publish(pull, card, 5)
-    assert "a newer run has posted" in told
+    output = forge.publish(pull, card, 5)
+    assert "a newer run has posted" in output
     assert forge.ours(pull) == [body]
 
 

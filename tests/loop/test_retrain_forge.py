@@ -166,8 +166,8 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalFor
 def place(started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """Return a repository with one commit, cloned; in no file of the clones is the token."""
     server, folder, _ = started
-    found = another(started, monkeypatch)
-    yield found
+    place = another(started, monkeypatch)
+    yield place
     server.faults.clear()
     server.tokens[SECRET] = Token(BOT, WRITES)
     for root in folder.glob("c*-*"):
@@ -181,21 +181,21 @@ def another(
     """Return one more such repository, private and with a rule for its main branch; the clone may be another's."""
     server, folder, author = started
     number = len(server.repositories)
-    found = Place(
+    place = Place(
         server, folder, author, f"acme/shop-{number}", clone=like.clone if like else folder / f"clone-{number}"
     )
-    forge = server.repository(found.name)
+    forge = server.repository(place.name)
     forge.private, forge.required = True, {"main": {"model"}}
     start = author.git("rev-list", "--max-parents=0", "HEAD").strip()
     author.git("push", "--quiet", str(forge.path), f"{start}:refs/heads/main")
     if like is None:
-        author.git("clone", "--quiet", str(forge.path), str(found.clone))
+        author.git("clone", "--quiet", str(forge.path), str(place.clone))
     for name, value in {
-        **author.environment, "GITHUB_REPOSITORY": found.name, "GITHUB_TOKEN": SECRET,
+        **author.environment, "GITHUB_REPOSITORY": place.name, "GITHUB_TOKEN": SECRET,
         "GITHUB_API_URL": server.address, "GITHUB_SERVER_URL": server.address,
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    return found
+    return place
 
 
 def test_one_pull_request_from_the_first_candidate_to_the_merge(place: Place) -> None:
@@ -325,7 +325,7 @@ def test_an_attempt_that_was_recorded_finishes_its_publication(place: Place) -> 
 )  # fmt: skip
 def test_a_permission_that_lacks_is_named(place: Place, lacking: str, words: str) -> None:
     """With the line that grants it."""
-    place.server.tokens[SECRET] = Token(BOT, tuple(each for each in WRITES if each != lacking))
+    place.server.tokens[SECRET] = Token(BOT, tuple(permission for permission in WRITES if permission != lacking))
     done = place.run()
     assert done.failure is not None
     assert words in done.failure.next
@@ -352,7 +352,7 @@ def _update_branch(place: Place) -> None:
     """Press GitHub's button that merges the base into the branch."""
     forge = place.forge
     tree = forge.git("merge-tree", "--write-tree", BRANCH, "main").strip()
-    parents = [part for each in (BRANCH, "main") for part in ("-p", forge.commit(each))]
+    parents = [part for branch in (BRANCH, "main") for part in ("-p", forge.commit(branch))]
     commit = forge.git("commit-tree", tree, *parents, "-m", f"Merge branch 'main' into {BRANCH}").strip()
     forge.git("update-ref", f"refs/heads/{BRANCH}", commit)
     place.server.pushed(forge)
@@ -480,24 +480,24 @@ def test_a_limit_of_an_hour_is_not_waited_for(place: Place, headers: dict[str, s
     """The job ends, and says when to run it again."""
     place.server.faults.append(Fault("GET", r"/pulls$", 403, headers=headers, body={"message": message}, times=9))
     began = time.monotonic()
-    with pytest.raises(ForgeUnreachableError) as found:
+    with pytest.raises(ForgeUnreachableError) as error:
         standing(place.workspace, MODEL)
     assert time.monotonic() - began < 30
-    assert "wait until the limit is reset" in found.value.next
-    assert when in found.value.next
+    assert "wait until the limit is reset" in error.value.next
+    assert when in error.value.next
 
 
 def test_a_token_and_a_name_that_are_wrong_are_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither is cured by a permission."""
     monkeypatch.setenv("GITHUB_TOKEN", "nonsense")
-    with pytest.raises(PublishError) as found:
+    with pytest.raises(PublishError) as error:
         standing(place.workspace, MODEL)
-    assert "the token is not valid" in found.value.next
+    assert "the token is not valid" in error.value.next
     monkeypatch.setenv("GITHUB_TOKEN", SECRET)
     monkeypatch.setenv("GITHUB_REPOSITORY", "acme/none")
-    with pytest.raises(PublishError) as found:
+    with pytest.raises(PublishError) as error:
         standing(place.workspace, MODEL)
-    assert "acme/none (GITHUB_REPOSITORY) is not there" in found.value.next
+    assert "acme/none (GITHUB_REPOSITORY) is not there" in error.value.next
 
 
 def test_pull_requests_to_other_branches_and_from_forks_are_not_ours(place: Place) -> None:
@@ -554,8 +554,8 @@ def test_an_error_of_graphql_is_read_although_its_status_is_that_of_success(
 ) -> None:
     """A permission is named, a limit is no refusal that is remembered; the next run switches auto-merge on."""
     place.settings = place.settings.model_copy(update={"checks": "event"})
-    told = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible by integration"}]}
-    place.server.faults.append(Fault("POST", "/graphql$", 200, body=told))
+    response = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible by integration"}]}
+    place.server.faults.append(Fault("POST", "/graphql$", 200, body=response))
     done = place.run()
     assert done.failure is not None
     assert type(done.failure) is error
@@ -607,9 +607,9 @@ def test_a_workflow_in_a_commit_is_refused_in_words(place: Place) -> None:
     (candidate.root / ".github/workflows/x.yml").write_text(WORKFLOW, encoding="utf-8")
     changed = TemporaryRepository(candidate.root, place.author.home)
     changed.commit("X")
-    with pytest.raises(Exception, match="GitHub refused to push") as told:
+    with pytest.raises(Exception, match="GitHub refused to push") as error:
         git.push(host, git.named("HEAD"), BRANCH, "")
-    assert "workflows: write" in told.value.next  # type: ignore[attr-defined]
+    assert "workflows: write" in error.value.next  # type: ignore[attr-defined]
 
 
 def test_the_token_is_in_no_argument_and_no_output(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -623,10 +623,10 @@ def test_the_token_is_in_no_argument_and_no_output(place: Place, monkeypatch: py
     monkeypatch.setenv("GIT_TRACE_CURL", str(folder / "traced"))
     monkeypatch.setenv("GIT_TRACE_REDACT", "0")
     assert place.run().failure is None
-    said = (folder / "said").read_text(encoding="utf-8")
-    assert "push" in said
-    assert SECRET not in said
-    assert "Basic" not in said
+    calls = (folder / "said").read_text(encoding="utf-8")
+    assert "push" in calls
+    assert SECRET not in calls
+    assert "Basic" not in calls
     assert not (folder / "traced").exists()
 
 

@@ -290,13 +290,13 @@ def forged(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     with serving(tmp_path / "forge") as server:
         server.tokens[SECRET] = Token(BOT, ("contents", "pull-requests", "deployments"))
         server.repository("acme/shop")
-        found = Forged(server, world, tmp_path / "clone")
-        world.repository.git("init", "--quiet", str(found.clone))
-        found.push()
+        forge = Forged(server, world, tmp_path / "clone")
+        world.repository.git("init", "--quiet", str(forge.clone))
+        forge.push()
         for name, value in {"REPOSITORY": "acme/shop", "TOKEN": SECRET, "API_URL": server.address,
                             "SERVER_URL": server.address}.items():  # fmt: skip
             monkeypatch.setenv(f"GITHUB_{name}", value)
-        yield found
+        yield forge
         assert server.violations == []
 
 

@@ -125,7 +125,7 @@ def stranger(place: Path) -> Iterator[Stranger]:
         (place / name).mkdir()
     (place / "tools/uv").symlink_to(UV)
     # What this machine was set up with is in the cache of uv: hardly anything is downloaded, and no newer version.
-    versions = sorted(f"{found.name}=={found.version}" for found in distributions() if found.name != "leverframe")
+    versions = sorted(f"{dist.name}=={dist.version}" for dist in distributions() if dist.name != "leverframe")
     (place / "versions").write_text("\n".join(versions) + "\n", encoding="utf-8")
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(place / "env")], check=True)
     with serving(place / "forge") as server:
@@ -262,7 +262,7 @@ def served(mine: Stranger, deploys: str, asks: str) -> str:
         answer = mine.run(asks)
     finally:
         mine.run("leverframe serve --stop --name local")
-    outputs = {each["name"]: each["data"] for each in json.loads(answer)["outputs"]}
+    outputs = {output["name"]: output["data"] for output in json.loads(answer)["outputs"]}
     assert outputs["probability"] == pytest.approx([row[1] for row in expected], abs=1e-6)
     assert outputs["label"] == [round(row[1]) for row in expected]
     return deployed + answer

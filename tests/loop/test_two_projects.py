@@ -121,7 +121,7 @@ def test_each_project_has_its_deployments(place: Place) -> None:
         payload = {"model": "shop", "bundle": "0" * 32}
         number = forge.deployment(commit, "production", payload)
         assert forge.deployment(commit, "production", payload) == number
-    assert [each.environment for each in place.repository.deployments] == [f"{ML}/production", f"{OTHER}/production"]
+    assert [entry.environment for entry in place.repository.deployments] == [f"{ML}/production", f"{OTHER}/production"]
 
 
 def test_each_project_has_its_infrastructure(place: Place) -> None:
@@ -154,11 +154,11 @@ def test_each_project_has_its_alerts(place: Place) -> None:
     monitored = quiet()
     now = monitored.windows[-1].name
     worse = Finding(Kind.PERFORMANCE, "auc", Severity.CRITICAL, now, now, "AUC fell.", "look")
-    found = replace(monitored, model="shop", environment="local", findings=(worse,))
+    result = replace(monitored, model="shop", environment="local", findings=(worse,))
     for project in (ML, OTHER, ML, OTHER):
         workspace = place.workspace(project)
-        told = alert(workspace, found, workspace.root, dry_run=False, mask=lambda _: None)
-        assert told.failure is None, told
+        outcome = alert(workspace, result, workspace.root, dry_run=False, mask=lambda _: None)
+        assert outcome.failure is None, outcome
     issues = list(place.repository.issues.values())
     assert [issue.title for issue in issues] == [f"[{project}:shop/local] performance: auc" for project in (ML, OTHER)]
     ask_for_a_person(place.workspace(OTHER), attempt(Outcome.WORSE, 1, model="shop", environment="local"), Path())

@@ -84,8 +84,8 @@ class Tree:
             return "endless"
         if done.returncode in (0, 5):  # 5: no test in these files
             return None
-        found = FAILED.search(done.stdout)
-        return found.group(1) if found else done.stdout[-300:]
+        match = FAILED.search(done.stdout)
+        return match.group(1) if match else done.stdout[-300:]
 
 
 def main() -> None:
@@ -98,8 +98,8 @@ def main() -> None:
     parser.add_argument("--unit", action="store_true", help="run unit tests alone; what survives may yet be caught")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     options = parser.parse_args()
-    found = drawn(options.seed, options.count)
-    chosen = [(number, fault) for number, fault in found if not options.only or number in options.only]
+    faults = drawn(options.seed, options.count)
+    chosen = [(number, fault) for number, fault in faults if not options.only or number in options.only]
     if options.list:
         print("\n".join(f"{number:>3} {fault.name}" for number, fault in chosen))
         return
@@ -119,8 +119,8 @@ def main() -> None:
 
 def drawn(seed: int, count: int) -> list[tuple[int, Fault]]:
     """Return as many faults of the domain with their numbers, the same for a seed and a tree."""
-    found = below(ROOT, DOMAIN)
-    return list(enumerate(random.Random(seed).sample(found, count), start=1))  # noqa: S311 - a draw, no secret
+    faults = below(ROOT, DOMAIN)
+    return list(enumerate(random.Random(seed).sample(faults, count), start=1))  # noqa: S311 - a draw, no secret
 
 
 def judged(copy: Tree, number: int, fault: Fault, *, unit: bool) -> Outcome:

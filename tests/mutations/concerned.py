@@ -26,15 +26,15 @@ def concerned(root: Path, path: str) -> list[list[str]]:
     graph = {_name(root, file): _imports(file) for file in (root / "src").rglob("*.py")}
     far = {
         file: _distance(graph, _imports(root / file), module)
-        for file in (each.relative_to(root).as_posix() for each in sorted((root / "tests").rglob("test_*.py")))
+        for file in (test.relative_to(root).as_posix() for test in sorted((root / "tests").rglob("test_*.py")))
         if "node_modules" not in file
     }
     unit = [file for file in far if file.startswith("tests/unit/")]
     groups = [[file for file in unit if far[file] == 0], [file for file in unit if (far[file] or 0) > 0]]
     package = Path(path).parts[3]
-    told = [_file(name) for name in SLOW.get(package, sum(SLOW.values(), ()))]
+    slow = [_file(name) for name in SLOW.get(package, sum(SLOW.values(), ()))]
     direct = [file for file in far if far[file] == 0 and file not in unit]
-    groups.extend([file] for file in dict.fromkeys(direct + told))
+    groups.extend([file] for file in dict.fromkeys(direct + slow))
     return [group for group in groups if group]
 
 
@@ -69,5 +69,5 @@ def _distance(graph: dict[str, set[str]], first: set[str], module: str) -> int |
             return steps
         fresh = graph.get(name, set()) - seen
         seen |= fresh
-        waiting.extend((each, steps + 1) for each in sorted(fresh))
+        waiting.extend((neighbour, steps + 1) for neighbour in sorted(fresh))
     return None

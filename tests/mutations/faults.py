@@ -47,15 +47,15 @@ class Fault:
 
 def faults(path: str, source: str) -> list[Fault]:
     """Return every fault that can be planted in a file, in the order of its lines."""
-    found = []
+    faults = []
     for node, kind, changed in _changes(ast.parse(source)):
         before = ast.get_source_segment(source, node)
         if before is None or node.end_lineno is None or node.end_col_offset is None:
             continue
         after = changed if isinstance(changed, str) else f"({ast.unparse(changed)})"
         place = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
-        found.append(Fault(path, *place, kind, before, after))
-    return sorted(found, key=lambda fault: (fault.line, fault.begin, fault.kind, fault.after))
+        faults.append(Fault(path, *place, kind, before, after))
+    return sorted(faults, key=lambda fault: (fault.line, fault.begin, fault.kind, fault.after))
 
 
 def _changes(tree: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str, ast.expr | str]]:
@@ -88,9 +88,9 @@ def _code(node: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list") or isinstance(node, ast.JoinedStr):
             continue
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, ast.AST):
-                yield from _code(each)
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from _code(child)
 
 
 def _with(node: ast.expr, **fields: object) -> ast.expr:

@@ -100,7 +100,7 @@ def same_kind(one: str, other: str) -> bool:
 
 def faults(statements: list[Statement]) -> list[str]:
     """What AWS would never allow though a policy says so: a condition, or a resource, that an action does not know."""
-    said = []
+    errors = []
     for statement in statements:
         if statement["Effect"] != "Allow":
             continue
@@ -110,28 +110,28 @@ def faults(statements: list[Statement]) -> list[str]:
             for action in actions
             if action in TABLE
         }
-        said += [
+        errors += [
             f"{action} is not in actions.json: an error in its name, or generate it anew"
             for action in actions
             if action not in TABLE
         ]
         for action, arns in fits.items():
             if not arns and "*" not in entries(statement["Resource"]):
-                said.append(f"{action} is about none of {statement['Resource']}")
+                errors.append(f"{action} is about none of {statement['Resource']}")
             for arn in arns or ["*"]:
-                said += [
+                errors += [
                     f"{action} on {arn} does not know {key}" for key in _asked(statement) if not _told(action, arn, key)
                 ]
         for resource in entries(statement["Resource"]):
             if resource != "*" and fits and not any(same_kind(resource, arn) for arns in fits.values() for arn in arns):
-                said.append(f"{resource} is what no action of {actions} is about")
-        said += [
+                errors.append(f"{resource} is what no action of {actions} is about")
+        errors += [
             f"{action} needs {needed}"
             for action in fits
             for needed in TABLE[action]["needs"]
             if needed.endswith(("Tags", "TagResource")) and not any(_grants(other, needed) for other in statements)
         ]
-    return said
+    return errors
 
 
 def _named(statement: Statement, arn: str) -> bool:

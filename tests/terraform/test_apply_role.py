@@ -82,8 +82,8 @@ def roles(served: Stubs) -> dict[str, dict[str, Any]]:
 
 def statements_of(policy: dict[str, Any]) -> list[Statement]:
     """The statements of a policy."""
-    found: list[Statement] = json.loads(policy["policy"])["Statement"]
-    return found
+    statements: list[Statement] = json.loads(policy["policy"])["Statement"]
+    return statements
 
 
 def tagging(action: str) -> list[str]:

@@ -68,8 +68,8 @@ def test_backends_name_the_key() -> None:
     blocks = {
         (page, text) for page in pages for text in BLOCK.findall(page.read_text(encoding="utf-8")) if "backend" in text
     }
-    found = [(page, backend) for page, text in blocks for backend in backends(yaml.safe_load(text))]
-    on_s3 = [(page, backend) for page, backend in found if "region" in backend]
+    pairs = [(page, backend) for page, text in blocks for backend in backends(yaml.safe_load(text))]
+    on_s3 = [(page, backend) for page, backend in pairs if "region" in backend]
     assert len(on_s3) >= 3
     assert [page for page, backend in on_s3 if ":kms:" not in backend.get("kms_key_id", "")] == []
 

@@ -24,7 +24,7 @@ FAULTS: dict[tuple[Path, str], dict[str, Any]] = {
     for path in (Path(__file__).parent / "faults").glob(f"{module.name}.yaml")
     for name, fault in yaml.safe_load(path.read_text(encoding="utf-8")).items()
 }
-FIRST = {next(each for each in FAULTS if each[0] == module) for module in {module for module, _ in FAULTS}}
+FIRST = {next(key for key in FAULTS if key[0] == module) for module in {module for module, _ in FAULTS}}
 
 
 def planted_copy(module: Path, empty: Path) -> Path:
@@ -68,8 +68,8 @@ def concerned(folder: Path, caught: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        pytest.param(*each, marks=[] if each in FIRST else [pytest.mark.deep], id=f"{each[0].name}-{each[1]}")
-        for each in FAULTS
+        pytest.param(*key, marks=[] if key in FIRST else [pytest.mark.deep], id=f"{key[0].name}-{key[1]}")
+        for key in FAULTS
     ],
 )
 def test_a_fault_is_caught(served: Stubs, tmp_path: Path, module: Path, name: str) -> None:

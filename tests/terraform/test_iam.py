@@ -38,7 +38,7 @@ def test_aws_knows_what_policies_say(served: Stubs, folder: str) -> None:
     """Every action exists, knows the resources and the keys of conditions that stand with it, and may set its tags."""
     known = policies(served.planned(PROGRAMS[0], TERRAFORM / folder, *PLANNED[folder]))
     assert known
-    assert {address: said for address, statements in known.items() if (said := faults(statements))} == {}
+    assert {address: errors for address, statements in known.items() if (errors := faults(statements))} == {}
 
 
 def test_no_policy_is_left_out() -> None:

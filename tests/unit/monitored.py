@@ -50,12 +50,12 @@ def reference(
 ) -> ReferenceProfile:
     columns = [MonitoredColumn(name, kind) for name, kind in kinds.items()]
     roles: list[tuple[MonitoredColumn, Role]] = [
-        (each, "prediction" if each.name == prediction else "feature") for each in columns
+        (column, "prediction" if column.name == prediction else "feature") for column in columns
     ]
-    bins = binnings(columns, {name: joined([each[name] for each in days if name in each]) for name in kinds})
+    bins = binnings(columns, {name: joined([table[name] for table in days if name in table]) for name in kinds})
     windows = [
-        WindowCounts(day(at), day(at), max(map(rows_of, each.values()), default=0), counted(bins, each))
-        for at, each in enumerate(days)
+        WindowCounts(day(at), day(at), max(map(rows_of, table.values()), default=0), counted(bins, table))
+        for at, table in enumerate(days)
     ]
     return reference_profile(roles, bins, windows, BuiltinEngine(), match=match)  # type: ignore[arg-type]
 

@@ -27,8 +27,8 @@ WORDS = st.text(max_size=60)
 
 def body(*findings: Finding, around: Surroundings | None = None, **more: object) -> str:
     """Return the text of the first alert."""
-    found = monitored(9, *findings, **more)  # type: ignore[arg-type]
-    return text(alerts_of(found, [])[0], found, around or Surroundings())
+    result = monitored(9, *findings, **more)  # type: ignore[arg-type]
+    return text(alerts_of(result, [])[0], result, around or Surroundings())
 
 
 def test_it_says_what_since_when_and_what_to_do() -> None:
@@ -76,18 +76,18 @@ def test_a_broken_table_names_what_is_built_from_it() -> None:
 @pytest.mark.parametrize(("judged", "words"), [(True, "| yes |"), (False, "| not judged |")])
 def test_performance_shows_what_was_judged(judged: bool, words: str) -> None:
     """Realised with its interval, estimated, and how many labels are known."""
-    found = body(finding(Kind.PERFORMANCE, "auc", 9), performance=(performance("auc", 9, judged=judged),))
-    assert "| `2026-03-10` | 0.7 (0.6 to 0.8) | 0.71 | 90.0% " in found
-    assert words in found
+    markdown = body(finding(Kind.PERFORMANCE, "auc", 9), performance=(performance("auc", 9, judged=judged),))
+    assert "| `2026-03-10` | 0.7 (0.6 to 0.8) | 0.71 | 90.0% " in markdown
+    assert words in markdown
 
 
 @settings(max_examples=examples(1.0))
 @given(st.lists(st.tuples(st.sampled_from([Kind.DRIFT, Kind.MISSING, Kind.TABLE]), WORDS, WORDS, WORDS), min_size=1))
-def test_names_and_words_of_data_form_no_markup(found: list[tuple[Kind, str, str, str]]) -> None:
+def test_names_and_words_of_data_form_no_markup(texts: list[tuple[Kind, str, str, str]]) -> None:
     """No mention, link, tag or hidden marker comes of them; the record is read back as it was written."""
     findings = [
         finding(kind, subject + "<!-- --> @all", 9, what=f"{what} @everyone [x](http://e) <img src=x>", next=step)
-        for kind, subject, what, step in found
+        for kind, subject, what, step in texts
     ]
     for step in planned(monitored(9, *findings), [], AlertSettings(), Around()).steps:
         action = step.action
@@ -109,14 +109,14 @@ def test_it_fits_into_an_issue_however_much_is_found() -> None:
     """A thousand columns with long names: what does not fit is counted."""
     name = "`" + "c" * 5000
     drifts = [finding(Kind.DRIFT, f"{name}{number}", 9, what="é|`" * 2000, next=f"{number}") for number in range(1000)]
-    tables = (TableFacts("t", "p", "failed", (), (), 1, tuple(f"{name}{each}" for each in range(500))),)
-    columns = tuple(column(each.subject, *range(10)) for each in drifts)
-    found = monitored(9, *drifts, finding(Kind.TABLE, "t", 9), columns=columns, tables=tables)
-    for alert in alerts_of(found, []):
-        words = text(alert, found, Surroundings("https://example.org", ("@ann",)))
+    tables = (TableFacts("t", "p", "failed", (), (), 1, tuple(f"{name}{number}" for number in range(500))),)
+    columns = tuple(column(drift.subject, *range(10)) for drift in drifts)
+    result = monitored(9, *drifts, finding(Kind.TABLE, "t", 9), columns=columns, tables=tables)
+    for alert in alerts_of(result, []):
+        words = text(alert, result, Surroundings("https://example.org", ("@ann",)))
         assert len(words.encode()) <= 40_000
         assert "more" in words
-    for step in planned(found, [], AlertSettings(), Around()).steps:
+    for step in planned(result, [], AlertSettings(), Around()).steps:
         assert isinstance(step.action, OpenIssue)
         assert len(block(step.action.key, step.action.text, step.action.record)) < 50_000
 

@@ -48,14 +48,14 @@ class Place:
     settings: AlertSettings = field(default_factory=AlertSettings)
     notes: list[str] = field(default_factory=list)
 
-    def plan(self, found: Monitored) -> list[str]:
+    def plan(self, result: Monitored) -> list[str]:
         """Return the steps in words."""
-        return [str(step) for step in planned(found, self.issues.listed(LABEL), self.settings, self.around).steps]
+        return [str(step) for step in planned(result, self.issues.listed(LABEL), self.settings, self.around).steps]
 
-    def run(self, found: Monitored) -> list[str]:
+    def run(self, result: Monitored) -> list[str]:
         """Run the alerts of a result and return the steps."""
         known = self.issues.listed(LABEL)
-        plan = planned(found, known, self.settings, self.around)
+        plan = planned(result, known, self.settings, self.around)
         self.notes = list(plan.notes)
         executor = AlertExecutor(self.issues, known, LABEL, self.hooks)
         execute(plan.steps, executor, Progress(lambda: 0.0))
@@ -82,11 +82,11 @@ MISSING = Kind.MISSING
 def test_drifting_columns_share_an_alert_and_info_raises_none() -> None:
     """Twenty columns that drift open one issue that lists them; information opens none."""
     drifts = [finding(Kind.DRIFT, f"c{number}", 9) for number in range(20)]
-    found = monitored(9, *drifts, finding(Kind.VOLUME, "", 9, INFO))
-    (alert,) = alerts_of(found, [])
+    result = monitored(9, *drifts, finding(Kind.VOLUME, "", 9, INFO))
+    (alert,) = alerts_of(result, [])
     assert alert.title == "[shop/production] drift"
     place = Place()
-    assert place.run(found) == ["open an issue: [shop/production] drift", "notify HOOK that [shop/production] drift "
+    assert place.run(result) == ["open an issue: [shop/production] drift", "notify HOOK that [shop/production] drift "
                                 "opened (warning)"]  # fmt: skip
     assert all(f"`c{number}`" in place.only().body for number in range(20))
     assert (place.only().labels, place.only().assignees) == ((LABEL,), ("ann",))
@@ -127,7 +127,7 @@ def test_many_findings_of_a_kind_share_an_issue_and_go_on_to_share_it() -> None:
     assert [issue.title for issue in place.issues.issues.values()] == [
         "[shop/production] missing values: c0", "[shop/production] missing values",
     ]  # fmt: skip
-    place.run(monitored(10, *[replace(each, window=day(10)) for each in many[:3]]))
+    place.run(monitored(10, *[replace(gap, window=day(10)) for gap in many[:3]]))
     assert len(place.issues.issues) == 2
 
 
@@ -172,7 +172,7 @@ def test_windows_that_say_nothing_close_nothing(quiet: dict[str, bool]) -> None:
     """A window without traffic, or one that goes on, is not quiet."""
     place = Place()
     place.run(monitored(9, finding(MISSING, "age", 9)))
-    shown = [window(each) for each in range(10)] + [window(each, **quiet) for each in range(10, 20)]
+    shown = [window(number) for number in range(10)] + [window(number, **quiet) for number in range(10, 20)]
     assert place.run(monitored(19, windows=shown)) == []
 
 
@@ -277,23 +277,23 @@ def test_a_damaged_record_opens_no_second_issue() -> None:
 
 def test_two_runs_at_once_leave_one_issue() -> None:
     """Both planned to open it: the second finds it; where the list lags, the newer is closed as a duplicate."""
-    found = monitored(9, finding(MISSING, "age", 9))
+    result = monitored(9, finding(MISSING, "age", 9))
     place = Place()
     known = place.issues.listed(LABEL)
-    plan = planned(found, known, place.settings, place.around)
-    place.run(found)
+    plan = planned(result, known, place.settings, place.around)
+    place.run(result)
     execute(plan.steps, AlertExecutor(place.issues, known, LABEL, place.hooks), Progress(lambda: 0.0))
     assert len(place.issues.issues) == 1
     assert place.events() == ["opened"]
     place.issues.lags = True
-    place.run(found)
+    place.run(result)
     assert len(place.issues.issues) == 2
     place.issues.lags = False
     assert [(issue.open, issue.reason) for issue in place.issues.issues.values()] == [(True, ""), (False, "duplicate")]
     place.change(2, open=True)  # as a run leaves it that was killed in between
-    assert place.run(found)[0] == "close #2, a duplicate of #1"
+    assert place.run(result)[0] == "close #2, a duplicate of #1"
     assert [(issue.open, issue.reason) for issue in place.issues.issues.values()] == [(True, ""), (False, "duplicate")]
-    assert place.run(found) == []
+    assert place.run(result) == []
 
 
 def test_an_earlier_run_changes_nothing() -> None:
@@ -344,8 +344,8 @@ def test_what_the_forge_refuses_of_one_alert_does_not_stop_others() -> None:
             return super().opened(title, body, labels, assignees)
 
     issues = Refusing()
-    found = monitored(9, finding(Kind.DRIFT, "age", 9, CRITICAL), finding(MISSING, "age", 9))
-    plan = planned(found, [], AlertSettings(), AROUND)
+    result = monitored(9, finding(Kind.DRIFT, "age", 9, CRITICAL), finding(MISSING, "age", 9))
+    plan = planned(result, [], AlertSettings(), AROUND)
     executor = AlertExecutor(issues, [], LABEL, MemoryHooks())
     execute(plan.steps, executor, Progress(lambda: 0.0))
     assert [issue.title for issue in issues.issues.values()] == ["[shop/production] missing values: age"]
@@ -381,14 +381,16 @@ class Months(RuleBasedStateMachine):
         self.last = 5
         self.text: dict[int, str] = {}
 
-    @rule(found=FOUND, days=st.integers(0, 8), explained=st.booleans(), writes=st.none() | st.integers(0, 6))
-    def run(self, found: dict[tuple[Kind, str], Severity], days: int, explained: bool, writes: int | None) -> None:
+    @rule(severities=FOUND, days=st.integers(0, 8), explained=st.booleans(), writes=st.none() | st.integers(0, 6))
+    def run(self, severities: dict[tuple[Kind, str], Severity], days: int, explained: bool, writes: int | None) -> None:
         """Run the monitor some days later; a killed run is run again by the next."""
         self.last += days
-        findings = [self._finding(kind, subject, severity, explained) for (kind, subject), severity in found.items()]
+        findings = [
+            self._finding(kind, subject, severity, explained) for (kind, subject), severity in severities.items()
+        ]
         result = monitored(self.last, *findings)
-        before = {each.issue.number: (each, len(self.place.issues.said[each.issue.number]))
-                  for each in standing(self.place.issues.issues.values())}  # fmt: skip
+        before = {entry.issue.number: (entry, len(self.place.issues.said[entry.issue.number]))
+                  for entry in standing(self.place.issues.issues.values())}  # fmt: skip
         sent = len(self.place.hooks.sent)
         self.place.issues.left, done = writes, True
         try:
@@ -402,10 +404,10 @@ class Months(RuleBasedStateMachine):
         assert not {event.url for _, event in self.place.hooks.sent[sent:]} & snoozed
         if done:
             assert self.place.plan(result) == []
-            known = {each.key: each.issue for each in standing(self.place.issues.issues.values())}
+            known = {entry.key: entry.issue for entry in standing(self.place.issues.issues.values())}
             for alert in alerts_of(result, []):
                 assert (
-                    alert.inhibited or known[alert.key].open or alert.key in {each.key for each, _ in before.values()}
+                    alert.inhibited or known[alert.key].open or alert.key in {entry.key for entry, _ in before.values()}
                 )
 
     def _finding(self, kind: Kind, subject: str, severity: Severity, explained: bool) -> Finding:
@@ -419,9 +421,9 @@ class Months(RuleBasedStateMachine):
         after = standing([now])[0].record
         assert record is not None
         assert after is not None
-        told = self.place.issues.said[issue.number][comments:]
-        assert len(told) <= (not _snoozed(issue, result))
-        for body in told:
+        bodies = self.place.issues.said[issue.number][comments:]
+        assert len(bodies) <= (not _snoozed(issue, result))
+        for body in bodies:
             waited = datetime.fromisoformat(result.at) - datetime.fromisoformat(record.told)
             assert "everity is" in body or ("Still" in body and waited >= timedelta(days=7))
             assert f"everity is {record.severity}," not in body
@@ -453,14 +455,14 @@ class Months(RuleBasedStateMachine):
         """Never two open issues of one key, nor two comments or deliveries of one event; text of people stays."""
         if not hasattr(self, "place"):
             return
-        found = standing(self.place.issues.issues.values())
-        keys = [each.key for each in found]
+        alerts = standing(self.place.issues.issues.values())
+        keys = [alert.key for alert in alerts]
         assert len(keys) == len(set(keys))
-        assert len(found) == len(self.place.issues.issues)
+        assert len(alerts) == len(self.place.issues.issues)
         for number, text in self.text.items():
             assert self.place.issues.issues[number].body.startswith(f"{text}\n\n<!-- leverframe-alert ")
-        for said in self.place.issues.said.values():
-            markers = [body.partition("\n")[0] for body in said]
+        for bodies in self.place.issues.said.values():
+            markers = [body.partition("\n")[0] for body in bodies]
             assert len(markers) == len(set(markers))
         sent = [(hook, event.delivery) for hook, event in self.place.hooks.sent]
         assert len(sent) == len(set(sent))

@@ -62,8 +62,8 @@ def test_constraints_are_counted_and_those_that_failed_named() -> None:
 def test_parameters_that_differ_are_told_and_the_gate_is_told_elsewhere() -> None:
     """Added, taken away and changed ones, by name; texts as they are and other values as JSON."""
     before = {"train": {"trees": 5, "kind": "a"}, "gate": {"floor": 1}, "old": True}
-    found = card({}, before, train={"trees": 7, "kind": "a"}, gate={"floor": 2}, new="x").parameters
-    assert found == (
+    changes = card({}, before, train={"trees": 7, "kind": "a"}, gate={"floor": 2}, new="x").parameters
+    assert changes == (
         ParameterChange("new", None, "x"),
         ParameterChange("old", "true", None),
         ParameterChange("train.trees", "5", "7"),

@@ -24,16 +24,16 @@ asked = st.integers(1, 300)
 
 def _laid_out(events: list[Any]) -> tuple[Versions, np.ndarray[Any, Any]]:
     """Return the versions in the order of places, each known until the next one is."""
-    found = []
+    versions = []
     for place, given_versions in sorted(events, key=lambda event: event[0]):
-        known = [place + sum(each[0] for each in given_versions[1 : n + 1]) for n in range(len(given_versions))]
+        known = [place + sum(version[0] for version in given_versions[1 : n + 1]) for n in range(len(given_versions))]
         until = [*known[1:], FOREVER]
-        found += [
+        versions += [
             (code, start, end, place, value)
             for (_, code, value), start, end in zip(given_versions, known, until, strict=True)
         ]
-    code, known_at, until_at, place_at = (np.array([each[n] for each in found], np.int64) for n in range(4))
-    return Versions(code, known_at, until_at, place_at), np.array([each[4] for each in found], np.float64)
+    code, known_at, until_at, place_at = (np.array([version[n] for version in versions], np.int64) for n in range(4))
+    return Versions(code, known_at, until_at, place_at), np.array([version[4] for version in versions], np.float64)
 
 
 def _numbers(data: Any, count: int) -> np.ndarray[Any, Any]:
@@ -55,15 +55,15 @@ def test_each_function_equals_plain_python(
     finest = float(np.nan_to_num(np.abs(column)).max(initial=0.0)) * 2.0**-140
     for number, ((code, at), value) in enumerate(zip(asking, made, strict=True)):
         seen = [
-            each
-            for each in range(len(column))
-            if versions.code[each] == code
-            and versions.known[each] < at <= versions.until[each]
-            and at - window <= versions.place[each]
-            and not math.isnan(column[each])
-            and not (own and own.rows[number] == own.versions[each] >= 0)
+            index
+            for index in range(len(column))
+            if versions.code[index] == code
+            and versions.known[index] < at <= versions.until[index]
+            and at - window <= versions.place[index]
+            and not math.isnan(column[index])
+            and not (own and own.rows[number] == own.versions[index] >= 0)
         ]
-        expected = PLAIN[function]([column[each] for each in seen])
+        expected = PLAIN[function]([column[index] for index in seen])
         actual = column[int(value)] if function == "last" and not math.isnan(value) else value
         if expected is None:
             assert math.isnan(actual)
@@ -84,15 +84,15 @@ def test_without_corrections_it_is_the_other_kernel_to_the_last_bit(
     timestamps = Timestamps(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
     what = Aggregate("a", "v", function, timedelta(microseconds=window), 0.5)
     ordered = sorted(events, key=lambda event: event[:2])
-    code, at = (np.array([each[n] for each in ordered], np.int64) for n in range(2))
-    column = np.array([each[2] for each in ordered], np.float64)
+    code, at = (np.array([event[n] for event in ordered], np.int64) for n in range(2))
+    column = np.array([event[2] for event in ordered], np.float64)
     before = over_events([what], {"v": Column(column)}, Timestamps(code, at), timestamps)["a"]
     by_place = np.argsort(at, kind="stable")
     once = Versions(code[by_place], at[by_place], np.full(len(at), FOREVER), at[by_place])
     after = over_versions([what], {"v": Column(column[by_place])}, once, timestamps)["a"]
     if function == "last":
         before, after = (
-            np.array([np.nan if math.isnan(each) else held[int(each)] for each in made])
+            np.array([np.nan if math.isnan(value) else held[int(value)] for value in made])
             for made, held in ((before, column), (after, column[by_place]))
         )
     assert np.array_equal(before, after, equal_nan=True)

@@ -229,14 +229,14 @@ def test_a_duration_is_a_whole_number_and_a_unit(text: str) -> None:
 
 def test_lengths_are_shown_as_they_are_written() -> None:
     """The largest unit without a fraction."""
-    assert [short(duration(each)) for each in ("90s", "15m", "3h", "28d", "2w")] == ["90s", "15m", "3h", "28d", "14d"]
+    assert [short(duration(text)) for text in ("90s", "15m", "3h", "28d", "2w")] == ["90s", "15m", "3h", "28d", "14d"]
 
 
 def test_the_reference_case_is_told_and_drawn_completely() -> None:
     """Every feature stands in the plan's words, and every step in the picture."""
     plan = compile_star(read_star(REFERENCE))
-    told, drawn = "\n".join(plan_lines(plan)), mermaid(plan)
-    assert [name for name in plan.features() if name not in told] == []
+    text, drawn = "\n".join(plan_lines(plan)), mermaid(plan)
+    assert [name for name in plan.features() if name not in text] == []
     assert drawn.count("==> l") == len(plan.labels)
     assert drawn.count("---|") == len(plan.steps)
 

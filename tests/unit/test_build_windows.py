@@ -118,12 +118,12 @@ def test_a_sum_is_rounded_once(given: list[float]) -> None:
     """To the nearest double of the exact sum, as fractions have it; none where no double is near."""
     end = np.array([len(given)])
     total = sum(map(Fraction, given))
-    found, mean = (float(each[0]) for each in exact_sums(Column(np.array(given)), end - end, end))
+    actual, mean = (float(figures[0]) for figures in exact_sums(Column(np.array(given)), end - end, end))
     try:
-        assert found == float(total)
+        assert actual == float(total)
         assert mean == float(total) / len(given)
     except OverflowError:
-        assert math.isnan(found)
+        assert math.isnan(actual)
         assert mean == pytest.approx(float(total / len(given)), rel=1e-15)
 
 
@@ -139,7 +139,7 @@ def test_whole_numbers_are_exact(given: list[int], limit: int) -> None:
     }
     assert made["sum"] == float(Fraction(sum(given)))
     assert made["distinct"] == len(set(given))
-    assert made["share_above"] == sum(each > limit for each in given) / len(given)
+    assert made["share_above"] == sum(value > limit for value in given) / len(given)
     assert (made["min"], made["max"]) == (float(min(given)), float(max(given)))
 
 
@@ -147,10 +147,10 @@ def test_whole_numbers_are_exact(given: list[int], limit: int) -> None:
 def test_decimals_are_exact(units: list[int], scale: int, limit: float) -> None:
     """0.1 and 0.2 are 0.3, and a threshold is the number that is written."""
     column, end = numbers(Decimals(np.ma.masked_array(np.array(units)), scale)), np.array([len(units)])
-    exact = [Fraction(each, 10**scale) for each in units]
+    exact = [Fraction(unit, 10**scale) for unit in units]
     what = Aggregate("a", "v", "share_above", timedelta(0), limit)
     assert exact_sums(column, end - end, end)[0][0] == float(sum(exact))
-    assert aggregate(what, column, end - end, end)[0] == sum(each > Fraction(str(limit)) for each in exact) / len(exact)
+    assert aggregate(what, column, end - end, end)[0] == sum(term > Fraction(str(limit)) for term in exact) / len(exact)
 
 
 @pytest.mark.parametrize(("scale", "limit"), [(0, 2**63 - 1), (2, EXACT)])

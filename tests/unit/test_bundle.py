@@ -59,12 +59,12 @@ class Constrained(pa.DataFrameModel):
 
 def test_a_contract_becomes_fields() -> None:
     """The constraints of pandera on values hold for a request; a warning restricts nothing."""
-    found = fields(Constrained)
-    assert found["place"] == Field("place", "text", nullable=False, allowed=("a", "b"))
-    assert found["code"] == Field("code", "text", nullable=True, pattern="^[A-Z]+$", longest=3)
-    assert found["size"] == Field("size", "number", whole=True, nullable=False, minimum=1, below=9)
-    assert found["price"] == Field("price", "number", nullable=False, maximum=10, above=0)
-    assert found["odd"] == Field("odd", "number", nullable=False)
+    request_fields = fields(Constrained)
+    assert request_fields["place"] == Field("place", "text", nullable=False, allowed=("a", "b"))
+    assert request_fields["code"] == Field("code", "text", nullable=True, pattern="^[A-Z]+$", longest=3)
+    assert request_fields["size"] == Field("size", "number", whole=True, nullable=False, minimum=1, below=9)
+    assert request_fields["price"] == Field("price", "number", nullable=False, maximum=10, above=0)
+    assert request_fields["odd"] == Field("odd", "number", nullable=False)
 
 
 def test_limits_of_any_type_become_those_of_a_request() -> None:
@@ -78,15 +78,15 @@ def test_limits_of_any_type_become_those_of_a_request() -> None:
             "count": pa.Column(pl.UInt8, pa.Check.isin([np.int64(2), 1])),
         }
     )
-    found = fields(schema)
-    assert found == {
+    request_fields = fields(schema)
+    assert request_fields == {
         "price": Field("price", "number", nullable=False, minimum=0.5, below=9.5),
         "size": Field("size", "text", nullable=True, allowed=("b", "a")),
         "kind": Field("kind", "text", nullable=False, allowed=("w", "x")),
         "flag": Field("flag", "boolean", nullable=False, allowed=(1,)),
         "count": Field("count", "number", whole=True, nullable=False, allowed=(1, 2)),
     }
-    columns = tuple(found.values())
+    columns = tuple(request_fields.values())
     asked = from_json(plain(replace(SCHEMA, columns=columns), without_none=True))
     values = {"price": 1.5, "size": "a", "kind": "x", "flag": True, "count": 2}
     tensors = [Tensor(field.name, [1], datatype(field), [values[field.name]]) for field in columns]
@@ -95,8 +95,8 @@ def test_limits_of_any_type_become_those_of_a_request() -> None:
 
 def test_a_schema_has_both_forms_and_survives_json() -> None:
     """Features as columns, what they are looked up by as keys, and the timestamp beside the keys."""
-    assert [each.name for each in SCHEMA.columns] == ["place", "size", "fresh"]
-    assert [each.name for each in SCHEMA.keys] == ["place", "customer", "as_of"]
+    assert [column.name for column in SCHEMA.columns] == ["place", "size", "fresh"]
+    assert [key.name for key in SCHEMA.keys] == ["place", "customer", "as_of"]
     assert SCHEMA.columns[0].allowed == ("a", "b")
     assert not SCHEMA.columns[1].whole  # the model takes any number
     assert SCHEMA.columns[2].kind == "boolean"
@@ -104,7 +104,7 @@ def test_a_schema_has_both_forms_and_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda s: replace(s, columns=s.columns[1:]), "`place` is gone"),
         (lambda s: replace(s, columns=(*s.columns, Field("new", "number"))), "`new` is new"),
@@ -117,10 +117,10 @@ def test_a_schema_has_both_forms_and_survives_json() -> None:
         (lambda s: replace(s, classes=("1", "0")), "classes changed"),
     ],
 )
-def test_a_change_that_wrongs_a_client_is_named(change: object, said: str) -> None:
+def test_a_change_that_wrongs_a_client_is_named(change: object, message: str) -> None:
     """Each is an incompatibility, and the schema itself is none."""
     assert breaking(SCHEMA, SCHEMA) == []
-    assert any(said in each for each in breaking(SCHEMA, change(SCHEMA)))  # type: ignore[operator]
+    assert any(message in breach for breach in breaking(SCHEMA, change(SCHEMA)))  # type: ignore[operator]
 
 
 def test_a_wider_schema_is_compatible() -> None:
@@ -168,18 +168,18 @@ def test_another_manifest_is_refused(data: bytes) -> None:
 
 def test_settings_describe_every_input_once() -> None:
     """V2 metadata list each input with its form and limits, and a release adds number, folder, digests."""
-    said = model_settings(SCHEMA, "shop", "onnx", {"numpy": "1"})
-    forms = {each["name"]: each["parameters"]["form"] for each in said["inputs"]}
+    settings = model_settings(SCHEMA, "shop", "onnx", {"numpy": "1"})
+    forms = {field["name"]: field["parameters"]["form"] for field in settings["inputs"]}
     assert forms == {"place": "both", "size": "columns", "fresh": "columns", "customer": "keys", "as_of": "keys"}
-    assert [(each["name"], each["datatype"]) for each in said["outputs"]] == [
+    assert [(output["name"], output["datatype"]) for output in settings["outputs"]] == [
         ("label", "INT64"),
         ("probability", "FP64"),
     ]
-    extra = released(said, MANIFESTED, 7, "../x", "abc")["parameters"]
+    extra = released(settings, MANIFESTED, 7, "../x", "abc")["parameters"]
     assert (extra["version"], extra["uri"], extra["extra"]["bundle"]) == ("7", "../x", MANIFESTED.digest)
     assert MANIFEST not in MANIFESTED.files
     assert "trusted" not in extra["extra"]
-    trusting = released(said, MANIFESTED, 7, "../x", "abc", ["shop.model.Clip"])["parameters"]
+    trusting = released(settings, MANIFESTED, 7, "../x", "abc", ["shop.model.Clip"])["parameters"]
     assert trusting["extra"]["trusted"] == ["shop.model.Clip"]  # by the settings of the commit, not by the bundle
 
 
@@ -213,10 +213,10 @@ def test_boosting_converts_to_the_last_digits(kind: str) -> None:
     asked = {name: np.concatenate([columns[name], hard[name], beside[name]]) for name in columns}
     frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), asked)
     trained = model.predict(frame) if kind == "regression" else model.predict_proba(frame)
-    found = compared(kind, np.asarray(trained), OnnxModel(converted(model, FEATURES)).predict(asked), 1e-5)  # type: ignore[arg-type]
-    assert found.engine == "onnx", found
-    assert found.largest is not None
-    assert found.largest < 1e-6
+    conversion = compared(kind, np.asarray(trained), OnnxModel(converted(model, FEATURES)).predict(asked), 1e-5)  # type: ignore[arg-type]
+    assert conversion.engine == "onnx", conversion
+    assert conversion.largest is not None
+    assert conversion.largest < 1e-6
 
 
 def test_a_wrong_conversion_falls_back() -> None:
@@ -229,10 +229,10 @@ def test_a_wrong_conversion_falls_back() -> None:
         answers = OnnxModel(converted(model, FEATURES)).predict(columns)
     except BundleError:
         return  # a later converter may refuse it, which is as good
-    found = compared("binary", model.predict_proba(frame), answers, 1e-5)
-    assert found.engine == "skops"
-    assert "another label" in found.why
-    assert "scikit-learn itself" in found.line()
+    conversion = compared("binary", model.predict_proba(frame), answers, 1e-5)
+    assert conversion.engine == "skops"
+    assert "another label" in conversion.why
+    assert "scikit-learn itself" in conversion.line()
 
 
 def test_a_forest_converts_too() -> None:
@@ -255,7 +255,7 @@ def test_what_cannot_be_converted_is_said() -> None:
 def test_hard_rows_miss_and_surprise() -> None:
     """Every feature is missing once, every category unseen once, and all are missing together once."""
     hard = hard_rows(_columns(10), FREE, rows=2)
-    assert {len(each) for each in hard.values()} == {2 * 6}
+    assert {len(column) for column in hard.values()} == {2 * 6}
     assert hard["place"].tolist().count(UNSEEN) == 2
     assert np.isnan(hard["size"]).sum() >= 4
 
@@ -263,7 +263,7 @@ def test_hard_rows_miss_and_surprise() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(1e-4, 1e-2))
 def test_any_difference_beyond_the_tolerance_is_found(values: list[float], apart: float) -> None:
     """Whatever the answers, one that is moved by more than the tolerance keeps the converted model from serving."""
-    trained = np.array([[1 - each, each] for each in values])
+    trained = np.array([[1 - value, value] for value in values])
     moved = trained.copy()
     moved[-1] += (apart, -apart)
     assert compared("binary", trained, trained.copy(), 1e-5).engine == "onnx"
@@ -301,8 +301,8 @@ def test_numbers_are_held_to_the_same_digits_at_any_scale(
     """Neither unit nor offset of a label decides whether a difference of a share of its spread is seen."""
     labels = np.array(values) * scale + offset * scale
     width = spread(labels)
-    found = compared("regression", labels, labels.copy(), 1e-5, width)
-    assert (found.engine, found.flips) == ("onnx", None)
+    conversion = compared("regression", labels, labels.copy(), 1e-5, width)
+    assert (conversion.engine, conversion.flips) == ("onnx", None)
     moved = labels.copy()
     middle = int(np.argsort(labels)[len(labels) // 2])
     moved[middle] += apart * width

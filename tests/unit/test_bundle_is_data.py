@@ -184,11 +184,11 @@ def test_a_golden_row_is_one(line: bytes) -> None:
 
 def test_settings_of_a_bundle_set_nothing_of_the_server() -> None:
     """They describe tensors; the class that is run, its folder and its workers are ours."""
-    told = {
+    settings = {
         "name": "other", "implementation": "os.abort", "implementation_": "os.abort", "parallel_workers": 99,
         "parameters": {"uri": "/", "environment_tarball": "/x"}, "inputs": [], "cache_enabled": True,
     }  # fmt: skip
-    content = released(told, SOUND, 3, "../x", "c")
+    content = released(settings, SOUND, 3, "../x", "c")
     assert set(content) == {"name", "implementation", "parameters", "inputs"}
     assert (content["name"], content["implementation"], content["parameters"]["uri"]) == ("shop", RUNTIME, "../x")
     wrongs: tuple[object, ...] = ([], None, "x")

@@ -14,7 +14,7 @@ from leverframe.adapters.polars.table_facts import facts_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import read_star
 from leverframe.domain.pipeline.case_draft.case_choice import Asked, Choice, choice
-from leverframe.domain.pipeline.case_draft.case_texts import files_of, said
+from leverframe.domain.pipeline.case_draft.case_texts import files_of, summary_lines
 from leverframe.domain.pipeline.case_draft.table_facts import TableFacts, plain_name
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import levers_of
@@ -66,9 +66,9 @@ def test_what_cannot_be_learnt_is_refused(values: list[Any]) -> None:
 
 @pytest.mark.parametrize("options", [{"label": "z"}, {"time": "when"}, {"key": ("who",)}, {"time": "place"}])
 def test_a_column_that_is_not_there_or_holds_no_time_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as error:
         chosen(**options)
-    assert found.value.next
+    assert error.value.next
 
 
 @pytest.mark.parametrize(
@@ -111,26 +111,26 @@ def test_tables_are_joined_by_equal_keys_and_it_is_said() -> None:
     people = table("raw/people.csv", who=list(range(10)), age=[20 + number for number in range(10)])
     clicks = table("raw/clicks.csv", who=[number % 10 for number in range(ROWS)], clicked=DAYS, seconds=NUMBERS)
     other = table("raw/other.csv", stock=list(range(10)))
-    found = chosen(first, people, clicks, other)
-    assert [join.how for join in found.joins] == ["looked up", "counted", "left out"]
-    words = " ".join(said(found))
+    draft = chosen(first, people, clicks, other)
+    assert [join.how for join in draft.joins] == ["looked up", "counted", "left out"]
+    words = " ".join(summary_lines(draft))
     assert "raw/people.csv is looked up by `who`" in words
     assert "raw/clicks.csv is counted by `who` over the 28 days before" in words
     assert "raw/other.csv is left out: it has no column of raw/visits.csv" in words
 
 
 def test_names_of_rows_and_constants_are_left_out_of_the_features() -> None:
-    found = chosen(visits(note=[f"note {number}" for number in range(ROWS)], country=["fr"] * ROWS))
-    assert [column.name for column in found.features] == ["place", "x"]
-    assert "left out, as they name rows or hold one value: `note`, `country`" in said(found)
+    draft = chosen(visits(note=[f"note {number}" for number in range(ROWS)], country=["fr"] * ROWS))
+    assert [column.name for column in draft.features] == ["place", "x"]
+    assert "left out, as they name rows or hold one value: `note`, `country`" in summary_lines(draft)
     with pytest.raises(SettingsError):
         chosen(table(id=list(range(ROWS)), y=HALVES, at=DAYS))
 
 
 def test_two_columns_that_a_case_would_call_alike_are_refused() -> None:
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as error:
         chosen(visits(X=NUMBERS))
-    assert "both called `x`" in found.value.what
+    assert "both called `x`" in error.value.what
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def test_another_process_draws_the_same_bytes() -> None:
         "print(hashlib.sha256(''.join(map(draw, CHARTS.values())).encode()).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C", "NO_LXML": "1"}
-    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == hashlib.sha256("".join(map(draw, CHARTS.values())).encode()).hexdigest()
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == hashlib.sha256("".join(map(draw, CHARTS.values())).encode()).hexdigest()
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
@@ -139,7 +139,7 @@ def test_an_interval_and_a_broken_line_are_drawn() -> None:
 
 def test_pictures_are_small_and_need_nothing_from_elsewhere() -> None:
     """150 points with intervals stay below 20 kB; no address but the name of the format."""
-    points = [(each / 150, math.sin(each)) for each in range(150)]
+    points = [(number / 150, math.sin(number)) for number in range(150)]
     picture = draw(LineChart("x", Axis("x"), Axis("y"), [Line("y", points, [(y - 1, y + 1) for _, y in points])]))
     assert len(picture.encode()) < 20_000
     assert picture.count("http") == 1

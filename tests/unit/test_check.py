@@ -52,30 +52,30 @@ def test_a_fresh_lock_has_nothing_against_it() -> None:
 
 def test_a_stale_stage_is_named_with_its_reason_and_the_command() -> None:
     """What changed, from what to what, and what to run."""
-    found = lock_violations(status(State.CHANGED, Finding(StaleReason.PARAMETER_CHANGED, "train.depth", "1", "2")))
-    assert [each.reason for each in found] == [Reason.LOCK_STALE]
-    assert "train.depth: 1 -> 2" in found[0].what
-    assert found[0].next.startswith("`dvc repro")
-    assert Checked("c", tuple(found)).verdict == Failed((Reason.LOCK_STALE,))
+    violations = lock_violations(status(State.CHANGED, Finding(StaleReason.PARAMETER_CHANGED, "train.depth", "1", "2")))
+    assert [violation.reason for violation in violations] == [Reason.LOCK_STALE]
+    assert "train.depth: 1 -> 2" in violations[0].what
+    assert violations[0].next.startswith("`dvc repro")
+    assert Checked("c", tuple(violations)).verdict == Failed((Reason.LOCK_STALE,))
 
 
 def test_a_report_that_is_not_what_the_lock_says_is_a_mismatch() -> None:
     """A file of git that was edited by hand; cached data that differ are merely stale."""
     edited = lock_violations(status(State.CHANGED, Finding(StaleReason.OUTPUT_CHANGED, REPORT.path)))
-    assert [each.reason for each in edited] == [Reason.LOCK_MISMATCH]
+    assert [violation.reason for violation in edited] == [Reason.LOCK_MISMATCH]
     assert "dvc repro -f -s train" in edited[0].next
     other = lock_violations(status(State.CHANGED, Finding(StaleReason.OUTPUT_CHANGED, MODEL.path)))
-    assert [each.reason for each in other] == [Reason.LOCK_STALE]
+    assert [violation.reason for violation in other] == [Reason.LOCK_STALE]
 
 
 def test_data_that_nobody_pushed() -> None:
     """They are counted, and few are named."""
     assert data_violations([], "store") == []
-    (found,) = data_violations([f"data/{n}" for n in range(9)], "store")
-    assert found.reason is Reason.DATA_MISSING
-    assert "lacks 9 outputs" in found.what
-    assert "and 4 more" in found.what
-    assert "dvc push" in found.next
+    (violation,) = data_violations([f"data/{n}" for n in range(9)], "store")
+    assert violation.reason is Reason.DATA_MISSING
+    assert "lacks 9 outputs" in violation.what
+    assert "and 4 more" in violation.what
+    assert "dvc push" in violation.next
 
 
 def test_other_outputs_from_the_same_inputs_are_suspect() -> None:
@@ -93,17 +93,17 @@ def test_errors_of_definitions_are_violations() -> None:
         (LeakError, Reason.LEAK_FOUND),
         (DefinitionError, Reason.DEFINITION_INVALID),
     ):
-        found = refused(kind("what", why="why", next="next"))
-        assert (found.reason, found.what, found.next) == (reason, "what: why", "next")
+        violation = refused(kind("what", why="why", next="next"))
+        assert (violation.reason, violation.what, violation.next) == (reason, "what: why", "next")
 
 
 def test_the_verdict_for_a_terminal() -> None:
     """Two lines a violation, then what was not looked at."""
-    found = Checked("c", tuple(data_violations(["data/a"], "store")), notes=("no remote",))
-    assert found.lines()[0] == "check failed"
-    assert found.lines()[1].startswith("data-missing: ")
-    assert found.lines()[2].startswith("  next: run `dvc push`")
-    assert found.lines()[3] == "note: no remote"
+    report = Checked("c", tuple(data_violations(["data/a"], "store")), notes=("no remote",))
+    assert report.lines()[0] == "check failed"
+    assert report.lines()[1].startswith("data-missing: ")
+    assert report.lines()[2].startswith("  next: run `dvc push`")
+    assert report.lines()[3] == "note: no remote"
 
 
 @dataclass
@@ -217,7 +217,7 @@ def test_data_are_looked_for_in_the_remote_and_a_note_says_where_that_was_imposs
     assert unseen.notes == ("`store` does not answer",)
     lacking = run(Tree(answer=Pushed({"store": [MODEL.path], "other": ["x"]})))
     assert lacking.verdict == Failed((Reason.DATA_MISSING,))
-    assert ["`store`" in each.what for each in lacking.violations] == [True, False]
+    assert ["`store`" in violation.what for violation in lacking.violations] == [True, False]
     assert run(Tree()).notes == ()
 
 

@@ -139,8 +139,8 @@ def test_what_a_case_declares_counts_with_what_it_imports() -> None:
     """A file, a folder of modules that are loaded by name: each as it is declared, and their imports besides."""
     files = {"entry.py": "", "rates.csv": "", "plugins/a.py": "import shared\nfrom . import b", "plugins/b.py": "",
              "shared.py": "import deep", "deep.py": "", "other.py": ""}  # fmt: skip
-    found = Code(Tree(files))("entry", declared=("rates.csv", "plugins"))
-    assert set(found) - {"plugins/b.py"} == {"entry.py", "rates.csv", "plugins", "shared.py", "deep.py"}
+    paths = Code(Tree(files))("entry", declared=("rates.csv", "plugins"))
+    assert set(paths) - {"plugins/b.py"} == {"entry.py", "rates.csv", "plugins", "shared.py", "deep.py"}
     with pytest.raises(SettingsError, match=r"there is no gone\.csv"):
         Code(Tree(files))("entry", declared=("gone.csv",))
 
@@ -170,8 +170,8 @@ def test_a_package_that_is_imported_as_a_whole_is_listed_by_its_folder() -> None
         "src/tool/part/b.py": "",
         "entry.py": "import tool.whole.a\nimport tool.part.a",
     }
-    found = files_of(files, "entry", whole=("src/tool",))
-    assert found == {"entry.py", "src/tool/__init__.py", "src/tool/whole", "src/tool/part/__init__.py",
+    paths = files_of(files, "entry", whole=("src/tool",))
+    assert paths == {"entry.py", "src/tool/__init__.py", "src/tool/whole", "src/tool/part/__init__.py",
                      "src/tool/part/a.py"}  # fmt: skip
 
 

@@ -53,8 +53,8 @@ def test_a_folder_star_holds_its_own_files_alone() -> None:
 
 def test_teams_are_no_logins_and_mail_addresses_neither() -> None:
     """A team can be mentioned, not assigned; nobody is assigned by mail."""
-    found = owners("* @ann ann@example.com @org/ml-team @ann", "x")
-    assert found == Owners(("ann",), ("org/ml-team",))
+    result = owners("* @ann ann@example.com @org/ml-team @ann", "x")
+    assert result == Owners(("ann",), ("org/ml-team",))
 
 
 @pytest.mark.parametrize("line", ["!x @bob", "[Section] @bob", "x[0-9] @bob", "* bob", "* @-bob", "\\#x @bob"])

@@ -30,11 +30,11 @@ def test_the_order_does_not_matter_and_nothing_is_any_type(one: str, other: str)
 @given(st.sampled_from(WHOLE), st.sampled_from(WHOLE))
 def test_whole_numbers_have_a_type_that_holds_both(one: str, other: str) -> None:
     """Signed and unsigned ones of 64 bits need 128."""
-    found = common(one, other)
-    assert found is not None
+    type_name = common(one, other)
+    assert type_name is not None
     for least, most in map(bounds, (one, other)):
-        assert bounds(found)[0] <= least
-        assert most <= bounds(found)[1]
+        assert bounds(type_name)[0] <= least
+        assert most <= bounds(type_name)[1]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_names_and_kinds() -> None:
     """Names are equal without regard to case; the widths of numbers are no kind."""
     assert same_but_case(["a", "É", "b", "é"]) == ("É", "é")
     assert same_but_case(["a", "b"]) is None
-    assert [kind(each) for each in ("uint64", "decimal(3,1)", "float32", "nested A[]", "date")] == [
+    assert [kind(name) for name in ("uint64", "decimal(3,1)", "float32", "nested A[]", "date")] == [
         "number", "number", "number", "nested", "date",
     ]  # fmt: skip

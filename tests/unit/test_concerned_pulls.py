@@ -30,19 +30,19 @@ def run_of(
     return {"action": action, "workflow_run": run | {"head_repository": home, "pull_requests": []}}
 
 
-def numbers(found: Concerned | Nowhere) -> list[int]:
+def numbers(outcome: Concerned | Nowhere) -> list[int]:
     """Return the pull requests that are concerned."""
-    assert isinstance(found, Concerned)
-    return [pull.number for pull in awaited(found, PULLS)[0]]
+    assert isinstance(outcome, Concerned)
+    return [pull.number for pull in awaited(outcome, PULLS)[0]]
 
 
 def test_a_run_concerns_every_pull_request_of_its_commit() -> None:
     """Each base has a verdict of its own; a fork has its own branches, and what is closed has none."""
     assert numbers(concerned("workflow_run", run_of(), HERE)) == [2, 1]
     moved = [replace(pull, head="d" * 40) for pull in PULLS]
-    found = concerned("workflow_run", run_of(), HERE)
-    assert isinstance(found, Concerned)
-    assert awaited(found, moved)[0] == []
+    outcome = concerned("workflow_run", run_of(), HERE)
+    assert isinstance(outcome, Concerned)
+    assert awaited(outcome, moved)[0] == []
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_a_run_concerns_every_pull_request_of_its_commit() -> None:
 )
 def test_a_run_that_ended_left_a_claim(payload: dict[str, Any], run: int, words: str) -> None:
     """One that just begins did not, nor does a review; the check says what it waits for."""
-    found = concerned("workflow_run", payload, HERE)
-    assert isinstance(found, Concerned)
-    assert (found.run, words in found.words) == (run, True)
+    outcome = concerned("workflow_run", payload, HERE)
+    assert isinstance(outcome, Concerned)
+    assert (outcome.run, words in outcome.words) == (run, True)
 
 
 def test_a_push_concerns_all_into_its_branch() -> None:
@@ -81,10 +81,10 @@ def test_by_hand_one_or_all() -> None:
 def test_a_queue_has_a_commit_of_its_own() -> None:
     """The number is in the name of its branch."""
     group = {"head_ref": f"refs/heads/gh-readonly-queue/main/pr-3-{HEAD}", "head_sha": "e" * 40}
-    found = concerned("merge_group", {"merge_group": group}, HERE)
-    assert isinstance(found, Concerned)
-    assert isinstance(found.of, Where)
-    assert (found.number, found.of.head, found.of.base, found.of.queued) == (3, "e" * 40, "main", True)
+    outcome = concerned("merge_group", {"merge_group": group}, HERE)
+    assert isinstance(outcome, Concerned)
+    assert isinstance(outcome.of, Where)
+    assert (outcome.number, outcome.of.head, outcome.of.base, outcome.of.queued) == (3, "e" * 40, "main", True)
 
 
 def test_the_output_is_a_matrix() -> None:

@@ -48,11 +48,11 @@ def shown(default: Any) -> Any:
     return default.value if isinstance(default, Enum) else default
 
 
-@pytest.mark.parametrize("declared", DECLARED, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("declared", DECLARED, ids=lambda declaration: declaration.__name__)
 def test_every_option_stands_on_the_page_with_its_default(declared: type[Any]) -> None:
     """In the order of the declaration; an option without a default has an empty cell."""
     rows = rows_of(f"### `{declared.__name__}`")
-    assert [row[0].strip("`") for row in rows] == [each.name for each in fields(declared)]
+    assert [row[0].strip("`") for row in rows] == [field.name for field in fields(declared)]
     for row, option in zip(rows, fields(declared), strict=True):
         if option.default is MISSING:
             assert row[1] == "", option.name
@@ -70,7 +70,9 @@ def test_every_name_of_a_case_is_on_the_page() -> None:
 
 def test_every_metric_stands_on_the_page() -> None:
     """By kind of label, in order, with what is better."""
-    wanted = [[f"`{kind}`", f"`{each.name}`", each.title, each.better] for kind in METRICS for each in METRICS[kind]]
+    wanted = [
+        [f"`{kind}`", f"`{metric.name}`", metric.title, metric.better] for kind in METRICS for metric in METRICS[kind]
+    ]
     assert rows_of("## Labels and metrics") == wanted
 
 

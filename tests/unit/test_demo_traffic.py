@@ -22,10 +22,10 @@ UNTIL = FIRST + timedelta(days=31)
 def table(minutes: list[int]) -> pl.DataFrame:
     """Return rows of features at minutes after the first day began."""
     return pl.DataFrame({
-        "as_of": pl.Series([FIRST + timedelta(minutes=each) for each in minutes], dtype=pl.Datetime("us", "UTC")),
-        "place": ["x" if each % 2 else None for each in minutes],
-        "delay": [float("nan") if each % 5 == 0 else each / 2 for each in minutes],
-        "late": pl.Series([None if each % 3 == 0 else each % 2 for each in minutes], dtype=pl.Int8),
+        "as_of": pl.Series([FIRST + timedelta(minutes=minute) for minute in minutes], dtype=pl.Datetime("us", "UTC")),
+        "place": ["x" if minute % 2 else None for minute in minutes],
+        "delay": [float("nan") if minute % 5 == 0 else minute / 2 for minute in minutes],
+        "late": pl.Series([None if minute % 3 == 0 else minute % 2 for minute in minutes], dtype=pl.Int8),
         "late_known_at": pl.Series([UNTIL for _ in minutes], dtype=pl.Datetime("us", "UTC")),
     })  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_of_each_day_come_as_many_rows_as_asked_or_all(minutes: list[int], daily
     times = [datetime.fromisoformat(text) for text in rows.values["as_of"]]
     assert times == sorted(times)
     assert all(at < UNTIL for at in times)
-    asked = [FIRST + timedelta(minutes=each) for each in minutes]
+    asked = [FIRST + timedelta(minutes=minute) for minute in minutes]
     for day in {_day(at) for at in asked if at < UNTIL}:
         there = sum(_day(at) == day for at in asked if at < UNTIL)
         assert sum(_day(at) == day for at in times) == min(daily, there)
@@ -55,7 +55,7 @@ def test_labels_are_named_by_request_and_place(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels" / "a.csv", rows, "2013-05", "late")
     with (tmp_path / "labels" / "a.csv").open(encoding="utf-8") as handle:
         labels = list(csv.DictReader(handle))
-    assert len(labels) == len([each for each in range(50) if each % 3])
+    assert len(labels) == len([number for number in range(50) if number % 3])
     assert (labels[0]["id"], labels[0]["row"], labels[0]["label"]) == ("2013-05-0", "1", "1")
     assert (labels[-1]["id"], labels[-1]["row"], labels[-1]["label"]) == ("2013-05-2", "9", "1")
     assert labels[0]["known_at"] == UNTIL.isoformat()
@@ -63,12 +63,12 @@ def test_labels_are_named_by_request_and_place(tmp_path: Path) -> None:
 
 def test_a_timeline_tells_each_step_once_and_shows_all() -> None:
     """A partition is a heading; the page has every step, and text of data forms no markup in it."""
-    told: list[str] = []
-    timeline = Timeline(told.append)
-    for partition, name, said in (("a", "monitor", "passed"), ("a", "retrain", "<b>none</b>"), ("b", "monitor", "x")):
+    lines: list[str] = []
+    timeline = Timeline(lines.append)
+    for partition, name, result in (("a", "monitor", "passed"), ("a", "retrain", "<b>none</b>"), ("b", "monitor", "x")):
         with timeline.step(partition, name) as step:
-            step.said = said
-    assert [line.split("  ")[0] or line.split()[0] for line in told] == ["a", "monitor", "retrain", "b", "monitor"]
+            step.outcome = result
+    assert [line.split("  ")[0] or line.split()[0] for line in lines] == ["a", "monitor", "retrain", "b", "monitor"]
     page = timeline.page("The loop")
     assert page.count("<tr>") == 4
     assert "<b>none</b>" not in page

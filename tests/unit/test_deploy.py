@@ -68,19 +68,19 @@ def test_a_served_bundle_needs_no_step() -> None:
 def test_the_first_release_has_nothing_to_compare_with() -> None:
     """No served schema, no logged requests: neither step is there; number 1 comes first."""
     steps = planned(State("shop"), DESIRED, POLICY)
-    assert not [each for each in steps if isinstance(each.action, Compare | Replay)]
-    assert [each.action.number for each in steps if isinstance(each.action, Publish)] == [1]
+    assert not [step for step in steps if isinstance(step.action, Compare | Replay)]
+    assert [step.action.number for step in steps if isinstance(step.action, Publish)] == [1]
 
 
 def test_what_can_be_undone_says_how() -> None:
     """The candidate is forgotten, the release withdrawn; a number is never given twice."""
     steps = planned(State("shop", (release(4),), highest=7), DESIRED, POLICY)
-    undo = [each.undo for each in steps if each.undo]
+    undo = [step.undo for step in steps if step.undo]
     assert undo == [Forget("shop"), Withdraw(8)]
-    names = [type(each.action).__name__ for each in steps]
+    names = [type(step.action).__name__ for step in steps]
     tests = ["Fetch", "Compare", "Try", "Smoke", "CompareLatency", "Replay"]
     assert names == [*tests, "Publish", "Verify", "Record", "Prune"]
-    assert all(str(each) for each in (*steps, *undo))
+    assert all(str(entry) for entry in (*steps, *undo))
 
 
 def test_what_a_killed_run_left_is_undone_first() -> None:
@@ -110,7 +110,7 @@ def test_the_state_keeps_its_invariants(taken: list[tuple[str, int]]) -> None:
             state = state.without(bundle, "why", highest + 1)
         assert len(state.releases) <= 3
         assert state.highest >= highest
-        assert [each.number for each in state.releases] == sorted(each.number for each in state.releases)
+        assert [release.number for release in state.releases] == sorted(release.number for release in state.releases)
         assert state.serving is None or state.serving.bundle not in state.refused
         assert parsed(State, json.dumps(plain(state))) == state
 
@@ -118,7 +118,7 @@ def test_the_state_keeps_its_invariants(taken: list[tuple[str, int]]) -> None:
 def test_promotion_needs_the_very_manifest_before() -> None:
     """What the environment before serves may come, from whichever commit; any other part of it may not differ."""
     refuse_other(DESIRED, manifest(commit="d"), "`staging` serves", next="do")
-    for recorded, said in (
+    for recorded, words in (
         (None, "it serves nothing"),
         (manifest("a"), "bundle is bbbbbbbbbbbb here and aaaaaaaaaaaa there"),
         (manifest(lock="m"), "differ in lock"),
@@ -126,7 +126,7 @@ def test_promotion_needs_the_very_manifest_before() -> None:
     ):
         with pytest.raises(PromotionError, match="not what `staging` serves") as caught:
             refuse_other(DESIRED, recorded, "`staging` serves", next="do")
-        assert said in caught.value.why
+        assert words in caught.value.why
 
 
 @given(st.text(max_size=80))
@@ -153,7 +153,7 @@ def test_golden_rows_are_asked_form_by_form() -> None:
     asked = list(golden_requests(SCHEMA, GOLDEN))
     assert [len(expected) for _, expected in asked] == [2, 1]
     inputs = json.loads(asked[0][0])["inputs"]
-    assert [(each["name"], each["datatype"], each["data"]) for each in inputs] == [
+    assert [(tensor["name"], tensor["datatype"], tensor["data"]) for tensor in inputs] == [
         ("place", "BYTES", ["a", "b"]),
         ("size", "FP64", [1, None]),
     ]
@@ -182,15 +182,15 @@ PARTS = Manifest("shop", "late", "onnx", 1e-5, "spec", {}, {})
 )
 def test_another_answer_is_told(answer: tuple[int, dict[str, object]], wrong: str) -> None:
     """Within the tolerance it is the same answer; everything else says which row, or what came instead."""
-    found = differs(SCHEMA, [[0.25, 0.75], [0.5, 0.5]], answer, PARTS)
-    assert wrong.replace("not the form", "has not the form") in found if wrong else not found
+    message = differs(SCHEMA, [[0.25, 0.75], [0.5, 0.5]], answer, PARTS)
+    assert wrong.replace("not the form", "has not the form") in message if wrong else not message
 
 
 def test_bad_requests_are_many_and_different() -> None:
     """At least fifteen, each with a name of its own."""
-    found = dict(bad_requests(SCHEMA, GOLDEN))
-    assert len(found) == len(list(bad_requests(SCHEMA, GOLDEN))) >= 15
-    assert len(set(found.values())) == len(found)
+    requests = dict(bad_requests(SCHEMA, GOLDEN))
+    assert len(requests) == len(list(bad_requests(SCHEMA, GOLDEN))) >= 15
+    assert len(set(requests.values())) == len(requests)
 
 
 def test_a_replay_counts_labels_that_change() -> None:
@@ -204,12 +204,12 @@ def test_a_replay_counts_labels_that_change() -> None:
         RequestPair("lost again", ["d"], [[0.1]], None, 1.0, 1.0),
         RequestPair("skipped", ["e"], None, None, 1.0, 1.0),
     ]
-    found = summarised(SCHEMA, pairs)
-    assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (4, 3, 1, 1, 1)
-    assert found.share == pytest.approx(0.5)
-    assert (found.largest[0].request, found.largest[0].before, found.largest[0].after) == ("one", 0.4, 0.6)
-    assert "1 get another label (50.0%), 1 requests are refused" in found.line()
-    assert len(found.largest) == 2  # a row that was requested twice is shown once
+    replayed = summarised(SCHEMA, pairs)
+    assert (replayed.requests, replayed.rows, replayed.disagree, replayed.lost, replayed.skipped) == (4, 3, 1, 1, 1)
+    assert replayed.share == pytest.approx(0.5)
+    assert (replayed.largest[0].request, replayed.largest[0].before, replayed.largest[0].after) == ("one", 0.4, 0.6)
+    assert "1 get another label (50.0%), 1 requests are refused" in replayed.line()
+    assert len(replayed.largest) == 2  # a row that was requested twice is shown once
     assert "0 get another label (0.0%), 1 requests" not in summarised(SCHEMA, pairs[4:]).line()
     assert "(100.0%)" in summarised(SCHEMA, pairs[4:]).line()
     assert "nothing was replayed" in summarised(SCHEMA, []).line()
@@ -233,9 +233,9 @@ def test_a_logged_request_is_asked_again_as_it_was() -> None:
     then = datetime(2024, 1, 1, tzinfo=UTC)
     logged = LoggedRequest("1", "shop", then, "keys", {"place": ["a"], "as_of": ["2023-01-01T00:00Z"], "gone": [1]})
     inputs = json.loads(body(SCHEMA, logged))["inputs"]
-    assert [(each["name"], each["datatype"]) for each in inputs] == [("place", "BYTES"), ("as_of", "BYTES")]
+    assert [(tensor["name"], tensor["datatype"]) for tensor in inputs] == [("place", "BYTES"), ("as_of", "BYTES")]
     assert inputs[1]["data"] == ["2023-01-01T00:00Z"]
     without = json.loads(body(SCHEMA, LoggedRequest("1", "shop", then, "keys", {"place": ["a", "b"]})))["inputs"]
     assert without[1]["data"] == ["2024-01-01T00:00:00+00:00"] * 2
     by_columns = LoggedRequest("1", "shop", then, "columns", {"place": ["a"], "size": [1]})
-    assert [each["name"] for each in json.loads(body(SCHEMA, by_columns))["inputs"]] == ["place", "size"]
+    assert [tensor["name"] for tensor in json.loads(body(SCHEMA, by_columns))["inputs"]] == ["place", "size"]

@@ -159,7 +159,7 @@ def test_a_rollback_is_recorded_as_that_of_a_server() -> None:
     assert back.recorded is not None
     assert (back.recorded.assignment, back.recorded.revert) == ("shop#staging#3", "pull/1")
     assert namespace.forge.states[-1][1] == "success"
-    assert [each.reason for each in rollback(namespace.target, 9, "x").violations] == ["nothing-to-restore"]
+    assert [violation.reason for violation in rollback(namespace.target, 9, "x").violations] == ["nothing-to-restore"]
 
 
 def test_each_failure_is_recorded_for_what_it_is() -> None:
@@ -167,7 +167,7 @@ def test_each_failure_is_recorded_for_what_it_is() -> None:
     namespace = Namespace()
     namespace.deploy("one")
     namespace.objects.faults[SECOND] = "no-node"
-    assert [each.reason for each in namespace.deploy("two").violations] == ["load-failed"]
+    assert [violation.reason for violation in namespace.deploy("two").violations] == ["load-failed"]
     assert (namespace.forge.states[-1][1], namespace.forge.reverts) == ("error", [])
 
     def away(name: str) -> None:
@@ -180,10 +180,10 @@ def test_each_failure_is_recorded_for_what_it_is() -> None:
     assert namespace.forge.states[-1][1] == "error"
     namespace.before_call = lambda _: None
     namespace.objects.faults[SECOND] = "crash"
-    assert [each.reason for each in namespace.deploy("two").violations] == ["load-failed"]
+    assert [violation.reason for violation in namespace.deploy("two").violations] == ["load-failed"]
     assert namespace.forge.states[-1][1] == "failure"
     assert [commit for commit, _, _ in namespace.forge.reverts] == ["t" * 40]
-    assert [each.reason for each in namespace.deploy("two").violations] == ["refused-before"]
+    assert [violation.reason for violation in namespace.deploy("two").violations] == ["refused-before"]
     namespace.objects.faults.clear()
     assert namespace.deploy("two", again=True).violations == ()
 
@@ -198,6 +198,6 @@ def test_a_schema_that_breaks_clients_is_refused_before_anything_is_applied() ->
     namespace.before_call = calls.append
     other = candidate(bundle("narrower", **{SCHEMA: narrower}), "n")
     failed = deploy(namespace.target, other, namespace.ledger)
-    assert [each.reason for each in failed.violations] == ["schema-incompatible"]
+    assert [violation.reason for violation in failed.violations] == ["schema-incompatible"]
     assert calls.count("apply") == 1  # of the record, which has the bundle among the refused
     assert (failed.rolled_back, namespace.carries()) == (False, 1)

@@ -25,19 +25,19 @@ def said(word: str) -> list[str]:
 def test_every_stage_is_pinned() -> None:
     """By digest, so that the same file is the same image."""
     assert len(said("FROM")) == 2
-    assert all(re.fullmatch(r"[a-z0-9./:-]+@sha256:[0-9a-f]{64}( AS [a-z]+)?", each) for each in said("FROM"))
-    copied = [each for each in said("COPY") if "--from=" in each]
-    assert all(each.startswith("--from=build ") for each in copied)
+    assert all(re.fullmatch(r"[a-z0-9./:-]+@sha256:[0-9a-f]{64}( AS [a-z]+)?", image) for image in said("FROM"))
+    copied = [copy for copy in said("COPY") if "--from=" in copy]
+    assert all(copy.startswith("--from=build ") for copy in copied)
 
 
 def test_nothing_is_fetched_but_by_hash() -> None:
     """No URL is added, no package manager of the system runs, and pip and uv take what the locks name."""
     assert said("ADD") == []
-    commands = [json.loads(each) for each in said("RUN")]
-    installs = [each for each in commands if "install" in each or "sync" in each]
-    assert all("--require-hashes" in each or each[-1] == "." for each in installs)
-    assert all(each[0] in ("python", "uv") for each in commands)
-    assert all({"--build-constraint", "--require-build-hashes"} <= {*each} for each in installs if each[0] == "uv")
+    commands = [json.loads(text) for text in said("RUN")]
+    installs = [argv for argv in commands if "install" in argv or "sync" in argv]
+    assert all("--require-hashes" in argv or argv[-1] == "." for argv in installs)
+    assert all(argv[0] in ("python", "uv") for argv in commands)
+    assert all({"--build-constraint", "--require-build-hashes"} <= {*argv} for argv in installs if argv[0] == "uv")
 
 
 def test_nobody_is_root_and_no_shell_stands_between() -> None:
@@ -45,8 +45,8 @@ def test_nobody_is_root_and_no_shell_stands_between() -> None:
     (user,) = said("USER")
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
     for word in ("ENTRYPOINT", "CMD", "RUN"):
-        assert all(isinstance(json.loads(each), list) for each in said(word)), word
-    assert LINES.index(f"USER {user}") < min(n for n, each in enumerate(LINES) if each.startswith("ENTRYPOINT"))
+        assert all(isinstance(json.loads(text), list) for text in said(word)), word
+    assert LINES.index(f"USER {user}") < min(n for n, line in enumerate(LINES) if line.startswith("ENTRYPOINT"))
     assert user.split(":")[0] in (FOLDER / "base/deployment.yaml").read_text(encoding="utf-8")
 
 
@@ -55,7 +55,7 @@ def test_what_a_task_mounts_belongs_to_the_user() -> None:
     (user,) = said("USER")
     volumes = json.loads(said("VOLUME")[0])
     assert "/tmp" in volumes  # noqa: S108 - of the container, where everybody may write
-    owned = {each.split()[-1]: each for each in said("COPY") if f"--chown={user} " in each}
+    owned = {copy.split()[-1]: copy for copy in said("COPY") if f"--chown={user} " in copy}
     assert set(volumes) - {"/tmp"} == set(owned) == {"/var/lib/leverframe"}  # noqa: S108
 
 
@@ -65,8 +65,8 @@ def _packages(path: Path) -> dict[str, tuple[str, set[str]]]:
     assert "://" not in text
     blocks = re.split(r"^(?=[a-z0-9][^\s=]*==)", text, flags=re.MULTILINE)[1:]
     return {
-        each.partition("==")[0]: (re.split(r"[\s;]", each)[0], set(re.findall(r"sha256:[0-9a-f]{64}", each)))
-        for each in blocks
+        block.partition("==")[0]: (re.split(r"[\s;]", block)[0], set(re.findall(r"sha256:[0-9a-f]{64}", block)))
+        for block in blocks
     }
 
 
@@ -75,7 +75,7 @@ def test_its_locks_are_cut_out_of_the_one_lock(name: str) -> None:
     """The image has what was tested, and nothing of training on many machines, of monitoring or of tests."""
     whole, part = _packages(HERE / "requirements.lock"), _packages(FOLDER / name)
     assert part
-    assert {each: found for each, found in part.items() if whole.get(each) != found} == {}
+    assert {package: pin for package, pin in part.items() if whole.get(package) != pin} == {}
     assert part.keys() & {"pyspark", "tensorflow", "alibi-detect", "pytest", "hypothesis"} == set()
     assert ("mlserver" in part) == (name == "requirements.lock")
 
@@ -85,5 +85,5 @@ def test_the_context_holds_nothing_but_the_source() -> None:
     lines = (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
-    copied = {word for each in said("COPY") if "--from" not in each for word in each.split()[:-1]}
+    copied = {word for copy in said("COPY") if "--from" not in copy for word in copy.split()[:-1]}
     assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == copied

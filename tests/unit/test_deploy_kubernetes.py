@@ -46,17 +46,17 @@ def release(number: int, bundle: str = "b") -> Release:
 def names(state: State, now: Live | None, to: ClusterRelease, wanted: ReleaseManifest | None = None) -> list[str]:
     """Return the kinds of steps of a plan."""
     return [
-        type(each.action).__name__ for each in planned(state, now, wanted or manifest(), Rendered(to, "x", [{}] * 6), 1)
+        type(step.action).__name__ for step in planned(state, now, wanted or manifest(), Rendered(to, "x", [{}] * 6), 1)
     ]
 
 
 def test_a_first_release_is_removed_where_it_fails() -> None:
     """There is nothing to compare with and nothing to go back to; every step says itself in words."""
     steps = planned(State("shop"), None, manifest(), Rendered(target(number=1), "x", [{}] * 6), 10)
-    kinds = [type(each.action).__name__ for each in steps]
+    kinds = [type(step.action).__name__ for step in steps]
     assert kinds == ["Fetch", "Validate", "Apply", "Rollout", "VerifyPods", "Record"]
-    assert [each.undo for each in steps if each.undo] == [Remove("shop")]
-    assert all(str(each) for each in steps)
+    assert [step.undo for step in steps if step.undo] == [Remove("shop")]
+    assert all(str(step) for step in steps)
 
 
 def test_a_later_release_is_compared_and_goes_back() -> None:
@@ -64,8 +64,8 @@ def test_a_later_release_is_compared_and_goes_back() -> None:
     state = State("shop", (release(4, "a"),), highest=7)
     assert number_for(state, "b" * 64) == 8
     steps = planned(state, Live("a" * 64, 4, "y"), manifest(), Rendered(target(number=8), "x", [{}] * 6), 10)
-    assert [each.undo for each in steps if each.undo] == [Restore(4)]
-    assert "Compare" in [type(each.action).__name__ for each in steps]
+    assert [step.undo for step in steps if step.undo] == [Restore(4)]
+    assert "Compare" in [type(step.action).__name__ for step in steps]
 
 
 def test_what_the_cluster_carries_needs_no_step() -> None:
@@ -90,9 +90,9 @@ def test_a_killed_deployment_gets_its_number_again() -> None:
 @given(TARGETS)
 def test_an_overlay_is_the_same_for_the_same_target(to: ClusterRelease) -> None:
     """It is JSON, names the image by digest, and nothing in it is taken for a variable but the name of the pod."""
-    said = overlay(to)
-    assert json.loads(json.dumps(said)) == said == overlay(to)
-    assert said["images"][0]["digest"].startswith("sha256:")
+    kustomization = overlay(to)
+    assert json.loads(json.dumps(kustomization)) == kustomization == overlay(to)
+    assert kustomization["images"][0]["digest"].startswith("sha256:")
     words = to.arguments()
     assert words[words.index("--md5") + 1] == to.content
     variables = [word for word in words if "$(" in word.replace("$$", "")]
@@ -150,9 +150,9 @@ def server(*, ready: bool, restarts: int = 0, **state: Any) -> dict[str, Any]:
 )  # fmt: skip
 def test_pods_tell_why_they_do_not_come(pods: list[dict[str, Any]], words: str, of_the_bundle: bool) -> None:
     """What a node, an image or a remote lacks is not the bundle's fault; a server that does not answer with it is."""
-    found = fault(pods, 3)
-    assert words in found.why
-    assert found.of_the_bundle is of_the_bundle
+    failure = fault(pods, 3)
+    assert words in failure.why
+    assert failure.of_the_bundle is of_the_bundle
 
 
 def test_pods_are_watched() -> None:
@@ -173,8 +173,8 @@ def test_the_record_loses_nothing_and_a_damaged_one_is_refused() -> None:
     kept = {number: Kept([{"kind": "Service"}], {"keys": []}) for number in (0, 1, 2)}
     written = ClusterRecord(state, kept, "7").manifest("shop", "shops")
     assert sorted(written["data"]) == ["release-1.json", "release-2.json", "state.json"]
-    found = read_record("shop", written)
-    assert (found.state, dict(found.kept), found.version) == (state, {1: kept[1], 2: kept[2]}, "7")
+    record = read_record("shop", written)
+    assert (record.state, dict(record.kept), record.version) == (state, {1: kept[1], 2: kept[2]}, "7")
     assert read_record("shop", None).state == State("shop")
     del written["data"]["release-2.json"]
     with pytest.raises(ClusterError, match="cannot be read"):
@@ -182,7 +182,7 @@ def test_the_record_loses_nothing_and_a_damaged_one_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("values", "words"),
     [
         ({"image": "leverframe:latest"}, "by digest"),
         ({"image": "x@sha256:" + "a" * 64 + "\n"}, "by digest"),
@@ -194,10 +194,10 @@ def test_the_record_loses_nothing_and_a_damaged_one_is_refused() -> None:
         ({"replicas": {"minimum": 3, "maximum": 2}}, "contradict"),
     ],
 )
-def test_settings_that_no_cluster_could_take_are_refused(said: dict[str, Any], words: str) -> None:
+def test_settings_that_no_cluster_could_take_are_refused(values: dict[str, Any], words: str) -> None:
     """A tag may move, a password would be printed, and a variable would be filled in."""
     with pytest.raises(ValueError, match=words):
-        cluster(**said)
+        cluster(**values)
 
 
 def test_a_model_whose_name_is_no_name_of_objects_needs_another() -> None:
@@ -227,8 +227,8 @@ def test_pods_read_the_url_of_redis_from_the_secret(flavour: str) -> None:
         '\\"', '"'
     )
     assert ("6379" in text) == (flavour == "deployment")
-    told = json.loads(to.arguments()[to.arguments().index("--online") + 1])
-    assert (told["store"], told["redis"], told["maximum_age_hours"]) == ("redis", "FEATURES", 6)
+    argument = json.loads(to.arguments()[to.arguments().index("--online") + 1])
+    assert (argument["store"], argument["redis"], argument["maximum_age_hours"]) == ("redis", "FEATURES", 6)
     beside = target(online=OnlineSettings(store="file", maximum_age_hours=6)).arguments()
     assert json.loads(beside[beside.index("--online") + 1])["store"] == "bundle"
     assert not {"--online", "--trusted"} & {*target().arguments()}

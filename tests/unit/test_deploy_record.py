@@ -26,17 +26,17 @@ class Book:
 
     def tags(self, model: str) -> Sequence[Tag]:
         """Return those of the model."""
-        return [each for each in self.kept if each.name.startswith((f"{model}@", f"{model}#"))]
+        return [tag for tag in self.kept if tag.name.startswith((f"{model}@", f"{model}#"))]
 
     def tag(self, tag: Tag) -> None:
         """Add one."""
-        assert tag.name not in {each.name for each in self.kept}
+        assert tag.name not in {earlier.name for earlier in self.kept}
         self.kept.append(tag)
 
     @property
     def names(self) -> list[str]:
         """Their names, in the order in which they came."""
-        return [each.name for each in self.kept]
+        return [tag.name for tag in self.kept]
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Forge:
     def deployed(self, number: int, state: str, description: str) -> None:
         """Add a state."""
         assert len(description) <= 140
-        newest = next((each for each in reversed(self.states) if each[0] == number), None)
+        newest = next((entry for entry in reversed(self.states) if entry[0] == number), None)
         if newest != (number, state, description):
             self.states.append((number, state, description))
 
@@ -76,15 +76,15 @@ def test_versions_say_what_changed() -> None:
     """First 1.0.0, learnt anew a patch, other features or another schema a minor version; the same bundle none."""
     book = Book()
     ledger = Ledger(book, None, "shop", "staging")
-    for each, version in (
+    for deployed, version in (
         (release(1, "a"), "shop@v1.0.0"),
         (release(2, "b", "d"), "shop@v1.0.1"),
         (release(3, "e", "f", plan="q"), "shop@v1.1.0"),
         (release(4, "g", "h", plan="q", schema="t"), "shop@v1.2.0"),
         (release(5, "a", "i"), "shop@v1.0.0"),
     ):
-        assert ledger.served(each).version == version
-    assert [each for each in book.names if "#" in each] == [f"shop#staging#{n}" for n in range(1, 6)]
+        assert ledger.served(deployed).version == version
+    assert [name for name in book.names if "#" in name] == [f"shop#staging#{n}" for n in range(1, 6)]
 
 
 def test_the_same_is_never_written_twice() -> None:
@@ -93,9 +93,9 @@ def test_the_same_is_never_written_twice() -> None:
     for _ in range(3):
         ledger = Ledger(book, forge, "shop", "staging")
         ledger.begin(manifest("a")) if not forge.states else None
-        found = ledger.served(release(1, "a"))
+        record = ledger.served(release(1, "a"))
     assert book.names == ["shop@v1.0.0", "shop#staging#1"]
-    assert (found.version, found.assignment, found.deployment) == ("shop@v1.0.0", "shop#staging#1", 0)
+    assert (record.version, record.assignment, record.deployment) == ("shop@v1.0.0", "shop#staging#1", 0)
     assert [state for _, state, _ in forge.states] == ["in_progress", "success"]
 
 
@@ -105,7 +105,7 @@ def test_environments_share_versions_and_numbers() -> None:
     Ledger(book, None, "shop", "staging").served(release(1, "a", "c"))
     Ledger(book, None, "shop", "production").served(release(1, "a", "d"))
     assert book.names == ["shop@v1.0.0", "shop#staging#1", "shop#production#2"]
-    assert {each.commit for each in book.kept} == {"c" * 40}
+    assert {tag.commit for tag in book.kept} == {"c" * 40}
     registry = Registry(book.kept, "shop")
     newest = registry.serving("production")
     assert newest is not None
@@ -130,8 +130,8 @@ def test_a_failure_is_shown_and_taken_back() -> None:
     ledger = Ledger(Book(), forge, "shop", "staging")
     ledger.begin(manifest("b", "d"))
     wrong = Violation(Reason.SMOKE_FAILED, "golden row 3 of <b>@all</b> " + "x" * 300, "mend it")
-    found = ledger.failed(manifest("b", "d"), wrong, release(1, "a"))
-    assert found.revert == "pull/1"
+    record = ledger.failed(manifest("b", "d"), wrong, release(1, "a"))
+    assert record.revert == "pull/1"
     assert forge.states[-1][1] == "failure"
     ((commit, title, body),) = forge.reverts
     assert commit == "d" * 40
@@ -152,11 +152,11 @@ def test_going_back_assigns_the_earlier_version_again() -> None:
     first, second = release(1, "a", "c"), release(2, "b", "d")
     ledger.served(first)
     ledger.served(second)
-    found = ledger.rolled_back(second, first, "late labels")
-    assert (found.version, found.assignment, found.revert) == ("shop@v1.0.0", "shop#staging#3", "pull/1")
+    record = ledger.rolled_back(second, first, "late labels")
+    assert (record.version, record.assignment, record.revert) == ("shop@v1.0.0", "shop#staging#3", "pull/1")
     assert forge.reverts[0][0] == "d" * 40
     assert "late labels" in forge.reverts[0][2]
-    assert [each for each in found.lines() if "pull/1" in each]
+    assert [line for line in record.lines() if "pull/1" in line]
 
 
 @given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=12))

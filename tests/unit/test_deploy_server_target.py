@@ -142,13 +142,13 @@ class Machine:
         """Raise an error unless folder, server and record agree, and no candidate is left."""
         state = Releases(self.folder).state("shop")
         numbers = [release.number for release in state.releases]
-        assert sorted(int(each.name) for each in (self.folder / "models/shop").iterdir()) == numbers
+        assert sorted(int(path.name) for path in (self.folder / "models/shop").iterdir()) == numbers
         assert self.server.models() == ["shop"]
-        assert [each.name for each in (self.folder / "models").iterdir()] == ["shop"]
+        assert [path.name for path in (self.folder / "models").iterdir()] == ["shop"]
         assert state.serving is not None
         assert self.server.serving("shop") == (state.serving.number, state.serving.bundle)
         assert {release.bundle for release in state.releases} <= {
-            each.name for each in (self.folder / "bundles").iterdir()
+            path.name for path in (self.folder / "bundles").iterdir()
         }
 
 
@@ -441,7 +441,7 @@ def test_a_damaged_older_release_is_not_held_against_a_new_one(machine: Machine)
     (machine.folder / "bundles" / digest / ONNX).write_bytes(b"x")
     machine.server.faults[digest] = "load"
     refused = machine.rollback()
-    assert [each.reason for each in refused.violations] == ["bundle-damaged"]
+    assert [violation.reason for violation in refused.violations] == ["bundle-damaged"]
     assert machine.serves() == sha256(TWO[MANIFEST])
     assert machine.deploy(bundle("three"), "c").violations == ()
     assert any(f"release 1, bundle {digest[:12]}, is damaged" in line for line in machine.told)
@@ -455,7 +455,7 @@ def test_a_release_of_another_commit_comes_back_with_its_own_types(machine: Mach
     machine.server.faults[sha256(TWO[MANIFEST])] = "wrong"
     wanted = replace(candidate(TWO, "b"), trusted=lambda commit: [f"shop.{commit[0]}.Clip"])
     failed = deploy(machine.target, wanted, machine.ledger)
-    assert [each.reason for each in failed.violations] == ["smoke-failed"]
+    assert [violation.reason for violation in failed.violations] == ["smoke-failed"]
     settings = json.loads((machine.folder / "models/shop/1" / SETTINGS).read_bytes())
     assert settings["parameters"]["extra"]["trusted"] == ["shop.a.Clip"]
     machine.is_whole()
@@ -496,7 +496,9 @@ def test_a_rollback_is_recorded(machine: Machine) -> None:
     assert (back.recorded.assignment, back.recorded.revert) == ("shop#local#3", "pull/1")
     assert machine.forge.states[-1][1] == "success"
     for number in (None, 1, 2, 9):  # none before, the one that serves, one that was left, one that never was
-        assert [each.reason for each in rollback(machine.target, number, "x").violations] == ["nothing-to-restore"]
+        assert [violation.reason for violation in rollback(machine.target, number, "x").violations] == [
+            "nothing-to-restore"
+        ]
     machine.is_whole()
 
 
@@ -507,5 +509,5 @@ def test_the_newest_releases_are_kept(machine: Machine) -> None:
         assert done.serving is not None
         assert done.serving.number == number
         machine.is_whole()
-    assert sorted(int(each.name) for each in (machine.folder / "models/shop").iterdir()) == [3, 4]
+    assert sorted(int(path.name) for path in (machine.folder / "models/shop").iterdir()) == [3, 4]
     assert len(list((machine.folder / "bundles").iterdir())) == 2

@@ -208,9 +208,9 @@ def test_the_model_of_any_folder_has_a_name_that_git_and_gto_take(folder: str, m
     tag = f"{in_tags(name)}@v1.0.0"
     assert check_ref_format(Ref(f"refs/tags/{tag}".encode()))
     assert parse_name(tag)["name"] == name
-    found = read(Tag(tag, "c" * 40))
-    assert found is not None
-    assert found.artifact == name
+    event = read(Tag(tag, "c" * 40))
+    assert event is not None
+    assert event.artifact == name
 
 
 def test_models_of_two_folders_share_no_tag() -> None:

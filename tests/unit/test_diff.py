@@ -80,25 +80,25 @@ def _measured(stored: bytes, key: tuple[str, ...]) -> tuple[dict[str, Any], dict
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.parquet")
         path.write_bytes(stored)
-        found = DuckDBStatistician().measure(Survey("sales", "2024-01", path, "UTC"))
-        return table_profile(found), summed(DuckDBSketcher(), path, key, found.current.columns)
+        statistics = DuckDBStatistician().measure(Survey("sales", "2024-01", path, "UTC"))
+        return table_profile(statistics), summed(DuckDBSketcher(), path, key, statistics.current.columns)
 
 
 def files(tables: Mapping[str, Mapping[str, pl.DataFrame]], **changed: str | None) -> dict[str, bytes]:
     """Return the files of a revision: frames by month and table, contract, definition and settings."""
-    told: dict[str, Any] = {"params.yaml": PARAMS, "case/star.yaml": STAR}
+    texts: dict[str, Any] = {"params.yaml": PARAMS, "case/star.yaml": STAR}
     for month, frames in tables.items():
         both = {table: kept(frame) for table, frame in frames.items()}
-        raw = {table: each for table, each in both.items() if table != "features"}
-        made = {table: each for table, each in both.items() if table == "features"}
-        for folder, each in (("", raw), ("features", made)):
-            if each:
+        raw = {table: pair for table, pair in both.items() if table != "features"}
+        made = {table: pair for table, pair in both.items() if table == "features"}
+        for folder, pairs in (("", raw), ("features", made)):
+            if pairs:
                 profiles = f"reports/{folder or 'profiles'}/{month}.json"
                 sketches = "/".join(filter(None, ("reports/sketches", folder, f"{month}.json")))
-                told[profiles] = json.dumps({"tables": {table: pair[0] for table, pair in each.items()}})
-                told[sketches] = json.dumps({"tables": {table: pair[1] for table, pair in each.items()}})
-        told[f"reports/contracts/{month}.json"] = json.dumps({"tables": {t: {"checks": CHECKS} for t in raw}})
-    return {path: text.encode() for path, text in (told | changed).items() if text is not None}
+                texts[profiles] = json.dumps({"tables": {table: pair[0] for table, pair in pairs.items()}})
+                texts[sketches] = json.dumps({"tables": {table: pair[1] for table, pair in pairs.items()}})
+        texts[f"reports/contracts/{month}.json"] = json.dumps({"tables": {t: {"checks": CHECKS} for t in raw}})
+    return {path: text.encode() for path, text in (texts | changed).items() if text is not None}
 
 
 def two(base: pl.DataFrame, head: pl.DataFrame) -> tuple[Revision, Revision]:
@@ -124,10 +124,10 @@ def test_few_differences_are_counted_to_the_row(rows: int, removed: int, changed
         amount=pl.when(pl.col("id").is_in(list(other))).then(-1.0).otherwise(pl.col("amount"))
     )
     new = sales(rows + added).slice(rows)
-    found = rows_diff(*(Sketch.from_json(kept(each)[1]) for each in (base, pl.concat([head, new]))))
-    assert (found.before, found.after) == (rows, rows - removed + added)
-    counts = (found.removed, found.changed, found.added)
-    assert [each and (each.value, each.exact) for each in counts] == [
+    diff = rows_diff(*(Sketch.from_json(kept(frame)[1]) for frame in (base, pl.concat([head, new]))))
+    assert (diff.before, diff.after) == (rows, rows - removed + added)
+    counts = (diff.removed, diff.changed, diff.added)
+    assert [count and (count.value, count.exact) for count in counts] == [
         (number, True) for number in (removed, changed, added)
     ]
 
@@ -138,12 +138,12 @@ def test_many_differences_are_estimated_within_their_bounds(share: float) -> Non
     rows = 20_000
     base = sales(rows)
     head = base.with_columns(amount=pl.when(pl.col("id") < rows * share).then(-1.0).otherwise(pl.col("amount")))
-    found = rows_diff(*(Sketch.from_json(kept(each)[1]) for each in (base, head)))
-    assert found.changed is not None
-    assert not found.changed.exact
-    assert found.changed.low <= rows * share <= found.changed.high
-    assert abs(found.changed.value - rows * share) <= 0.6 * rows * share
-    assert (found.added and found.added.value, found.removed and found.removed.value) == (0, 0)
+    diff = rows_diff(*(Sketch.from_json(kept(frame)[1]) for frame in (base, head)))
+    assert diff.changed is not None
+    assert not diff.changed.exact
+    assert diff.changed.low <= rows * share <= diff.changed.high
+    assert abs(diff.changed.value - rows * share) <= 0.6 * rows * share
+    assert (diff.added and diff.added.value, diff.removed and diff.removed.value) == (0, 0)
 
 
 def test_the_order_of_rows_and_columns_is_no_difference_and_a_repeated_row_is_one() -> None:
@@ -169,14 +169,14 @@ def test_the_index_is_zero_for_equal_and_symmetric_and_never_infinite(
     one: list[float | None], other: list[float | None]
 ) -> None:
     """Over any numbers, with nulls and infinities, in bins of different widths."""
-    told = []
+    sides = []
     for values in (one, other):
         profile, sketch = kept(
             pl.DataFrame({"id": range(len(values)), "v": values}, schema_overrides={"v": pl.Float64})
         )
-        found = sketch["columns"].get("v")
-        told.append((Distribution.from_json(found) if found else None, profile["rows"]))
-    (ours, rows), (theirs, others) = told
+        column = sketch["columns"].get("v")
+        sides.append((Distribution.from_json(column) if column else None, profile["rows"]))
+    (ours, rows), (theirs, others) = sides
     if ours is None or theirs is None:
         return
     assert Distribution.from_json(ours.to_json()) == ours
@@ -241,19 +241,19 @@ def test_each_change_of_a_contract_is_classed(
 ) -> None:
     """What loosens a constraint breaks, what adds one does not, and what cannot be judged is taken to break."""
     old, new = change
-    after = [dict(each) for each in CHECKS]
+    after = [dict(check) for check in CHECKS]
     if old is None:
         after.append({"check": str(new), "column": "id", "severity": "error"})
-    for each in after:
-        if each["check"] == old:
+    for constraint in after:
+        if constraint["check"] == old:
             if new and " to " in new:
-                each["severity"] = new.rpartition(" ")[2]
+                constraint["severity"] = new.rpartition(" ")[2]
             else:
-                each["check"] = str(new)
-    after = [each for each in after if each["check"] != "None"]
-    (found,) = contract_changes("sales", CHECKS, after)
-    assert words in found.what
-    assert found.breaking is breaking
+                constraint["check"] = str(new)
+    after = [check for check in after if check["check"] != "None"]
+    (difference,) = contract_changes("sales", CHECKS, after)
+    assert words in difference.what
+    assert difference.breaking is breaking
     assert list(contract_changes("sales", CHECKS, CHECKS)) == []
 
 
@@ -277,9 +277,9 @@ def test_each_change_of_a_definition_is_told(old: str, new: str, where: str, wor
     assert old in STAR
     base = read("base", files({}))
     head = read("head", files({}, **{"case/star.yaml": STAR.replace(old, new, 1)}))
-    found = [each for each in compared(base, head).changes if each.where == where]
-    assert any(words in each.what for each in found)
-    assert {each.breaking for each in found} == {breaking}
+    changes = [change for change in compared(base, head).changes if change.where == where]
+    assert any(words in change.what for change in changes)
+    assert {change.breaking for change in changes} == {breaking}
 
 
 def test_settings_of_data_and_features_are_told_and_another_label_breaks() -> None:
@@ -290,7 +290,7 @@ def test_settings_of_data_and_features_are_told_and_another_label_breaks() -> No
         Change("settings", "`data.last` changed from `2024-02` to `2024-03`", breaking=False),
     )
     other = read("head", files({}, **{"params.yaml": PARAMS.replace("label: overdue", "label: late")}))
-    assert [each.where for each in compared(base, other).breaking] == ["settings"]
+    assert [change.where for change in compared(base, other).breaking] == ["settings"]
 
 
 def _cases() -> dict[str, Callable[[], tuple[Revision, Revision]]]:
@@ -367,9 +367,9 @@ def test_features_without_a_profile_at_the_base_are_no_new_table() -> None:
     base = files({"2024-01": {"sales": sales()}})
     head = files({"2024-01": {"sales": sales(), "features": sales()}})
     for one, other in ((base, head), (head, base)):
-        found = compared(read("one", one), read("other", other))
-        assert (found.tables, found.changes) == ((), ())
-        assert ["no profile of the features" in each for each in found.notes] == [True]
+        diff = compared(read("one", one), read("other", other))
+        assert (diff.tables, diff.changes) == ((), ())
+        assert ["no profile of the features" in note for note in diff.notes] == [True]
 
 
 def test_another_key_is_a_breaking_change_and_rows_are_not_compared() -> None:
@@ -377,6 +377,6 @@ def test_another_key_is_a_breaking_change_and_rows_are_not_compared() -> None:
     base, head = two(sales(), sales())
     _, sketch = kept(sales(), ("id", "shop"))
     other = replace(head, sketches={"2024-01": {"sales": sketch}})
-    found = compared(base, other)
-    assert [each.what for each in found.breaking] == ["the key changed from `id` to `id, shop`"]
-    assert any("another one" in each for each in found.notes)
+    diff = compared(base, other)
+    assert [change.what for change in diff.breaking] == ["the key changed from `id` to `id, shop`"]
+    assert any("another one" in note for note in diff.notes)

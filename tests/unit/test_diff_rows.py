@@ -61,9 +61,9 @@ def drawn(seed: int, rows: int, removed: int, added: int, changed: int) -> RowsD
     return rows_diff(base, sketched(keys[removed:], other[removed:], differing[removed:], many))
 
 
-def parts(found: RowsDiff) -> tuple[Estimate | None, ...]:
+def parts(diff: RowsDiff) -> tuple[Estimate | None, ...]:
     """Return the counts of rows removed, added and changed."""
-    return found.removed, found.added, found.changed
+    return diff.removed, diff.added, diff.changed
 
 
 @given(
@@ -77,54 +77,56 @@ def test_as_many_differences_as_the_guide_says_are_counted_exactly(
 ) -> None:
     """Up to a hundred, however they are mixed; what is called exact is true."""
     total = shares[0] + shares[1] + 2 * shares[2]
-    removed, added, changed = (each * min(1.0, EXACT / max(1, total)) // 1 for each in shares)
+    removed, added, changed = (share * min(1.0, EXACT / max(1, total)) // 1 for share in shares)
     truth = (int(removed), int(added), int(changed))
-    for number, each in zip(truth, parts(drawn(seed, rows, *truth)), strict=True):
-        assert each is not None
+    for number, estimate in zip(truth, parts(drawn(seed, rows, *truth)), strict=True):
+        assert estimate is not None
         # Once in thousands of tables elements share all cells: then the bounds hold.
-        assert each.value == number if each.exact else each.low <= number <= each.high
+        assert estimate.value == number if estimate.exact else estimate.low <= number <= estimate.high
 
 
 def test_hardly_ever_is_a_small_number_of_differences_only_estimated() -> None:
     """Of drawn tables with a hundred differences at most one in a thousand; here a seeded sample."""
     draws = examples(5.0)
-    exact = sum(all(each and each.exact for each in parts(drawn(seed, 27_000, 30, 30, 20))) for seed in range(draws))
+    exact = sum(
+        all(estimate and estimate.exact for estimate in parts(drawn(seed, 27_000, 30, 30, 20))) for seed in range(draws)
+    )
     assert exact >= draws - 1 - draws // 500
 
 
 def test_bounds_hold_in_95_of_100_cases_or_more() -> None:
     """Over all sizes, whatever mixture: seeded, and with room for chance of one in a thousand (three deviations)."""
     draw = np.random.default_rng(7)
-    draws, misses, told = examples(5.0), 0, 0
+    draws, misses, estimates = examples(5.0), 0, 0
     for seed in range(draws):
         rows = int(draw.choice([1000, 5000, 27_000]))
         sizes = [int(10 ** draw.uniform(0, 3.3)) if draw.random() < 0.7 else 0 for _ in range(3)]
         removed, added, changed = min(sizes[0], rows // 2), sizes[1], min(sizes[2], rows // 2)
-        found = drawn(seed, rows, removed, added, changed)
-        for each, truth in zip(parts(found), (removed, added, changed), strict=True):
-            if each is None:
+        diff = drawn(seed, rows, removed, added, changed)
+        for estimate, truth in zip(parts(diff), (removed, added, changed), strict=True):
+            if estimate is None:
                 continue
-            told += 1
-            misses += not each.low <= truth <= each.high
-            assert each.low <= each.value <= each.high
-            assert each.high - each.low <= max(rows, rows - removed + added) / 2
-        if found.added and found.removed:
-            assert found.added.value - found.removed.value == added - removed
-    assert told > 2 * draws
-    assert misses <= 0.05 * told + 3 * (0.05 * 0.95 * told) ** 0.5
+            estimates += 1
+            misses += not estimate.low <= truth <= estimate.high
+            assert estimate.low <= estimate.value <= estimate.high
+            assert estimate.high - estimate.low <= max(rows, rows - removed + added) / 2
+        if diff.added and diff.removed:
+            assert diff.added.value - diff.removed.value == added - removed
+    assert estimates > 2 * draws
+    assert misses <= 0.05 * estimates + 3 * (0.05 * 0.95 * estimates) ** 0.5
 
 
 @pytest.mark.parametrize(("removed", "added"), [(0, 0), (0, 3), (40, 0), (25, 300)])
 def test_keys_are_told_apart_even_where_every_row_changed(removed: int, added: int) -> None:
     """Another window changes all rows of the features: that no key came or went is still known to the row."""
     rows = 4000
-    found = drawn(1, rows, removed, added, rows - removed)
-    assert found.added is not None
-    assert found.removed is not None
-    assert found.removed.low <= removed <= found.removed.high
-    assert found.added.low <= added <= found.added.high
-    assert found.added.exact is (removed == added == 0)
-    assert found.changed is None or found.changed.low > rows / 2
+    diff = drawn(1, rows, removed, added, rows - removed)
+    assert diff.added is not None
+    assert diff.removed is not None
+    assert diff.removed.low <= removed <= diff.removed.high
+    assert diff.added.low <= added <= diff.added.high
+    assert diff.added.exact is (removed == added == 0)
+    assert diff.changed is None or diff.changed.low > rows / 2
 
 
 def test_a_key_that_stands_twice_is_two_rows() -> None:
@@ -133,8 +135,8 @@ def test_a_key_that_stands_twice_is_two_rows() -> None:
     rows = np.arange(5, dtype=np.int64)
     every = np.ones(5, np.bool_)
     base, head = sketched(keys, rows, every, 1), sketched(keys[1:], rows[1:] + np.array([0, 0, 7, 0]), every[1:], 1)
-    found = [each and (each.value, each.exact) for each in parts(rows_diff(base, head))]
-    assert found == [(1, True), (0, True), (1, True)]
+    counts = [estimate and (estimate.value, estimate.exact) for estimate in parts(rows_diff(base, head))]
+    assert counts == [(1, True), (0, True), (1, True)]
     other = replace(head, key=("other",))
     assert parts(rows_diff(base, other)) == (None, None, None)
 
@@ -146,8 +148,8 @@ def test_bounds_of_a_sample_hold_for_every_number_in_it(rows: int, share: float)
     draw = np.random.default_rng(3)
     truth = round(rows * share)
     for sampled in (1, 8, rows // 2, rows - 1, rows):
-        found = draw.hypergeometric(truth, rows - truth, sampled, 2000)
-        told: dict[int, Any] = {each: estimated(each, sampled, rows) for each in set(found.tolist())}
-        misses = sum(not told[each].low <= truth <= told[each].high for each in found.tolist())
+        hits = draw.hypergeometric(truth, rows - truth, sampled, 2000)
+        estimates: dict[int, Any] = {number: estimated(number, sampled, rows) for number in set(hits.tolist())}
+        misses = sum(not estimates[number].low <= truth <= estimates[number].high for number in hits.tolist())
         assert misses <= 0.01 * 2000 + 3 * (0.01 * 2000) ** 0.5
     assert estimated(0, 0, rows) == Estimate(0, 0, rows)

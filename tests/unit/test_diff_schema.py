@@ -19,8 +19,8 @@ from tests.unit.test_diff import files, kept, sales, two
 
 def change_of(diff: Diff, words: str) -> Change:
     """Return the only change that is told in these words."""
-    (found,) = [each for each in diff.changes if words in each.what]
-    return found
+    (match,) = [change for change in diff.changes if words in change.what]
+    return match
 
 
 def months(*names: str, **frames: pl.DataFrame) -> dict[str, dict[str, pl.DataFrame]]:
@@ -30,18 +30,18 @@ def months(*names: str, **frames: pl.DataFrame) -> dict[str, dict[str, pl.DataFr
 
 def test_a_month_that_vanishes_is_breaking_and_its_rows_are_removed_ones() -> None:
     """Of tables and of features; a new one is additive, and its rows are added ones."""
-    full, less = (read(*each) for each in (
+    full, less = (read(*side) for side in (
         ("base", files(months("2024-01", "2024-02", "2024-03"))), ("head", files(months("2024-01", "2024-03")))
     ))  # fmt: skip
     lost, got = compared(full, less), compared(less, full)
     for diff, breaking, number in ((lost, True, "removed"), (got, False, "added")):
-        assert [(each.where, each.what, each.breaking) for each in diff.changes] == [
+        assert [(change.where, change.what, change.breaking) for change in diff.changes] == [
             (table, f"partition `2024-02` {number}, with 200 rows", breaking) for table in ("sales", "features")
         ]
         for table in diff.tables:
             counts = {name: getattr(table.rows, name) for name in ("added", "removed", "changed")}
-            assert {name for name, each in counts.items() if each} == {number, *counts}
-            assert {name: each.value for name, each in counts.items()} == {
+            assert {name for name, count in counts.items() if count} == {number, *counts}
+            assert {name: count.value for name, count in counts.items()} == {
                 "added": 0, "removed": 0, "changed": 0, number: 200,
             }  # fmt: skip
             assert list(table.partitions) == ["2024-02"]
@@ -61,37 +61,37 @@ def test_partitions_of_another_period_lose_no_row() -> None:
     )
     assert same.tables[0].rows.removed is None
     fewer = compared(base, read("head", files(months("2024-Q1", sales=sales(399)))))
-    assert [each.what for each in fewer.breaking] == ["partitions `2024-01`, `2024-02` removed, with 400 rows"]
+    assert [change.what for change in fewer.breaking] == ["partitions `2024-01`, `2024-02` removed, with 400 rows"]
 
 
 @pytest.mark.parametrize(
-    ("change", "told", "notes"),
+    ("change", "changes", "notes"),
     [
-        (lambda each: each.rename({"amount": "sum"}), ["column `amount` renamed to `sum`, in 20,000 rows"],
+        (lambda frame: frame.rename({"amount": "sum"}), ["column `amount` renamed to `sum`, in 20,000 rows"],
          "has other columns"),
-        (lambda each: each.rename({"amount": "sum", "shop": "store"}),
+        (lambda frame: frame.rename({"amount": "sum", "shop": "store"}),
          ["column `shop` renamed to `store`, in 20,000 rows", "column `amount` renamed to `sum`, in 20,000 rows"],
          "has other columns"),
-        (lambda each: each.with_columns(pl.col("amount").cast(pl.Int64)),
+        (lambda frame: frame.with_columns(pl.col("amount").cast(pl.Int64)),
          ["column `amount` changed its type from `DOUBLE` to `BIGINT`, in 20,000 rows"], "has other columns"),
-        (lambda each: each.rename({"amount": "sum"}).with_columns(pl.col("sum") + 1),
+        (lambda frame: frame.rename({"amount": "sum"}).with_columns(pl.col("sum") + 1),
          ["column `amount` removed, it was `DOUBLE`, in 20,000 rows", "column `sum` added as `DOUBLE`, in 20,000 rows"],
          "has other columns"),
-        (lambda each: each.rename({"amount": "one"}).with_columns(two=pl.col("one")),
+        (lambda frame: frame.rename({"amount": "one"}).with_columns(two=pl.col("one")),
          ["column `amount` removed, it was `DOUBLE`, in 20,000 rows", "column `one` added as `DOUBLE`, in 20,000 rows",
           "column `two` added as `DOUBLE`, in 20,000 rows"], "has other columns"),
     ],
 )  # fmt: skip
 def test_a_column_of_another_name_or_type_concerns_all_rows_and_no_interval_is_made_up(
-    change: Callable[[pl.DataFrame], pl.DataFrame], told: list[str], notes: str
+    change: Callable[[pl.DataFrame], pl.DataFrame], changes: list[str], notes: str
 ) -> None:
     """Every row is another one, so the change names the rows; that no key came or went is known to the row."""
     diff = compared(*two(sales(20_000), change(sales(20_000))))
-    assert [each.what for each in diff.changes] == told
+    assert [difference.what for difference in diff.changes] == changes
     (table,) = diff.tables
     assert table.rows.changed is None
-    assert [each and (each.value, each.exact) for each in (table.rows.added, table.rows.removed)] == [(0, True)] * 2
-    assert any(notes in each for each in diff.notes)
+    assert [count and (count.value, count.exact) for count in (table.rows.added, table.rows.removed)] == [(0, True)] * 2
+    assert any(notes in note for note in diff.notes)
     assert "about" not in render(diff)
 
 
@@ -115,7 +115,10 @@ def test_columns_without_a_value_are_not_called_renamed() -> None:
     """Two empty columns are alike and need not be the same."""
     empty = pl.lit(None, pl.Float64)
     diff = compared(*two(sales().with_columns(a=empty), sales().with_columns(b=empty)))
-    assert [each.what.split(",")[0] for each in diff.changes] == ["column `a` removed", "column `b` added as `DOUBLE`"]
+    assert [change.what.split(",")[0] for change in diff.changes] == [
+        "column `a` removed",
+        "column `b` added as `DOUBLE`",
+    ]
 
 
 def test_a_rename_must_hold_in_every_partition() -> None:
@@ -124,7 +127,7 @@ def test_a_rename_must_hold_in_every_partition() -> None:
     after = sales().rename({"amount": "sum"})
     other = {"2024-01": {"sales": after}, "2024-02": {"sales": after.with_columns(pl.col("sum") * 2)}}
     diff = compared(read("base", base), read("head", files(other)))
-    assert [each.what.partition(" it was")[0] for each in diff.breaking] == ["column `amount` removed,"]
+    assert [difference.what.partition(" it was")[0] for difference in diff.breaking] == ["column `amount` removed,"]
     once = {"2024-01": {"sales": sales()}, "2024-02": {"sales": sales().drop("shop")}}
     (change,) = compared(read("base", base), read("head", files(once))).breaking
     assert change.what == "column `shop` removed, it was `VARCHAR`, in 200 rows of partition `2024-02`"
@@ -139,8 +142,8 @@ def test_a_sketch_of_another_version_is_no_damage() -> None:
     diff = compared(read("base", base | {path: json.dumps(old).encode()}), read("head", head))
     (table,) = diff.tables
     assert (table.rows.before, table.rows.after, table.rows.removed) == (200, 190, None)
-    said = "base has a sketch by another version of Leverframe of `sales`, so its rows are not compared by key"
-    assert said in diff.notes
+    note = "base has a sketch by another version of Leverframe of `sales`, so its rows are not compared by key"
+    assert note in diff.notes
     assert table.columns
     same = compared(read("base", base | {path: json.dumps(old).encode()}), read("head", base))
     assert same.tables == ()

@@ -32,7 +32,7 @@ def found(text: str) -> list[Diagnosed]:
 
 
 def test_a_workflow_as_it_should_be_has_one_finding_that_says_so() -> None:
-    assert [each.state for each in found(GOOD)] == ["ok"]
+    assert [finding.state for finding in found(GOOD)] == ["ok"]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_workflow_as_it_should_be_has_one_finding_that_says_so() -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_fix(old: str, new: str, state: str, words: str) -> None:
-    (finding,) = [each for each in found(GOOD.replace(old, new)) if each.state != "ok"]
+    (finding,) = [diagnosis for diagnosis in found(GOOD.replace(old, new)) if diagnosis.state != "ok"]
     assert finding.state == state
     assert words in finding.what
     assert finding.fix
@@ -73,7 +73,7 @@ def test_a_workflow_that_installs_from_the_lock_alone(step: str, alone: bool) ->
 
 def test_a_job_without_permissions_gets_those_of_the_repository() -> None:
     text = GOOD.replace("permissions: {}\n", "").replace("    permissions: {contents: read}\n", "")
-    assert [each.state for each in found(text)] == ["warning"]
+    assert [finding.state for finding in found(text)] == ["warning"]
     assert "`permissions: {}`" in found(text)[0].fix
 
 
@@ -91,14 +91,14 @@ def test_a_file_of_any_shape_is_looked_at(text: str) -> None:
 
 def test_the_workflows_of_this_repository_are_fine() -> None:
     texts = {path.name: path.read_text() for path in TEMPLATES.glob("*.yml")}
-    assert [each for each in workflow_findings(texts) if each.state == "wrong"] == []
+    assert [finding for finding in workflow_findings(texts) if finding.state == "wrong"] == []
 
 
 FACTS = ForgeFacts("acme/ml", "main", ("leverframe",), owners_review=True, may_write=True, fork=False, archived=False)
 
 
 def states(facts: ForgeFacts, *, owners: bool = True) -> list[tuple[str, str]]:
-    return [(each.state, each.what) for each in forge_findings(facts, "leverframe", owners=owners)]
+    return [(finding.state, finding.what) for finding in forge_findings(facts, "leverframe", owners=owners)]
 
 
 def test_a_branch_with_its_rules_is_fine() -> None:
@@ -117,7 +117,7 @@ def test_a_branch_with_its_rules_is_fine() -> None:
 )
 def test_what_a_branch_lacks_is_said(change: dict[str, object], state: str, words: str) -> None:
     facts = ForgeFacts(**{**vars(FACTS), **change})
-    (odd,) = [each for each in states(facts) if each[0] != "ok"]
+    (odd,) = [pair for pair in states(facts) if pair[0] != "ok"]
     assert odd[0] == state
     assert words in odd[1]
 

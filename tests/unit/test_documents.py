@@ -162,9 +162,9 @@ def test_status_loads_no_pydantic() -> None:
         "import sys\nfrom leverframe.cli import main\nsys.argv = ['leverframe', 'status', '--json']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\nprint('pydantic' in sys.modules, file=sys.stderr)"
     )
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert told.stderr.splitlines()[-1] == "False"
-    assert json.loads(told.stdout)
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stderr.splitlines()[-1] == "False"
+    assert json.loads(process.stdout)
 
 
 @pytest.mark.parametrize(

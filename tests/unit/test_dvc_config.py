@@ -24,9 +24,9 @@ def test_the_line_that_cannot_be_read_is_named(content: bytes, words: str, tmp_p
     assert unreadable(tmp_path) == ""
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_bytes(content)
-    found = unreadable(tmp_path)
-    assert found.startswith(words)
-    assert bool(found) is bool(words)
+    message = unreadable(tmp_path)
+    assert message.startswith(words)
+    assert bool(message) is bool(words)
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ def test_the_line_that_cannot_be_read_is_named(content: bytes, words: str, tmp_p
 def test_a_remote_is_found_beside_comments(title: str, tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text(f"[core]  # ours\n    remote = x\n{title}\n    url = s3://b/c#d\n")
-    found = configured_remote(tmp_path, "")
-    assert (found and found[:2]) == (("x", "s3://b/c#d") if title.startswith("[") else None)
+    remote = configured_remote(tmp_path, "")
+    assert (remote and remote[:2]) == (("x", "s3://b/c#d") if title.startswith("[") else None)

@@ -18,13 +18,13 @@ PACKAGE = ROOT / "src/leverframe"
 
 def _classes(root: type[LeverframeError] = LeverframeError) -> Iterator[type[LeverframeError]]:
     yield root
-    for each in root.__subclasses__():
-        yield from _classes(each)
+    for subclass in root.__subclasses__():
+        yield from _classes(subclass)
 
 
 def test_exit_codes_are_unique_and_leave_the_common_ones_alone() -> None:
     """0 is success, 1 a bug, 2 click's usage error, 126 and more belong to the shell."""
-    codes = [each.exit_code for each in _classes()]
+    codes = [error.exit_code for error in _classes()]
     assert len(set(codes)) == len(codes)
     assert all(2 < code < 126 for code in codes)
 

@@ -80,7 +80,7 @@ def test_the_summary_names_the_three_worst_slices() -> None:
     """Of five, the worst first; the others are in the card."""
     rows = holdout()
     five = replace(rows, slices={"gate": np.array(list("ABCDE"))[np.arange(120) // 24]})
-    (line,) = [each for each in summary_lines(scored(five, SETTINGS).figures) if each.startswith("worst slices")]
+    (line,) = [text for text in summary_lines(scored(five, SETTINGS).figures) if text.startswith("worst slices")]
     assert line.count("gate = ") == 3
 
 
@@ -101,9 +101,9 @@ def test_the_worst_slice_stands_first_whatever_is_better() -> None:
     """Low is bad for an area, high is bad for an error; what is undefined stands last."""
     figures = {"slices": {"gate": {"A": {"rows": 9, "m": 0.2, "interval": {}}, "B": {"rows": 9, "m": 0.7},
                                    "C": {"rows": 9, "m": None}, "D": {"rows": 1}}}}  # fmt: skip
-    names = {better: [each.value for each in slice_lines(figures, "m", better)[0]] for better in ("higher", "lower")}
+    names = {better: [line.value for line in slice_lines(figures, "m", better)[0]] for better in ("higher", "lower")}
     assert names == {"higher": ["A", "B", "C"], "lower": ["B", "A", "C"]}
-    assert [each.value for each in slice_lines(figures, "m", "higher")[1]] == ["D"]
+    assert [line.value for line in slice_lines(figures, "m", "higher")[1]] == ["D"]
 
 
 def test_a_threshold_counts_equal_scores_as_alerts() -> None:

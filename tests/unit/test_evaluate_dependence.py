@@ -31,10 +31,10 @@ EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2040, 1, 1)  # noqa: DTZ001 - 
 def series(days: int, figures: int, memory: float, seed: int = 0) -> Floats:
     """Return daily contributions of variance 1 that remember the day before, shape (days, figures)."""
     shocks = np.random.default_rng(seed).normal(size=(days + 60, figures))
-    found = [shocks[0]]
+    values = [shocks[0]]
     for shock in shocks[1:]:
-        found.append(memory * found[-1] + math.sqrt(1 - memory**2) * shock)
-    return np.array(found[60:])
+        values.append(memory * values[-1] + math.sqrt(1 - memory**2) * shock)
+    return np.array(values[60:])
 
 
 def even(daily: Floats) -> Floats:
@@ -64,7 +64,7 @@ def test_a_weekly_season_is_no_noise_and_hides_none(season: float) -> None:
     """Whole weeks of a season change neither the mean nor how sure it is."""
     daily = series(126, 2000, 0.4)
     week = season * np.cos(2 * np.pi * np.arange(126) / 7)[:, None]
-    plain, seasonal = (uncertainty((each - each.mean(axis=0)) / 126, even(daily)) for each in (daily, daily + week))
+    plain, seasonal = (uncertainty((days - days.mean(axis=0)) / 126, even(daily)) for days in (daily, daily + week))
     assert np.median(seasonal.error / plain.error) == pytest.approx(1, abs=0.1)
     assert 0.93 <= covered(daily + week) <= 0.98
 
@@ -110,7 +110,7 @@ def test_fewer_days_than_two_weeks_give_no_interval(days: int) -> None:
 def test_the_unit_of_a_figure_does_not_matter(days: int, seed: int, unit: float) -> None:
     """Errors scale with it, degrees of freedom and independent days do not, and none is negative or undefined."""
     daily = series(days, 3, 0.5, seed)
-    one, other = (uncertainty(each, even(daily)) for each in (daily, unit * daily))
+    one, other = (uncertainty(values, even(daily)) for values in (daily, unit * daily))
     np.testing.assert_allclose(unit * one.error, other.error, rtol=1e-6)
     np.testing.assert_allclose(one.degrees, other.degrees, rtol=1e-6)
     assert (one.degrees > 0).all()
@@ -169,7 +169,7 @@ def test_bins_have_intervals_where_their_days_allow_one() -> None:
     low, high = Calibration(scores, outcomes).table(spread, 60, 0.95)
     assert low.low < 0.5 < low.high
     assert 0.5 < high.low < high.high == 1
-    assert all(math.isnan(each.low) for each in Calibration(scores, outcomes).table(one_day, 60, 0.95))
+    assert all(math.isnan(row.low) for row in Calibration(scores, outcomes).table(one_day, 60, 0.95))
 
 
 def test_gaps_and_clusters_are_not_taken_for_calm() -> None:
@@ -198,15 +198,15 @@ def test_days_of_different_size_cover_as_well() -> None:
 @given(st.lists(st.integers(0, 400), max_size=60))
 def test_days_are_numbered_in_order_of_time(offsets: list[int]) -> None:
     """By their position among those that occur."""
-    days = np.array([date(2024, 1, 1) + timedelta(each) for each in offsets], dtype="datetime64[D]")
+    days = np.array([date(2024, 1, 1) + timedelta(offset) for offset in offsets], dtype="datetime64[D]")
     known = sorted(set(offsets))
-    assert numbered(days).tolist() == [known.index(each) for each in offsets]
+    assert numbered(days).tolist() == [known.index(offset) for offset in offsets]
 
 
 @given(st.lists(st.datetimes(EARLIEST, LATEST), min_size=1, max_size=30))
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Apia", "UTC"])
 def test_days_are_those_of_the_time_zone(zone: str, timestamps: list[datetime]) -> None:
     """Clock changes, odd offsets and a skipped day included."""
-    found = local_days(np.array(timestamps, dtype="datetime64[us]"), zone)
+    days = local_days(np.array(timestamps, dtype="datetime64[us]"), zone)
     expected = [timestamp.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date() for timestamp in timestamps]
-    assert found.astype(object).tolist() == expected
+    assert days.astype(object).tolist() == expected

@@ -28,25 +28,25 @@ def measured(kind: LabelKind, labels: Any, answers: Any) -> dict[str, float]:
     """Return the metrics of a kind by name, warnings being errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = metrics.measured(kind, np.asarray(labels, dtype=np.float64), np.asarray(answers, dtype=np.float64))
-    assert found.influence.shape == (len(labels), len(METRICS[kind]))
-    np.testing.assert_allclose(found.influence.sum(axis=0), 0, atol=1e-9)
-    return dict(zip([each.name for each in METRICS[kind]], found.values.tolist(), strict=True))
+        result = metrics.measured(kind, np.asarray(labels, dtype=np.float64), np.asarray(answers, dtype=np.float64))
+    assert result.influence.shape == (len(labels), len(METRICS[kind]))
+    np.testing.assert_allclose(result.influence.sum(axis=0), 0, atol=1e-9)
+    return dict(zip([metric.name for metric in METRICS[kind]], result.values.tolist(), strict=True))
 
 
-def close(found: float, expected: float) -> None:
+def close(figure: float, expected: float) -> None:
     """Fail unless two figures agree to nine digits."""
-    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert figure == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def slopes(figure: Callable[[Floats], float], rows: int) -> Floats:
     """Return how a weighted figure changes with the weight of each row, shape (rows,)."""
-    step, found = 1e-5, []
+    step, derivatives = 1e-5, []
     for row in range(rows):
         more, less = np.ones(rows), np.ones(rows)
         more[row], less[row] = 1 + step, 1 - step
-        found.append((figure(more) - figure(less)) / (2 * step))
-    return np.array(found)
+        derivatives.append((figure(more) - figure(less)) / (2 * step))
+    return np.array(derivatives)
 
 
 def agree(kind: LabelKind, labels: Floats, answers: Floats, weighed: dict[str, Callable[[Floats], float]]) -> None:
@@ -64,7 +64,7 @@ def agree(kind: LabelKind, labels: Floats, answers: Floats, weighed: dict[str, C
 @settings(max_examples=examples(0.3))
 def test_binary_metrics_are_those_of_scikit_learn(rows: list[tuple[int, float]]) -> None:
     """Area, average precision, Brier score and log loss, with ties; what a row contributes is what its weight does."""
-    labels, scores = (np.array(each, dtype=np.float64) for each in zip(*rows, (0, 0.3), (1, 0.3), strict=True))
+    labels, scores = (np.array(column, dtype=np.float64) for column in zip(*rows, (0, 0.3), (1, 0.3), strict=True))
     both = np.stack([1 - scores, scores], 1)
     agree("binary", labels, scores, {
         "auc": lambda weights: reference.roc_auc_score(labels, scores, sample_weight=weights),
@@ -80,17 +80,17 @@ def test_binary_metrics_are_those_of_scikit_learn(rows: list[tuple[int, float]])
 @settings(max_examples=examples(0.2))
 def test_multiclass_metrics_are_those_of_scikit_learn(rows: list[tuple[int, tuple[float, ...]]]) -> None:
     """Accuracy, balanced accuracy, macro F1, log loss and area of one class against the rest."""
-    every = [(each, (0.2, 0.3, 0.5)) for each in (0, 1, 2)]
-    labels, raw = (np.array(each, dtype=np.float64) for each in zip(*rows, *every, strict=True))
+    every = [(label, (0.2, 0.3, 0.5)) for label in (0, 1, 2)]
+    labels, raw = (np.array(column, dtype=np.float64) for column in zip(*rows, *every, strict=True))
     probabilities = raw / raw.sum(axis=1, keepdims=True)
-    said = probabilities.argmax(axis=1)
+    classes = probabilities.argmax(axis=1)
     agree("multiclass", labels, probabilities, {
-        "accuracy": lambda weights: reference.accuracy_score(labels, said, sample_weight=weights),
-        "balanced_accuracy": lambda weights: reference.balanced_accuracy_score(labels, said, sample_weight=weights),
-        "macro_f1": lambda weights: reference.f1_score(labels, said, average="macro", sample_weight=weights),
+        "accuracy": lambda weights: reference.accuracy_score(labels, classes, sample_weight=weights),
+        "balanced_accuracy": lambda weights: reference.balanced_accuracy_score(labels, classes, sample_weight=weights),
+        "macro_f1": lambda weights: reference.f1_score(labels, classes, average="macro", sample_weight=weights),
         "log_loss": lambda weights: reference.log_loss(labels, probabilities, sample_weight=weights),
         "auc": lambda weights: float(np.mean([
-            reference.roc_auc_score(labels == each, probabilities[:, each], sample_weight=weights) for each in range(3)
+            reference.roc_auc_score(labels == cls, probabilities[:, cls], sample_weight=weights) for cls in range(3)
         ])),
     })  # fmt: skip
 
@@ -99,22 +99,22 @@ def test_multiclass_metrics_are_those_of_scikit_learn(rows: list[tuple[int, tupl
 @settings(max_examples=examples(0.3))
 def test_regression_metrics_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
     """Absolute and squared errors, explained variance and bias; the median has a value only, as it is a step."""
-    labels, said = (np.array(each, dtype=np.float64) for each in zip(*rows, (90, 89), strict=True))
-    agree("regression", labels, said, {
-        "mae": lambda weights: reference.mean_absolute_error(labels, said, sample_weight=weights),
-        "rmse": lambda weights: reference.root_mean_squared_error(labels, said, sample_weight=weights),
-        "r2": lambda weights: reference.r2_score(labels, said, sample_weight=weights),
-        "bias": lambda weights: float(np.average(said - labels, weights=weights)),
+    labels, predicted = (np.array(column, dtype=np.float64) for column in zip(*rows, (90, 89), strict=True))
+    agree("regression", labels, predicted, {
+        "mae": lambda weights: reference.mean_absolute_error(labels, predicted, sample_weight=weights),
+        "rmse": lambda weights: reference.root_mean_squared_error(labels, predicted, sample_weight=weights),
+        "r2": lambda weights: reference.r2_score(labels, predicted, sample_weight=weights),
+        "bias": lambda weights: float(np.average(predicted - labels, weights=weights)),
     })  # fmt: skip
-    close(measured("regression", labels, said)["median_ae"], reference.median_absolute_error(labels, said))
+    close(measured("regression", labels, predicted)["median_ae"], reference.median_absolute_error(labels, predicted))
 
 
 def test_the_influences_on_a_median_give_its_variance() -> None:
     """Against 400 drawn medians of exponential errors; the standard error of a median of n rows is 1 / sqrt(n)."""
     draw = np.random.default_rng(3)
-    found = metrics.measured("regression", np.zeros(900), draw.exponential(size=900))
-    number = [each.name for each in found.metrics].index("median_ae")
-    assert np.sqrt((found.influence[:, number] ** 2).sum()) == pytest.approx(1 / 30, rel=0.2)
+    result = metrics.measured("regression", np.zeros(900), draw.exponential(size=900))
+    number = [metric.name for metric in result.metrics].index("median_ae")
+    assert np.sqrt((result.influence[:, number] ** 2).sum()) == pytest.approx(1 / 30, rel=0.2)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
@@ -127,13 +127,13 @@ def test_nothing_is_defined_without_rows(kind: LabelKind) -> None:
 def test_a_class_that_is_missing_leaves_the_rest_defined() -> None:
     """With one class there is no ranking, but a Brier score."""
     for label in (0, 1):
-        found = measured("binary", [label] * 3, [0.2, 0.4, 0.9])
-        assert np.isnan(found["auc"])
-        assert found["brier"] > 0
+        figures = measured("binary", [label] * 3, [0.2, 0.4, 0.9])
+        assert np.isnan(figures["auc"])
+        assert figures["brier"] > 0
     assert np.isnan(measured("binary", [0, 0], [0.2, 0.4])["average_precision"])
-    found = measured("multiclass", [0, 1], [[0.6, 0.3, 0.1]] * 2)
-    assert np.isnan(found["auc"])
-    assert found["accuracy"] == 0.5
+    figures = measured("multiclass", [0, 1], [[0.6, 0.3, 0.1]] * 2)
+    assert np.isnan(figures["auc"])
+    assert figures["accuracy"] == 0.5
     assert np.isnan(measured("regression", [3, 3], [1, 2])["r2"])
     assert measured("regression", [1e9, 1e9 + 1, 1e9 + 2], [1e9, 1e9, 1e9])["r2"] == pytest.approx(-1.5)
 
@@ -163,7 +163,7 @@ def test_calibration_error_is_the_mean_distance_of_the_bins() -> None:
 @given(st.lists(st.tuples(st.booleans(), SCORES), min_size=1, max_size=40))
 def test_counts_are_those_of_each_threshold(rows: list[tuple[bool, float]]) -> None:
     """Each distinct score, descending, with the rows that reach it."""
-    positive, scores = (np.array(each) for each in zip(*rows, strict=True))
+    positive, scores = (np.array(column) for column in zip(*rows, strict=True))
     thresholds, hits, misses = Ranking(scores, positive).counts()
     assert thresholds.tolist() == sorted(set(scores.tolist()), reverse=True)
     for threshold, hit, miss in zip(thresholds, hits, misses, strict=True):

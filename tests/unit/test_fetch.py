@@ -91,24 +91,24 @@ class Folder:
         self.releases[model, number] = settings
 
 
-def wanted(remote: Remote, files: Mapping[str, bytes], **said: Any) -> Wanted:
+def wanted(remote: Remote, files: Mapping[str, bytes], **fields: Any) -> Wanted:
     """Return what should be fetched."""
     content = {"md5": f"{remote.folder}.dir", "bundle": sha256(files[MANIFEST]), "model": "shop", "release": 3}
-    return Wanted(**{**content, "commit": "c" * 40, **said})
+    return Wanted(**{**content, "commit": "c" * 40, **fields})
 
 
 def test_a_bundle_is_laid_with_its_release() -> None:
     """Only what the manifest names is read; the release says number, commit and bundle."""
     files, place = bundle(), Folder()
     remote = Remote(files, {"notes.txt": b"not of the bundle"})
-    found = run(wanted(remote, files, md5=remote.folder), remote, place)
+    outcome = run(wanted(remote, files, md5=remote.folder), remote, place)
     assert place.bundles == {sha256(files[MANIFEST]): files}
-    said = place.releases["shop", 3]["parameters"]
-    assert said["version"] == "3"
-    assert said["extra"]["commit"] == "c" * 40
-    assert "trusted" not in said["extra"]
+    parameters = place.releases["shop", 3]["parameters"]
+    assert parameters["version"] == "3"
+    assert parameters["extra"]["commit"] == "c" * 40
+    assert "trusted" not in parameters["extra"]
     assert md5(b"not of the bundle") not in remote.asked
-    assert f"{len(files)} files" in found.line()
+    assert f"{len(files)} files" in outcome.line()
 
 
 def test_a_release_names_the_own_types_that_it_was_fetched_with() -> None:
@@ -160,14 +160,14 @@ def _listed_as(remote: Remote, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"md5": "../../x"}, {"md5": "a" * 32 + "\n"}, {"bundle": "../.."}, {"bundle": "A" * 64}]
+    "digests", [{"md5": "../../x"}, {"md5": "a" * 32 + "\n"}, {"bundle": "../.."}, {"bundle": "A" * 64}]
 )
-def test_what_is_no_digest_is_asked_of_nobody(said: dict[str, str]) -> None:
+def test_what_is_no_digest_is_asked_of_nobody(digests: dict[str, str]) -> None:
     """It would be a part of a path, in the remote or here."""
     files = bundle()
     remote = Remote(files)
     with pytest.raises(BundleError, match="does not have the bundle"):
-        run(wanted(remote, files, **said), remote, Folder())
+        run(wanted(remote, files, **digests), remote, Folder())
     assert remote.asked == []
 
 
@@ -193,11 +193,11 @@ def test_a_fetch_that_was_ended_goes_on_where_it_stood() -> None:
     place.parts[spoilt] = b"cut"
     before, remote.ends = set(remote.asked), 1000
     remote.asked.clear()
-    found = run(wanted(remote, files), remote, place)
+    outcome = run(wanted(remote, files), remote, place)
     again = {md5(data) for data in files.values() if sha256(data) in (spoilt, sha256(files[MANIFEST]))}
     assert set(remote.asked) & before == {f"{remote.folder}.dir", *again}
     assert (place.bundles[sha256(files[MANIFEST])], place.parts) == (files, {})
-    assert found.files == len(files) - 3
+    assert outcome.files == len(files) - 3
 
 
 def test_what_is_read_is_bounded() -> None:

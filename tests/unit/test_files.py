@@ -21,7 +21,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
-    assert [each.name for each in path.parent.iterdir()] == ["file.txt"]
+    assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
 
 
 def test_leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp_path: Path) -> None:
@@ -29,10 +29,10 @@ def test_leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay(tmp
     done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     dead = tmp_path / f".file.txt.{int(done.stdout)}.part"
     living, odd = tmp_path / f".file.txt.{os.getppid()}.part", tmp_path / ".file.txt.x.part"
-    for each in (dead, living, odd):
-        each.write_text("half")
+    for leftover in (dead, living, odd):
+        leftover.write_text("half")
     write_text(tmp_path / "file.txt", "new")
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["file.txt", living.name])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file.txt", living.name])
 
 
 def test_a_file_in_the_way_of_a_folder_is_a_disk_error(tmp_path: Path) -> None:

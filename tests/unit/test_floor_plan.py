@@ -75,13 +75,13 @@ def test_a_command_is_a_thin_skin(word: str) -> None:
     command = leverframe.get_command(click.Context(leverframe), word.replace("_", "-"))
     assert command is not None
     group = command.commands if isinstance(command, click.Group) else {}
-    for name, each in {word: command, **group}.items():
+    for name, subcommand in {word: command, **group}.items():
         body = written[name].body[1:]  # the docstring is the help
         assert body or name in (word if group else ""), f"{name} does nothing"
         assert not body or (body[-1].end_lineno or 0) - body[0].lineno < 15
         assert not [node for node in ast.walk(written[name]) if isinstance(node, ast.Try | ast.While)]
-        assert "Example" in (each.epilog or "")
-        assert all(option.help for option in each.params if isinstance(option, click.Option))
+        assert "Example" in (subcommand.epilog or "")
+        assert all(option.help for option in subcommand.params if isinstance(option, click.Option))
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -116,13 +116,13 @@ def test_no_two_files_of_tests_have_one_name() -> None:
 def test_the_package_knows_nothing_of_the_reference_case() -> None:
     """Nothing in src/ speaks of flights: a new case is four files elsewhere."""
     words = re.compile(r"flight|airline|airport|tailnum|nycflights|late30|arr_delay", re.IGNORECASE)
-    found = [
+    mentions = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in PACKAGE.rglob("*.py")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if words.search(line)
     ]
-    assert found == []
+    assert mentions == []
 
 
 def test_each_foreign_tool_has_one_adapter() -> None:
@@ -183,6 +183,26 @@ def test_files_and_functions_are_read_at_one_go() -> None:
     assert long == []
 
 
+def test_a_local_is_named_after_what_it_holds() -> None:
+    """No parameter or local is called after having been looped over, found, said or told."""
+    words = {"each", "found", "said", "told"}
+    bound = re.compile(rf"\b({'|'.join(words)})\b *([=:,)\]]| in )")  # only where it may be, a file is parsed
+    bad = []
+    for folder in ("src", "pipelines", "actions", "benchmarks", "docs", "tests", "terraform"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if "node_modules" in path.parts or not bound.search(text := path.read_text(encoding="utf-8")):
+                continue
+            for function in ast.walk(ast.parse(text)):
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.comprehension):
+                    bad += [
+                        f"{path.relative_to(ROOT)}: {name}"
+                        for node in ast.walk(function)
+                        for name in [_bound(node)]
+                        if name in words
+                    ]
+    assert bad == []
+
+
 def test_lock_file_has_hashes_and_no_address() -> None:
     """Every package is pinned by hash, and no line names a host."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -191,3 +211,9 @@ def test_lock_file_has_hashes_and_no_address() -> None:
     assert len(pinned) > 100
     blocks = re.split(r"^(?=[a-z0-9][^\s=]*==)", text, flags=re.MULTILINE)[1:]
     assert [block.split("==")[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def _bound(node: ast.AST) -> str:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return node.id
+    return node.arg if isinstance(node, ast.arg) else ""

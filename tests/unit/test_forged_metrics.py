@@ -83,28 +83,28 @@ def idle(_: Scripted) -> dict[str, How]:
 
 def test_each_file_of_metrics_is_computed_again() -> None:
     """Every stage that writes one is run; what is forged is named with the lock beside its definition."""
-    found = of_ones_own(idle, wrote("eval/dvc.yaml:a", "eval/a.json", '{"auc": 0.5}', "a2"))
-    (violation,) = found.violations
+    outcome = of_ones_own(idle, wrote("eval/dvc.yaml:a", "eval/a.json", '{"auc": 0.5}', "a2"))
+    (violation,) = outcome.violations
     assert violation.reason is Reason.METRICS_FORGED
     assert "`eval/a.json` in git differs" in violation.what
     assert "`dvc repro -f -s eval/dvc.yaml:a`; commit what it writes, and `eval/dvc.lock`" in violation.next
-    assert any("`git restore dvc.lock eval/dvc.lock eval/a.json b.yaml`" in note for note in found.notes)
+    assert any("`git restore dvc.lock eval/dvc.lock eval/a.json b.yaml`" in note for note in outcome.notes)
 
 
 def test_what_is_frozen_is_said_and_not_run() -> None:
     """Also that the base has another entry of it, which nobody verified."""
-    found = of_ones_own(idle)
-    assert found.verdict == Passed()
-    assert "frozen or imported, so not run: `kept`" in found.notes
-    assert "not verified, although the base has another entry of it: `kept`" in found.notes
+    outcome = of_ones_own(idle)
+    assert outcome.verdict == Passed()
+    assert "frozen or imported, so not run: `kept`" in outcome.notes
+    assert "not verified, although the base has another entry of it: `kept`" in outcome.notes
 
 
 def test_a_stage_that_never_writes_the_same_accuses_nobody_but_its_metrics() -> None:
     """One that draws or asks the clock: other figures in each run are no forgery; the remedy is for any script."""
     runs = [wrote("b", "b.yaml", f"auc: {n}\n", f"b{n}") for n in (3, 4, 5)]
-    found = of_ones_own(idle, *runs)
-    assert [violation.reason for violation in found.violations] == [Reason.NOT_DETERMINISTIC]
-    assert "set the seed of every generator" in found.violations[0].next
+    outcome = of_ones_own(idle, *runs)
+    assert [violation.reason for violation in outcome.violations] == [Reason.NOT_DETERMINISTIC]
+    assert "set the seed of every generator" in outcome.violations[0].next
     declared = of_ones_own(idle, *runs, declared={"auc": 5})
     assert declared.verdict == Passed()
     assert any("within `reproduce.tolerance`" in note for note in declared.notes)

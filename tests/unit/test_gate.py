@@ -50,7 +50,7 @@ def gate(**metrics: dict[str, float]) -> GateSettings:
 
 def reasons(violations: list[Violation]) -> list[Reason]:
     """Return the reasons in order."""
-    return [each.reason for each in violations]
+    return [violation.reason for violation in violations]
 
 
 GOOD, FAIR, POOR = side(2.0), side(1.5, 1), side(0.8, 2)
@@ -76,10 +76,10 @@ def test_each_rule_passes_and_fails(
     rule: dict[str, float], candidate: Holdout, champion: Holdout | None, expected: list[Reason]
 ) -> None:
     """With a higher metric; a champion that is not there leaves the floors."""
-    found, violations = judged_metrics(Pair(candidate, champion), gate(auc=rule))
+    metrics, violations = judged_metrics(Pair(candidate, champion), gate(auc=rule))
     assert reasons(violations) == expected
-    assert found[0].passed is (not expected)
-    assert found[0].rule
+    assert metrics[0].passed is (not expected)
+    assert metrics[0].rule
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_lower_is_better_where_the_metric_says_so(
     rule: dict[str, float], candidate: Holdout, champion: Holdout, expected: list[Reason]
 ) -> None:
     """The same words for a loss: a drop is whatever is worse, a floor the worst value."""
-    found, violations = judged_metrics(Pair(candidate, champion), gate(log_loss=rule))
+    metrics, violations = judged_metrics(Pair(candidate, champion), gate(log_loss=rule))
     assert reasons(violations) == expected
-    loss = next(each for each in found if each.metric == "log_loss")
+    loss = next(metric for metric in metrics if metric.metric == "log_loss")
     assert loss.gain is not None
     assert loss.champion is not None
     assert loss.candidate is not None
@@ -131,9 +131,9 @@ def test_a_violation_of_a_slice_names_it_and_the_least_change() -> None:
     (violation,) = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)[1]
     moved = r"AUC of `shop = north` fell by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; "
     least = r"by at least (0\.\d{4}), corrected for all slices\)\. Allowed drop: 0\.05\."
-    found = re.fullmatch(moved + least, violation.what)
-    assert found is not None
-    assert float(found[1]) > 0.05
+    match = re.fullmatch(moved + least, violation.what)
+    assert match is not None
+    assert float(match[1]) > 0.05
 
 
 def test_what_cannot_be_shown_is_uncertain_and_not_passed() -> None:
@@ -160,9 +160,9 @@ def test_a_rule_about_nothing_fails() -> None:
 def test_a_slice_fails_only_when_it_is_surely_worse() -> None:
     """One shop spoilt: that slice, and no other, is refused; the overall rule may still be kept."""
     rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)])
-    found, violations = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
+    slices, violations = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
     assert reasons(violations) == [Reason.SLICE_DROPPED]
-    assert {each.value: each.passed for each in found} == {"north": False, "south": True}
+    assert {part.value: part.passed for part in slices} == {"north": False, "south": True}
     assert judged_slices(Pair(side(2.0, 4), GOOD), rules)[1] == []
 
 
@@ -182,13 +182,13 @@ def test_a_slice_without_a_class_is_noted_and_a_metric_that_no_label_has_is_refu
     labels = GOOD.labels.copy()
     labels[SHOPS == "south"] = 0.0
     rule = SliceRule(columns=["shop"], floor=0.5, minimum_rows=100)
-    found, violations = judged_slices(Pair(replace(GOOD, labels=labels), None), GateSettings(slices=[rule]))
+    slices, violations = judged_slices(Pair(replace(GOOD, labels=labels), None), GateSettings(slices=[rule]))
     assert violations == []
-    assert undefined(found) == ["no rule was judged within `shop = south`: undefined, as a class has no row"]
-    assert undefined([each for each in found if each.value != "south"]) == []
+    assert undefined(slices) == ["no rule was judged within `shop = south`: undefined, as a class has no row"]
+    assert undefined([part for part in slices if part.value != "south"]) == []
     wrong = rule.model_copy(update={"metric": "average_precison"})
-    found, (violation,) = judged_slices(Pair(GOOD, None), GateSettings(slices=[wrong]))
-    assert (found, violation.reason) == ([], Reason.METRIC_MISSING)
+    slices, (violation,) = judged_slices(Pair(GOOD, None), GateSettings(slices=[wrong]))
+    assert (slices, violation.reason) == ([], Reason.METRIC_MISSING)
     assert "did you mean `average_precision`?" in violation.next
 
 
@@ -221,9 +221,11 @@ def test_a_misspelt_metric_is_refused_with_the_nearest_name(
 def test_a_model_against_itself_always_passes(seed: int, skill: float) -> None:
     """No change, no violation, whatever the model: gains are zero, exactly."""
     model = side(skill, seed)
-    found, violations = judged_metrics(Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0}))
+    metrics, violations = judged_metrics(
+        Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0})
+    )
     assert violations == []
-    assert {each.gain for each in found} <= {0.0, -0.0}
+    assert {metric.gain for metric in metrics} <= {0.0, -0.0}
 
 
 @settings(max_examples=examples(0.2))
@@ -243,9 +245,9 @@ def test_what_rounding_changes_is_the_same(skill: float, bit: float) -> None:
 def test_the_rules_are_those_of_the_base() -> None:
     """A change that loosens them is judged by the old ones, and told; without any, its own count."""
     strict, loose = {"gate": {"metrics": {"auc": {"floor": 0.9}}}}, {"gate": {"metrics": {"auc": {"floor": 0.1}}}}
-    found = rules_in_force(strict, loose)
-    assert found.settings.metrics["auc"].floor == 0.9
-    assert (found.of, found.changes) == (BASE, ("`gate.metrics.auc.floor`: `0.9` to `0.1`",))
+    rules = rules_in_force(strict, loose)
+    assert rules.settings.metrics["auc"].floor == 0.9
+    assert (rules.of, rules.changes) == (BASE, ("`gate.metrics.auc.floor`: `0.9` to `0.1`",))
     assert rules_in_force(strict, {}).changes == ("`gate.metrics.auc.floor`: `0.9` to `none`",)
     first = rules_in_force({}, loose)
     assert (first.of, first.changes, first.settings.metrics["auc"].floor) == (CHANGE, (), 0.1)
@@ -295,8 +297,8 @@ def test_contracts_parity_size_and_breaking_changes() -> None:
     assert reasons(list(_contracts(evidence(contracts=report())))) == [Reason.CONTRACT_BROKEN]
     several = {f"2024-0{month}": report()["2024-01"] for month in range(1, 6)}
     for number, more in ((1, "`amount`"), (3, "`amount`"), (5, "`amount` and 2 more")):
-        (told,) = _contracts(evidence(contracts=dict(list(several.items())[:number])))
-        assert told.what.endswith(f"`2024-0{min(number, 3)} orders`: `in_range` of {more}")
+        (violation,) = _contracts(evidence(contracts=dict(list(several.items())[:number])))
+        assert violation.what.endswith(f"`2024-0{min(number, 3)} orders`: `in_range` of {more}")
     assert list(_contracts(evidence(contracts=report(severity="warn")))) == []
     assert list(_contracts(evidence(contracts=report(verdict="passed")))) == []
     assert reasons(list(_contracts(evidence(parity={"verdict": "failed"})))) == [Reason.PARITY_BROKEN]
@@ -330,9 +332,9 @@ def numbers(bias: float, seed: int = 0, *, scale: float = 1.0) -> Holdout:
     """Return a hold-out of a regression whose predictions are too high by ``bias``, one shop's by as much again."""
     world, own = np.random.default_rng(7), np.random.default_rng(seed)
     labels = world.normal(0, 5, DAYS * A_DAY)
-    said = labels + bias + own.normal(0, 1, len(labels)) + np.where(SHOPS == "south", bias, 0.0)
+    predictions = labels + bias + own.normal(0, 1, len(labels)) + np.where(SHOPS == "south", bias, 0.0)
     days = np.arange(DAYS * A_DAY) // A_DAY
-    return Holdout("regression", (), labels * scale, said * scale, days, {"shop": SHOPS})
+    return Holdout("regression", (), labels * scale, predictions * scale, days, {"shop": SHOPS})
 
 
 @pytest.mark.parametrize(
@@ -353,8 +355,8 @@ def test_a_bias_is_better_the_nearer_it_is_to_zero(before: float, after: float, 
         slices=[SliceRule(columns=["shop"], metric="bias", maximum_drop=0.5)],
     )
     pair = Pair(numbers(after / 1.5), numbers(before / 1.5, 1))
-    found, violations = judged_metrics(pair, rules)
-    bias = next(each for each in found if each.metric == "bias")
+    metrics, violations = judged_metrics(pair, rules)
+    bias = next(metric for metric in metrics if metric.metric == "bias")
     assert bias.gain is not None
     assert bias.low is not None
     assert bias.gain == pytest.approx(abs(before) - abs(after), abs=0.2)
@@ -362,8 +364,8 @@ def test_a_bias_is_better_the_nearer_it_is_to_zero(before: float, after: float, 
     assert reasons(violations) == ([] if better else [Reason.METRIC_DROPPED])
     slices, worse = judged_slices(pair, rules)
     assert all((part.gain or 0.0) > 0 for part in slices) is better
-    assert {each.reason for each in worse} == (set() if better else {Reason.SLICE_DROPPED})
-    words = " ".join(each.what for each in [*violations, *worse])
+    assert {violation.reason for violation in worse} == (set() if better else {Reason.SLICE_DROPPED})
+    words = " ".join(violation.what for violation in [*violations, *worse])
     assert not words or "Allowed rise: 0.5" in words
     assert ("went farther from 0 by" in words) is (not better and min(before, after) < 0)
 
@@ -380,8 +382,8 @@ def test_the_floor_of_a_bias_holds_on_both_sides(bias: float) -> None:
 def test_figures_of_a_regression_are_readable_at_any_scale(scale: float) -> None:
     """In the unit of the label, with the digits that tell, and without a word of labels."""
     pair = Pair(numbers(2, scale=scale), numbers(1, 1, scale=scale))
-    found, violations = judged_metrics(pair, gate(mae={"maximum_drop": 0.0}))
-    text = "\n".join(Gated("b", "h", tuple(violations), metrics=tuple(found), unit_of="delay").lines())
+    metrics, violations = judged_metrics(pair, gate(mae={"maximum_drop": 0.0}))
+    text = "\n".join(Gated("b", "h", tuple(violations), metrics=tuple(metrics), unit_of="delay").lines())
     assert "0.0000 ->   0.0000" not in text
     assert "to 0.0000" not in text
     assert "errors and bias are in the unit of `delay`" in text

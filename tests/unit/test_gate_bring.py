@@ -85,10 +85,10 @@ def test_one_file_that_the_cache_lacks_is_pulled_with_the_rest(missing: int) -> 
 @pytest.mark.parametrize("lock", [LOCK, "schema: '2.0'\nstages: {}\n"], ids=["not pushed", "not in the lock"])
 def test_what_is_nowhere_is_run_and_said(lock: str) -> None:
     """A lock that names no output is not asked of the remote."""
-    told: list[str] = []
+    messages: list[str] = []
     places = Places({**COMMITTED, "dvc.lock": lock.encode()})
-    assert bring("c0ffee", places, told.append) is True
+    assert bring("c0ffee", places, messages.append) is True
     assert places.done[0] == "check out c0ffee"
     assert places.done[-1] == "run"
-    assert len(told) == 2
+    assert len(messages) == 2
     assert any(step.startswith("pull") for step in places.done) == (lock == LOCK)

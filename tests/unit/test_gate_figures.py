@@ -51,32 +51,36 @@ def test_figures_are_numbers_by_dotted_path() -> None:
 
 
 def test_a_figure_that_two_files_have_is_called_by_its_file() -> None:
-    found = named({"x.json": {"auc": 1, "n": 2}, "y.json": {"auc": 3}})
-    assert found == {"x.json:auc": 1.0, "n": 2.0, "y.json:auc": 3.0}
+    figures = named({"x.json": {"auc": 1, "n": 2}, "y.json": {"auc": 3}})
+    assert figures == {"x.json:auc": 1.0, "n": 2.0, "y.json:auc": 3.0}
 
 
 def test_a_rule_on_a_figure_passes_and_fails() -> None:
     rules = settings(accuracy=MetricRule(maximum_drop=0.01, floor=0.5), loss=MetricRule(minimum_gain=0.1))
     compared, missed = judged_figures({"accuracy": 0.80, "loss": 0.5}, {"accuracy": 0.805, "loss": 0.7}, rules, ())
     assert not missed
-    assert [(each.metric, each.passed, round(each.gain or 0, 3)) for each in compared] == [
+    assert [(figure.metric, figure.passed, round(figure.gain or 0, 3)) for figure in compared] == [
         ("accuracy", True, -0.005),
         ("loss", True, 0.2),
     ]
     _, missed = judged_figures({"accuracy": 0.4, "loss": 0.65}, {"accuracy": 0.805, "loss": 0.7}, rules, ())
-    assert [each.reason for each in missed] == [Reason.FLOOR_MISSED, Reason.METRIC_DROPPED, Reason.GAIN_MISSED]
+    assert [violation.reason for violation in missed] == [
+        Reason.FLOOR_MISSED,
+        Reason.METRIC_DROPPED,
+        Reason.GAIN_MISSED,
+    ]
     assert missed[1].what == "`accuracy` fell from 0.8050 to 0.4000. Allowed drop: 0.01."
 
 
 def test_a_rule_needs_its_figure_and_a_direction() -> None:
     rules = settings(accurac=MetricRule(maximum_drop=0.01), gain_of_us=MetricRule(maximum_drop=0.1))
     _, missed = judged_figures({"accuracy": 1.0, "gain_of_us": 2.0}, {}, rules, ())
-    assert [each.reason for each in missed] == [Reason.METRIC_MISSING, Reason.SETTINGS_INVALID]
+    assert [violation.reason for violation in missed] == [Reason.METRIC_MISSING, Reason.SETTINGS_INVALID]
     assert "`accuracy`" in missed[0].next
     assert "gate.metrics.gain_of_us.direction" in missed[1].next
-    told = settings(gain_of_us=MetricRule(maximum_drop=0.1, direction="lower"))
-    compared, missed = judged_figures({"gain_of_us": 2.0}, {"gain_of_us": 1.0}, told, ())
-    assert [each.reason for each in missed] == [Reason.METRIC_DROPPED]
+    directed = settings(gain_of_us=MetricRule(maximum_drop=0.1, direction="lower"))
+    compared, missed = judged_figures({"gain_of_us": 2.0}, {"gain_of_us": 1.0}, directed, ())
+    assert [violation.reason for violation in missed] == [Reason.METRIC_DROPPED]
     assert compared[0].rule == "allowed rise: 0.1"
 
 
@@ -85,21 +89,21 @@ def test_a_figure_that_is_no_number_fails_its_rule_on_either_side(value: float) 
     rules = settings(accuracy=MetricRule(maximum_drop=0.01))
     for sides in (({"accuracy": value}, {"accuracy": 1.0}), ({"accuracy": 1.0}, {"accuracy": value})):
         _, missed = judged_figures(*sides, rules, ())
-        assert [each.reason for each in missed] == [Reason.METRIC_MISSING]
+        assert [violation.reason for violation in missed] == [Reason.METRIC_MISSING]
 
 
 def test_a_figure_that_the_base_has_not_is_held_by_its_floor_alone() -> None:
     rules = settings(accuracy=MetricRule(maximum_drop=0.01, floor=0.9))
     for before in (None, dict[str, float]()):
         compared, missed = judged_figures({"accuracy": 0.8}, before, rules, ())
-        assert [each.reason for each in missed] == [Reason.FLOOR_MISSED]
+        assert [violation.reason for violation in missed] == [Reason.FLOOR_MISSED]
         assert compared[0].champion is None
 
 
 def test_a_rule_that_rows_decided_is_not_judged_again() -> None:
     rules = settings(auc=MetricRule(maximum_drop=0.01))
     compared, missed = judged_figures({"auc": 0.1, "n": 1.0}, {"auc": 0.9}, rules, {"auc"})
-    assert (not missed, [each.metric for each in compared]) == (True, ["n"])
+    assert (not missed, [figure.metric for figure in compared]) == (True, ["n"])
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))

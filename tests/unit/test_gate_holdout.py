@@ -30,7 +30,7 @@ HERE = Declared(("order_id",), (APRIL - 90 * DAY, APRIL), (APRIL, APRIL + 60 * D
 def table(rows: Sequence[tuple[Any, Any, Any]], **columns: Any) -> pl.DataFrame:
     """Return a hold-out of rows of hours after the start, key and label."""
     times = [START + timedelta(hours=hours) for hours, _, _ in rows]
-    found = pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "as_of": pl.Series(times, dtype=pl.Datetime("us", "UTC")),
             "order_id": [key for _, key, _ in rows],
@@ -38,7 +38,7 @@ def table(rows: Sequence[tuple[Any, Any, Any]], **columns: Any) -> pl.DataFrame:
         },
         strict=False,
     )
-    return found.with_columns(**columns)
+    return frame.with_columns(**columns)
 
 
 def changed(
@@ -67,14 +67,14 @@ def test_counts_are_those_of_a_plain_comparison(
     rows: list[tuple[int, int, int]], others: list[tuple[int, int, int]]
 ) -> None:
     """Drawn hold-outs with keys that repeat: counted as multisets of keys, and of keys with labels."""
-    found = changed(table(others), table(rows))
-    ours, theirs = (Counter((hours, key) for hours, key, _ in each) for each in (others, rows))
+    change = changed(table(others), table(rows))
+    ours, theirs = (Counter((hours, key) for hours, key, _ in triples) for triples in (others, rows))
     shared = (ours & theirs).total()
     alike = (Counter(others) & Counter(rows)).total()
-    assert found.rows == len(rows)
-    assert (found.added, found.removed) == (len(others) - shared, len(rows) - shared)
-    assert found.relabelled == shared - alike
-    assert found.repeated == len(others) - len(ours) + len(rows) - len(theirs)
+    assert change.rows == len(rows)
+    assert (change.added, change.removed) == (len(others) - shared, len(rows) - shared)
+    assert change.relabelled == shared - alike
+    assert change.repeated == len(others) - len(ours) + len(rows) - len(theirs)
 
 
 @given(seed=st.integers(0, 10_000), share=st.sampled_from([0.0, 0.0005, 0.001, 0.002, 0.2, 1.0]))
@@ -94,10 +94,12 @@ def test_a_violation_begins_beyond_the_declared_share(seed: int, share: float) -
                 rows[row] = []
     kept = [(row[0], row[1], row[2]) for row in rows if row]
     order = draw.permutation(len(kept)).tolist()
-    found = changed(table([kept[each] for each in order]), BASE)
+    change = changed(table([kept[index] for index in order]), BASE)
     keyed = sum(number % 3 == 1 for number in range(len(touched)))
-    assert found.changed == len(touched) + keyed  # another key is a row removed and one added
-    assert [each.reason for each in found.violations()] == ([Reason.HOLDOUT_CHANGED] if found.changed > 1 else [])
+    assert change.changed == len(touched) + keyed  # another key is a row removed and one added
+    assert [violation.reason for violation in change.violations()] == (
+        [Reason.HOLDOUT_CHANGED] if change.changed > 1 else []
+    )
 
 
 def test_the_same_rows_in_another_order_are_no_change() -> None:
@@ -120,10 +122,10 @@ def test_flipped_labels_are_told_with_the_base_rate() -> None:
 
 def test_dropped_rows_are_told() -> None:
     """The audit's second game: an anti-join."""
-    found = changed(BASE.filter(pl.col("order_id") >= 5), BASE)
-    assert (found.added, found.removed, found.relabelled) == (0, 125, 0)
-    assert found.share == 0.125
-    assert found.violations()
+    change = changed(BASE.filter(pl.col("order_id") >= 5), BASE)
+    assert (change.added, change.removed, change.relabelled) == (0, 125, 0)
+    assert change.share == 0.125
+    assert change.violations()
 
 
 def moved(first: int, last: int) -> Declared:
@@ -134,13 +136,13 @@ def moved(first: int, last: int) -> Declared:
 def test_rows_of_a_moved_period_are_no_violation() -> None:
     """Ten days given up at the start and ten more at the end; but inside of both periods every row counts."""
     rows = [(24 * day + hour, hour, hour % 2) for day in range(30) for hour in range(0, 24, 4)]
-    before, after = table([each for each in rows if each[0] < 480]), table([each for each in rows if each[0] >= 240])
+    before, after = table([row for row in rows if row[0] < 480]), table([row for row in rows if row[0] >= 240])
     sides = (moved(10, 30), moved(0, 20))
-    found = changed(after, before, sides=sides)
-    assert (found.moved_in, found.moved_out, found.changed, found.rows) == (60, 60, 0, 60)
-    assert found.violations() == []
-    assert found.differs
-    assert "because of the declared period: 60 added, 60 removed" in found.line().lower()
+    change = changed(after, before, sides=sides)
+    assert (change.moved_in, change.moved_out, change.changed, change.rows) == (60, 60, 0, 60)
+    assert change.violations() == []
+    assert change.differs
+    assert "because of the declared period: 60 added, 60 removed" in change.line().lower()
     lacking = changed(after.filter(pl.col("order_id") != 4), before, sides=sides)
     assert (lacking.moved_in, lacking.removed) == (50, 10)
     assert lacking.violations()
@@ -151,13 +153,13 @@ def test_rows_of_a_moved_period_are_no_violation() -> None:
 def test_periods_that_do_not_meet_share_no_row() -> None:
     """All rows are explained; nothing is divided by zero, and there is no base rate."""
     before, after = table([(hours, hours, 1) for hours in range(24)]), table([(hours, 1, 0) for hours in range(24, 48)])
-    found = changed(after, before, sides=(moved(1, 2), moved(0, 1)))
-    assert (found.rows, found.changed, found.share, found.before) == (0, 0, 0.0, None)
-    assert found.violations() == []
+    change = changed(after, before, sides=(moved(1, 2), moved(0, 1)))
+    assert (change.rows, change.changed, change.share, change.before) == (0, 0, 0.0, None)
+    assert change.violations() == []
 
 
 @pytest.mark.parametrize(
-    ("candidate", "said"),
+    ("candidate", "cause"),
     [
         (BASE.rename({"order_id": "order_no"}), "the hold-out of this change has no column `order_id`"),
         (BASE.with_columns(order_id=pl.format("n{}", "order_id")), "`order_id` was of type Int64 and is of type String"),  # noqa: E501
@@ -166,21 +168,21 @@ def test_periods_that_do_not_meet_share_no_row() -> None:
         (BASE.clear(), ""),
     ],
 )  # fmt: skip
-def test_what_made_the_keys_differ_is_said(candidate: pl.DataFrame, said: str) -> None:
+def test_what_made_the_keys_differ_is_said(candidate: pl.DataFrame, cause: str) -> None:
     """A renamed key, another type, another spine time, other ids, no row at all: a violation with its cause."""
-    found = changed(candidate, BASE)
-    (violation,) = found.violations()
-    assert said in found.because
-    assert found.because if said else not found.because
-    assert found.share == 1.0
+    change = changed(candidate, BASE)
+    (violation,) = change.violations()
+    assert cause in change.because
+    assert change.because if cause else not change.because
+    assert change.share == 1.0
     assert violation.reason == Reason.HOLDOUT_CHANGED
 
 
 def test_a_key_that_only_the_change_has_does_not_hide_rows() -> None:
     """The key of the base counts: one that is the same for all rows would let any two rows be the same."""
     other = replace(HERE, key=())
-    found = changed(BASE.with_columns(order_id=pl.lit(7)), BASE, sides=(other, HERE))
-    assert found.violations()
+    change = changed(BASE.with_columns(order_id=pl.lit(7)), BASE, sides=(other, HERE))
+    assert change.violations()
     renamed = BASE.rename({"order_id": "order_no"}), replace(HERE, key=("order_no",))
     assert (
         "the hold-out of the base has no column `order_no`"
@@ -190,9 +192,9 @@ def test_a_key_that_only_the_change_has_does_not_hide_rows() -> None:
 
 def test_copies_of_rows_are_added_rows() -> None:
     """A hold-out in which easy rows stand twice is another hold-out."""
-    found = changed(pl.concat([BASE, BASE.filter(pl.col("order_id") < 4)]), BASE)
-    assert (found.added, found.relabelled, found.repeated) == (100, 0, 100)
-    assert "rows that share their key with another: 100" in found.line().lower()
+    change = changed(pl.concat([BASE, BASE.filter(pl.col("order_id") < 4)]), BASE)
+    assert (change.added, change.relabelled, change.repeated) == (100, 0, 100)
+    assert "rows that share their key with another: 100" in change.line().lower()
 
 
 @pytest.mark.parametrize(
@@ -211,25 +213,25 @@ def test_copies_of_rows_are_added_rows() -> None:
 )
 def test_labels_of_every_kind(labels: list[Any], others: list[Any], kind: LabelKind, count: int) -> None:
     """Nulls, texts, numbers in another type, and the last digits of a sum."""
-    base, candidate = (table([(row, row, label) for row, label in enumerate(each)]) for each in (labels, others))
-    found = changed(candidate, base, kind=kind)
-    assert (found.added, found.removed, found.relabelled) == (0, 0, count)
+    base, candidate = (table([(row, row, label) for row, label in enumerate(values)]) for values in (labels, others))
+    change = changed(candidate, base, kind=kind)
+    assert (change.added, change.removed, change.relabelled) == (0, 0, count)
 
 
 def test_the_class_whose_share_changed_most_is_named() -> None:
     """A base rate of several classes is one of them."""
     base = table([(row, row, "abc"[row % 3]) for row in range(300)])
-    found = changed(base.with_columns(label=pl.col("label").replace("b", "c")), base, kind="multiclass")
-    assert found.rate in ("share of `b`", "share of `c`")
-    assert found.before == pytest.approx(1 / 3)
-    assert found.after in (0.0, pytest.approx(2 / 3))
+    change = changed(base.with_columns(label=pl.col("label").replace("b", "c")), base, kind="multiclass")
+    assert change.rate in ("share of `b`", "share of `c`")
+    assert change.before == pytest.approx(1 / 3)
+    assert change.after in (0.0, pytest.approx(2 / 3))
 
 
 def test_a_tolerance_of_one_allows_any_change() -> None:
     """The owner of the base branch has said so; the counts are told all the same."""
-    found = changed(BASE.clear(), BASE, maximum=1.0)
-    assert found.violations() == []
-    assert found.removed == 1000
+    change = changed(BASE.clear(), BASE, maximum=1.0)
+    assert change.violations() == []
+    assert change.removed == 1000
 
 
 def test_a_file_without_timestamps_is_an_error_with_a_remedy() -> None:

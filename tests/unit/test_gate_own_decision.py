@@ -159,11 +159,11 @@ def test_without_a_key_rows_are_paired_by_position() -> None:
 
 
 def test_what_groups_rows_is_a_block_a_day_or_their_place() -> None:
-    told = PREDICTIONS.model_copy(update={"block": None, "time": "at"})
+    predictions = PREDICTIONS.model_copy(update={"block": None, "time": "at"})
     stamps = pl.Series("at", np.datetime64("2026-01-01", "us") + np.arange(ROWS) * np.timedelta64(1, "h"))
-    by_day = gated(*(Side(PipelineSettings(predictions=told), {"p.parquet": rows(at=stamps)}),) * 2)
+    by_day = gated(*(Side(PipelineSettings(predictions=predictions), {"p.parquet": rows(at=stamps)}),) * 2)
     assert (by_day.blocks, by_day.days) == ("days", ROWS // 24 + 1)
-    by_place = gated(*(Side(PipelineSettings(predictions=told)),) * 2)
+    by_place = gated(*(Side(PipelineSettings(predictions=predictions)),) * 2)
     assert (by_place.blocks, by_place.days) == ("groups of rows", 1000)
     assert "1,000 groups of rows" in by_place.method
 
@@ -175,7 +175,7 @@ def test_slices_are_judged_by_a_rule_and_shown_without_one() -> None:
     assert Reason.SLICE_DROPPED in reasons(result)
     shown = PipelineSettings(predictions=PREDICTIONS.model_copy(update={"slices": ["country"]}))
     unruled = gated(Side(shown), Side(shown))
-    assert {(each.value, each.passed, each.low) for each in unruled.slices} == {
+    assert {(part.value, part.passed, part.low) for part in unruled.slices} == {
         ("north", True, None),
         ("south", True, None),
     }

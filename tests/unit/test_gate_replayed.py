@@ -72,14 +72,14 @@ def alone(*answers: tuple[list[float], list[float] | None]) -> list[RequestPair]
 def test_equal_answers_never_disagree(given_answers: list[list[list[float]] | None]) -> None:
     """Whatever was asked: the same bundle twice shows nothing, and nothing stands against it."""
     pairs = [
-        RequestPair(str(number), named(number, each), each, each, 1.0, 1.0) for number, each in enumerate(given_answers)
+        RequestPair(str(number), named(number, rows), rows, rows, 1.0, 1.0) for number, rows in enumerate(given_answers)
     ]
-    found = shown(EMPTY, SCHEMA, summarised(SCHEMA, pairs), ["2024-05-01"] * len(pairs))
-    assert found.share == 0
-    assert list(against(found)) == []
-    assert bool(found.because) == all(each is None for each in given_answers)
-    if found.replayed is not None:
-        assert (found.replayed.disagree, found.replayed.lost, found.replayed.largest) == (0, 0, ())
+    comparison = shown(EMPTY, SCHEMA, summarised(SCHEMA, pairs), ["2024-05-01"] * len(pairs))
+    assert comparison.share == 0
+    assert list(against(comparison)) == []
+    assert bool(comparison.because) == all(rows is None for rows in given_answers)
+    if comparison.replayed is not None:
+        assert (comparison.replayed.disagree, comparison.replayed.lost, comparison.replayed.largest) == (0, 0, ())
 
 
 pairs = st.lists(
@@ -93,11 +93,11 @@ pairs = st.lists(
         st.floats(0, 9),
     ),
     max_size=10,
-    unique_by=lambda each: each.request,
+    unique_by=lambda pair: pair.request,
 )
 
 
-@given(pairs.flatmap(lambda each: st.tuples(st.just(each), st.permutations(each))))
+@given(pairs.flatmap(lambda requests: st.tuples(st.just(requests), st.permutations(requests))))
 def test_the_order_of_the_log_does_not_matter(orders: tuple[list[RequestPair], list[RequestPair]]) -> None:
     """Two servers may have written it."""
     assert summarised(SCHEMA, orders[0]) == summarised(SCHEMA, orders[1])
@@ -111,7 +111,7 @@ def test_more_than_the_rule_allows_is_refused() -> None:
         assert kept.share == pytest.approx(0.2)
         assert list(against(kept)) == []
         broken = shown(EMPTY, SCHEMA, summarised(SCHEMA, alone(*[same] * 3, changed)), ["2024-05-01"] * 4)
-        assert [each.reason for each in against(broken)] == [Reason.REPLAY_DIFFERS]
+        assert [violation.reason for violation in against(broken)] == [Reason.REPLAY_DIFFERS]
     lost = shown(EMPTY, SCHEMA, summarised(SCHEMA, alone(([0.1], None))), ["2024-05-01"])
     assert "1 request would be refused: 100.0%" in next(iter(against(lost))).what
 
@@ -119,24 +119,24 @@ def test_more_than_the_rule_allows_is_refused() -> None:
 def test_numbers_have_no_label_that_could_change() -> None:
     """A regression is shown, and only what is lost counts."""
     numbers = replace(SCHEMA, label=Label("hours", "regression"), classes=())
-    found = shown(EMPTY, numbers, summarised(numbers, alone(([3.0], [900.0]))), ["2024-05-01"])
-    assert (found.share, list(against(found))) == (0, [])
-    assert "predictions differ by at most 897 (3 to 900)" in found.line()
-    assert "label" not in found.line()
-    assert found.replayed is not None
-    assert "label" not in found.replayed.line()
+    comparison = shown(EMPTY, numbers, summarised(numbers, alone(([3.0], [900.0]))), ["2024-05-01"])
+    assert (comparison.share, list(against(comparison))) == (0, [])
+    assert "predictions differ by at most 897 (3 to 900)" in comparison.line()
+    assert "label" not in comparison.line()
+    assert comparison.replayed is not None
+    assert "label" not in comparison.replayed.line()
     still = summarised(numbers, alone(([3.0], [3.0])))
     assert "no prediction changed" in still.line()
-    assert found.replayed is not None
-    assert found.replayed.largest[0].after == 900
+    assert comparison.replayed is not None
+    assert comparison.replayed.largest[0].after == 900
 
 
 def test_of_many_classes_the_one_that_moved_most_is_told() -> None:
     """Not the first, which may have stayed."""
     many = replace(SCHEMA, label=Label("kind", "multiclass"), classes=("a", "b", "c"))
-    found = summarised(many, alone(([0.3, 0.6, 0.1], [0.3, 0.1, 0.6])))
-    assert found.disagree == 1
-    assert {found.largest[0].before, found.largest[0].after} == {0.6, 0.1}
+    replayed = summarised(many, alone(([0.3, 0.6, 0.1], [0.3, 0.1, 0.6])))
+    assert replayed.disagree == 1
+    assert {replayed.largest[0].before, replayed.largest[0].after} == {0.6, 0.1}
 
 
 def test_a_log_with_too_little_evidence_leaves_it_to_golden_rows() -> None:
@@ -149,14 +149,14 @@ def test_a_log_with_too_little_evidence_leaves_it_to_golden_rows() -> None:
         return lambda request: ([[0.9 if size < most else 0.1] for size in request.columns["size"]], 1.0)
 
     for most, refused in ((1, False), (3, False), (4, True)):
-        found = shown(EMPTY, SCHEMA, replay(SCHEMA, log, model(0), model(most), golden), ["2024-05-01"])
-        assert bool(list(against(found))) is refused
-        assert "1 different row of 100 logged requests are too little evidence" in found.line()
-        assert "so golden rows decide: 10 of them were replayed on both models" in found.line()
+        comparison = shown(EMPTY, SCHEMA, replay(SCHEMA, log, model(0), model(most), golden), ["2024-05-01"])
+        assert bool(list(against(comparison))) is refused
+        assert "1 different row of 100 logged requests are too little evidence" in comparison.line()
+        assert "so golden rows decide: 10 of them were replayed on both models" in comparison.line()
     log += [LoggedRequest(f"o{n}", "shop", at, "columns", {"size": [n]}) for n in range(1, 21)]
-    found = shown(EMPTY, SCHEMA, replay(SCHEMA, log, model(0), model(1), golden), ["2024-05-01"])
-    assert found.line().startswith("21 different rows of 120 logged requests")
-    assert found.share == pytest.approx(1 / 21)
+    comparison = shown(EMPTY, SCHEMA, replay(SCHEMA, log, model(0), model(1), golden), ["2024-05-01"])
+    assert comparison.line().startswith("21 different rows of 120 logged requests")
+    assert comparison.share == pytest.approx(1 / 21)
 
 
 def test_a_form_that_clients_can_send_no_more_is_left_out() -> None:
@@ -192,16 +192,16 @@ def test_a_line_that_is_no_request_is_none(line: bytes) -> None:
     assert logged_request(line) is None
 
 
-@given(st.lists(st.binary(max_size=60).filter(lambda each: b"\n" not in each and bool(each)), max_size=5))
+@given(st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line and bool(line)), max_size=5))
 @settings(deadline=None)
 def test_malformed_lines_are_counted_and_passed_over(
     tmp_path_factory: pytest.TempPathFactory, noise: list[bytes]
 ) -> None:
     """Between them the requests are found, in their order."""
     lines = [line for number in range(3) for line in (*noise, record(id=str(number)))]
-    found = newest(log(tmp_path_factory.mktemp("log"), "dt=2024-05-01/100000-1-0001.jsonl", *lines), "shop", 10)
-    assert [each.id for each in found.requests] == ["0", "1", "2"]
-    assert found.malformed == 3 * len(noise)
+    tail = newest(log(tmp_path_factory.mktemp("log"), "dt=2024-05-01/100000-1-0001.jsonl", *lines), "shop", 10)
+    assert [request.id for request in tail.requests] == ["0", "1", "2"]
+    assert tail.malformed == 3 * len(noise)
 
 
 def test_the_newest_of_closed_files_are_taken(tmp_path: Path) -> None:
@@ -212,9 +212,9 @@ def test_the_newest_of_closed_files_are_taken(tmp_path: Path) -> None:
     log(tmp_path, "dt=2024-05-01/120000-1-0003.jsonl.part", record(id="open"))
     log(tmp_path, "dt=2024-05-02/notes.txt", record(id="text"))
     (tmp_path / "dt=2024-05-03/folder.jsonl").mkdir(parents=True)
-    found = newest(tmp_path, "shop", 3)
-    assert [each.id for each in found.requests] == ["first", "second", "?" + "x" * 99]
-    assert found.malformed == 0
+    tail = newest(tmp_path, "shop", 3)
+    assert [request.id for request in tail.requests] == ["first", "second", "?" + "x" * 99]
+    assert tail.malformed == 0
     assert newest(tmp_path / "nowhere", "shop", 3).requests == ()
 
 
@@ -231,22 +231,22 @@ def test_counts_of_unanswered_requests_are_no_requests(tmp_path: Path) -> None:
     """They stand in the same files, and are neither requests nor malformed; what only looks like one is."""
     count = b'{"at":"2024-05-01T10:00:00+00:00","model":"shop","outcome":"refused","count":7}'
     log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", record(id="a"), count, record(id="b"), count[:-1], b'"outcome"')
-    found = newest(tmp_path, "shop", 10)
-    assert [each.id for each in found.requests] == ["a", "b"]
-    assert found.malformed == 2
+    tail = newest(tmp_path, "shop", 10)
+    assert [request.id for request in tail.requests] == ["a", "b"]
+    assert tail.malformed == 2
 
 
 def test_a_huge_log_is_read_from_its_end(tmp_path: Path) -> None:
     """Its size does not matter: what is older than the last megabytes is left alone, a line that is cut is no line."""
     folder = log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", b"x" * 70_000_000, record(id="last"))
-    found = newest(folder, "shop", 10)
-    assert [each.id for each in found.requests] == ["last"]
-    assert found.malformed == 0
+    tail = newest(folder, "shop", 10)
+    assert [request.id for request in tail.requests] == ["last"]
+    assert tail.malformed == 0
 
 
 def test_a_log_of_nothing_but_noise_ends_soon(tmp_path: Path) -> None:
     """Millions of lines that are none keep nobody waiting."""
     log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", record(), b"x\n" * 2_000_000)
-    found = newest(tmp_path, "shop", 10)
-    assert found.requests == ()
-    assert found.malformed == 200_000
+    tail = newest(tmp_path, "shop", 10)
+    assert tail.requests == ()
+    assert tail.malformed == 200_000

@@ -90,7 +90,7 @@ def test_variables_are_declared_before_they_are_used() -> None:
 def test_every_kind_of_finding_has_one_rule() -> None:
     """No finding is silent, and none raises two alerts."""
     groups = yaml.safe_load(RULES)["groups"][0]["rules"]
-    patterns = [found[1] for rule in groups if (found := re.search(r'kind=~?"([^"]+)"', rule["expr"]))]
+    patterns = [match[1] for rule in groups if (match := re.search(r'kind=~?"([^"]+)"', rule["expr"]))]
     for kind in Kind:
         assert sum(re.fullmatch(pattern, kind.value) is not None for pattern in patterns) == 1, kind
 

@@ -83,15 +83,15 @@ BLOCKS = [
     for page in sorted(GUIDES.glob("*.md"))
     for name, language, text in FENCE.findall(page.read_text(encoding="utf-8"))
 ]
-YAML = [each for each in BLOCKS if each.language == "yaml" and each.key not in ELSEWHERE]
-PYTHON = [each for each in BLOCKS if each.language == "python" and each.key not in ELSEWHERE]
+YAML = [block for block in BLOCKS if block.language == "yaml" and block.key not in ELSEWHERE]
+PYTHON = [block for block in BLOCKS if block.language == "python" and block.key not in ELSEWHERE]
 
 
 def test_no_block_is_left_out() -> None:
     """Consoles are parsed by `test_docs`; a shell's lines and what is run elsewhere are listed, and still there."""
-    keys = {each.key for each in BLOCKS}
+    keys = {block.key for block in BLOCKS}
     assert keys >= {*ELSEWHERE, *UNRUN}
-    shell = {each.key for each in BLOCKS if each.language == "bash" and each.page not in UNRUN_PAGES}
+    shell = {block.key for block in BLOCKS if block.language == "bash" and block.page not in UNRUN_PAGES}
     assert shell - {*ELSEWHERE, *UNRUN} == set()
     assert [path for path in ELSEWHERE.values() if not (ROOT / path).exists()] == []
     assert len(YAML) > 20
@@ -118,15 +118,15 @@ def test_every_yaml_is_what_the_page_says(block: Block, tmp_path: Path) -> None:
 
 def with_smallest(part: dict[str, Any]) -> dict[str, Any]:
     """Return the smallest settings of the guide with those of a part."""
-    blocks = {each.name: each.text for each in BLOCKS if each.page == "settings.md"}
+    blocks = {block.name: block.text for block in BLOCKS if block.page == "settings.md"}
     smallest: dict[str, Any] = yaml.safe_load(blocks["params.yaml"])
     return smallest | {name: smallest.get(name, {}) | section for name, section in part.items()}
 
 
 def with_star(part: dict[str, Any]) -> dict[str, Any]:
     """Return a star that has what a part names and does not declare."""
-    names = {part.get("spine", {}).get("key", "flight"), *(each["key"] for each in part.get("dimensions", {}).values())}
-    names |= {each["key"] for each in (*part.get("measures", {}).values(), *part.get("corrections", {}).values())}
+    names = {part.get("spine", {}).get("key", "flight"), *(spec["key"] for spec in part.get("dimensions", {}).values())}
+    names |= {spec["key"] for spec in (*part.get("measures", {}).values(), *part.get("corrections", {}).values())}
     table = part.get("spine", {}).get("table", "flights")
     base: dict[str, Any] = {
         "entities": {name: [name] for name in names},
@@ -142,27 +142,27 @@ def assert_steps(steps: list[dict[str, Any]]) -> None:
     """Assert that the actions of this repository exist and have the inputs that steps give them."""
     for step in steps:
         assert "uses" in step or "run" in step
-        found = re.search(r"/actions/([\w-]+)@", step.get("uses", ""))
-        if found:
-            action = yaml.safe_load((ROOT / "actions" / found[1] / "action.yml").read_text(encoding="utf-8"))
+        match = re.search(r"/actions/([\w-]+)@", step.get("uses", ""))
+        if match:
+            action = yaml.safe_load((ROOT / "actions" / match[1] / "action.yml").read_text(encoding="utf-8"))
             assert set(step.get("with") or {}) <= set(action["inputs"]), step
 
 
 def test_every_python_is_run() -> None:
     """Files of a case are run by `test_own_case`; the rest here."""
-    loose = [each for each in PYTHON if not (each.name and each.page in CASES)]
-    assert {each.page for each in loose} == {"settings.md", "time.md"}
+    loose = [block for block in PYTHON if not (block.name and block.page in CASES)]
+    assert {block.page for block in loose} == {"settings.md", "time.md"}
     space: dict[str, Any] = {"pl": pl, "Csv": Csv, "Source": Source}
-    (sources,) = [each.text for each in loose if each.page == "settings.md"]
+    (sources,) = [block.text for block in loose if block.page == "settings.md"]
     exec(sources, space)  # noqa: S102 - the guide's own lines
     check_sources(space["SOURCES"])
-    clock, dates = (each.text for each in loose if each.page == "time.md")
+    clock, dates = (block.text for block in loose if block.page == "time.md")
     if clock.startswith("frame"):
         clock, dates = dates, clock
     exec(clock, space)  # noqa: S102
     texts = ["2024-03-31T01:30:00", "2024-03-31T02:30:00", "2024-10-27T02:30:00", None]
     read = pl.DataFrame({"at": texts}).select(space["of_paris"]("at"))["at"].to_list()
-    assert [each and each.astimezone(UTC) for each in read] == [
+    assert [timestamp and timestamp.astimezone(UTC) for timestamp in read] == [
         datetime(2024, 3, 31, 0, 30, tzinfo=UTC), datetime(2024, 3, 31, 1, 30, tzinfo=UTC),
         datetime(2024, 10, 27, 1, 30, tzinfo=UTC), None,
     ]  # fmt: skip

@@ -35,8 +35,8 @@ SERVER, FOLDER = "tests/integration/test_serve_server.py", "tests/unit/test_serv
 
 def constant(name: str, file: str) -> str:
     """Return the number to which a test sets a name."""
-    found: list[str] = re.findall(rf"{name}\b[^=\n]*= ([0-9.]+)", (ROOT / file).read_text(encoding="utf-8"))
-    return found[0]
+    numbers: list[str] = re.findall(rf"{name}\b[^=\n]*= ([0-9.]+)", (ROOT / file).read_text(encoding="utf-8"))
+    return numbers[0]
 
 
 SECURITY = {  # a part of the guide with a figure, made of the constant that it states: or the test that shows it
@@ -94,7 +94,7 @@ def test_every_figure_of_a_guide_is_held(page: str) -> None:
     text = (GUIDES / page).read_text(encoding="utf-8")
     assert [part for part in HELD[page] if part not in text] == []
     places = (re.finditer(re.escape(part), text) for part in HELD[page])
-    spans = [found.span() for found in (*chain.from_iterable(places), *COMMANDS.finditer(text))]
+    spans = [match.span() for match in (*chain.from_iterable(places), *COMMANDS.finditer(text))]
     loose = [
         text[max(0, figure.start() - 30) : figure.end() + 30]
         for figure in FIGURE.finditer(text)

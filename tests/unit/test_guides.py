@@ -22,10 +22,10 @@ ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "
 
 def names() -> set[str]:
     """Return the name of every series that a server has of its own, and of its process."""
-    own = [each for each in vars(metrics).values() if isinstance(each, Counter | Gauge | Histogram)]
-    described: list[Metric] = [each for metric in own for each in metric.describe()]
-    found = {each.name + ending for each in described for ending in ENDINGS[each.type]}
-    return found | {each.name + ENDINGS[each.type][0] for each in PROCESS_COLLECTOR.collect()}
+    own = [collector for collector in vars(metrics).values() if isinstance(collector, Counter | Gauge | Histogram)]
+    described: list[Metric] = [family for metric in own for family in metric.describe()]
+    series = {family.name + ending for family in described for ending in ENDINGS[family.type]}
+    return series | {family.name + ENDINGS[family.type][0] for family in PROCESS_COLLECTOR.collect()}
 
 
 def test_the_proxy_holds_no_secret() -> None:

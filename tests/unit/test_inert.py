@@ -106,8 +106,8 @@ def test_nothing_is_live_in_markdown(sink: str) -> None:
     turns = [
         (text, (number + more) % TURNS) for number, text in enumerate(CORPUS) for more in range(2 if deep() else 1)
     ]
-    found = {(text, turn): live(SINKS[sink](text, turn), ours) for text, turn in turns}
-    assert {text: what for text, what in found.items() if what} == {}
+    findings = {(text, turn): live(SINKS[sink](text, turn), ours) for text, turn in turns}
+    assert {text: what for text, what in findings.items() if what} == {}
 
 
 PIECES = st.sampled_from(

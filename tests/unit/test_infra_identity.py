@@ -30,10 +30,10 @@ def identity(environment: dict[str, str], tell: list[str] | None = None, masked:
 
 def test_a_program_gets_a_file_that_only_this_user_reads(issuer: Issuer) -> None:
     """The audience is that of AWS; other keys of AWS are left out, the token is masked, and nothing stays."""
-    told: list[str] = []
+    messages: list[str] = []
     masked: list[str] = []
     others = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "mine", "PATH": "/bin", "GITHUB_RUN_ID": "77"}
-    with identity(issuer.environment | others, told, masked) as given:
+    with identity(issuer.environment | others, messages, masked) as given:
         file = Path(given["AWS_WEB_IDENTITY_TOKEN_FILE"])
         assert file.read_text() == issuer.tokens[0]
         assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
@@ -44,14 +44,14 @@ def test_a_program_gets_a_file_that_only_this_user_reads(issuer: Issuer) -> None
         assert given["AWS_ROLE_SESSION_NAME"] == "leverframe-77"
         assert issuer.tokens[0] not in given.values()
     assert not file.parent.exists()
-    assert (issuer.asked, masked, told) == ([("sts.amazonaws.com", f"bearer {BEARER}")], issuer.tokens, [])
+    assert (issuer.asked, masked, messages) == ([("sts.amazonaws.com", f"bearer {BEARER}")], issuer.tokens, [])
 
 
 def test_a_token_is_renewed_while_the_command_runs(issuer: Issuer) -> None:
     """Long before it ends, also after the runner did not answer for a while; that is told once."""
     issuer.lives = 0.2
-    told: list[str] = []
-    with identity(issuer.environment, told) as given:
+    messages: list[str] = []
+    with identity(issuer.environment, messages) as given:
         file = Path(given["AWS_WEB_IDENTITY_TOKEN_FILE"])
         issuer.answers += [(503, b"busy")] * 3
         _wait(lambda: len(issuer.tokens) >= 3)
@@ -59,8 +59,8 @@ def test_a_token_is_renewed_while_the_command_runs(issuer: Issuer) -> None:
     count = len(issuer.tokens)
     time.sleep(0.15)
     assert len(issuer.tokens) == count, "nobody asks after the end"
-    assert len(told) == 1
-    assert "answered 503" in told[0]
+    assert len(messages) == 1
+    assert "answered 503" in messages[0]
 
 
 def test_a_job_without_the_permission_is_told_which_one_it_needs(issuer: Issuer) -> None:

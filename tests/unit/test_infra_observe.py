@@ -58,9 +58,9 @@ def record(root: Path, mark: str, *, born: int | None = None) -> None:
 
 def test_nothing_is_told_as_nothing(root: Path) -> None:
     """The first look at a machine: no server, no folder, generation 0; and nothing is made but the document."""
-    told = seen()
-    assert (told["generation"], told["server"]["alive"], told["server"]["answers"]) == (0, False, False)
-    assert told["folders"] == {
+    values = seen()
+    assert (values["generation"], values["server"]["alive"], values["server"]["answers"]) == (0, False, False)
+    assert values["folders"] == {
         "dvc_remote": {"path": ".leverframe/storage", "mode": "", "mark": ""},
         "model_repository": {"path": ".leverframe/servers/local", "mode": "", "mark": ""},
     }
@@ -71,20 +71,24 @@ def test_nothing_is_told_as_nothing(root: Path) -> None:
 def test_names_come_from_the_variables(root: Path) -> None:
     """The server and the folder that the root module is told of are those that are looked at."""
     (root / "remote").mkdir(mode=0o750)
-    told = seen("named")
-    assert told["server"]["name"] == "production"
-    assert told["folders"]["dvc_remote"] == {"path": "remote", "mode": "0750", "mark": ""}
-    assert told["folders"]["model_repository"]["path"] == ".leverframe/servers/production"
+    values = seen("named")
+    assert values["server"]["name"] == "production"
+    assert values["folders"]["dvc_remote"] == {"path": "remote", "mode": "0750", "mark": ""}
+    assert values["folders"]["model_repository"]["path"] == ".leverframe/servers/production"
 
 
 def test_a_process_that_lives_and_does_not_answer_is_told_so(root: Path) -> None:
     """It may hang: it has its mark, and does not answer. One of another start is another process."""
     record(root, f"{TOKEN}@4")
-    told = seen()
-    assert (told["server"]["alive"], told["server"]["answers"], told["server"]["mark"]) == (True, False, f"{TOKEN}@4")
+    values = seen()
+    assert (values["server"]["alive"], values["server"]["answers"], values["server"]["mark"]) == (
+        True,
+        False,
+        f"{TOKEN}@4",
+    )
     record(root, f"{TOKEN}@4", born=1)
-    told = seen()
-    assert (told["server"]["alive"], told["server"]["mark"], told["generation"]) == (False, "", 4)
+    values = seen()
+    assert (values["server"]["alive"], values["server"]["mark"], values["generation"]) == (False, "", 4)
 
 
 def test_generations_go_on_from_any_record(root: Path) -> None:

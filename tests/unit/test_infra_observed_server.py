@@ -41,25 +41,31 @@ def values(document: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_server_that_answers_is_told_with_what_it_was_started_as() -> None:
     """Neither its number nor a folder of this machine is told: two machines that do the same say the same."""
-    told = values(state())
-    assert told["server"] == {
+    outputs = values(state())
+    assert outputs["server"] == {
         "name": "local", "alive": True, "answers": True, "mark": RUNNING.mark, "settings": "s",
         "url": "http://127.0.0.1:8080", "port": 8080, "grpc_port": 8081, "metrics_port": 8082,
     }  # fmt: skip
-    assert told["generation"] == 3
+    assert outputs["generation"] == 3
 
 
 def test_a_server_that_is_gone_has_no_port_and_no_mark() -> None:
     """What was recorded of a process that ended is not told as if it ran."""
-    told = values(state(None, answers=False))["server"]
-    assert (told["alive"], told["answers"], told["mark"], told["url"], told["port"]) == (False, False, "", "", 0)
+    server = values(state(None, answers=False))["server"]
+    assert (server["alive"], server["answers"], server["mark"], server["url"], server["port"]) == (
+        False,
+        False,
+        "",
+        "",
+        0,
+    )
 
 
 def test_folders_tell_permissions_and_marker() -> None:
     """A folder that is none has neither; a marker gives the token alone."""
-    told = values(state())["folders"]
-    assert told["dvc_remote"] == {"path": "storage", "mode": "", "mark": ""}
-    assert told["model_repository"] == {
+    folders = values(state())["folders"]
+    assert folders["dvc_remote"] == {"path": "storage", "mode": "", "mark": ""}
+    assert folders["model_repository"] == {
         "path": ".leverframe/servers/local", "mode": "0700", "mark": f"{'b' * 64}@2",
     }  # fmt: skip
 

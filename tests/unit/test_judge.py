@@ -62,9 +62,9 @@ def sort(path: str, before: str | None = "a: 1\n", after: str | None = "a: 2\n",
 )
 def test_what_the_judge_knows(path: str, kind: str) -> None:
     """Data, settings and declarations are run with, outputs compared, texts left aside."""
-    found = sort(path)
-    assert [change.path for change in getattr(found, kind)] == [path]
-    assert not found.owed
+    sorting = sort(path)
+    assert [change.path for change in getattr(sorting, kind)] == [path]
+    assert not sorting.owed
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_a_file_that_becomes_a_folder_is_for_an_owner() -> None:
 @given(st.text(min_size=1, max_size=30))
 def test_no_name_is_run_with_unless_it_is_known(name: str) -> None:
     """Any name at all is settings, declarations, a table or a pointer, or it is no input."""
-    found = sort(name)
+    sorting = sort(name)
     known = {*PATHS.settings, PATHS.star, "leverframe.yaml"}
     assert all(
         change.path in known
         or change.path.endswith((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz", ".dvc"))
-        for change in found.inputs
+        for change in sorting.inputs
     )
 
 
@@ -233,9 +233,9 @@ def claims(claimed: State, *owed: str, same: bool | None = None, alike: bool = F
     return compared(claimed, MADE, Terms(1e-4, owed, Told(same, SameModel(9, 0, 0.0) if alike else None)))
 
 
-def reasons(found: Claims) -> list[str]:
+def reasons(verdict: Claims) -> list[str]:
     """Return the reasons."""
-    return [violation.reason.value for violation in found.violations]
+    return [violation.reason.value for violation in verdict.violations]
 
 
 def other(stage: str, **changed: Any) -> State:
@@ -252,16 +252,16 @@ def test_what_was_run_is_verified() -> None:
 def test_any_other_digest_is_found(which: tuple[str, str]) -> None:
     """Whatever output it is."""
     stage, path = which
-    found = claims(other(stage, outputs={path: Recorded("forged")}))
-    assert found.violations
-    assert path in found.violations[0].what
+    verdict = claims(other(stage, outputs={path: Recorded("forged")}))
+    assert verdict.violations
+    assert path in verdict.violations[0].what
 
 
 def test_figures_name_both_sides() -> None:
     """What the judge computed, and what was claimed."""
-    found = claims(replace(MADE, texts={"reports/metrics.json": '{"auc": 0.99}'}))
-    assert reasons(found) == ["metrics-forged"]
-    assert "`auc` is 0.81, not 0.99" in found.violations[0].what
+    verdict = claims(replace(MADE, texts={"reports/metrics.json": '{"auc": 0.99}'}))
+    assert reasons(verdict) == ["metrics-forged"]
+    assert "`auc` is 0.81, not 0.99" in verdict.violations[0].what
     assert claims(replace(MADE, texts={"reports/metrics.json": '{"auc": 0.810001}'})).violations == ()
     assert reasons(claims(replace(MADE, texts={}))) == ["metrics-forged"]
     extra = replace(MADE, texts={**MADE.texts, "reports/metrics.json/x": "1"})
@@ -282,9 +282,9 @@ def test_a_model_of_other_bytes_passes_where_it_predicts_the_same() -> None:
     """Another processor makes other bytes; what says the same is a note."""
     claimed = other("train", outputs={"models/model.skops": Recorded("other")})
     assert reasons(claims(claimed)) == ["lock-mismatch"]
-    found = claims(claimed, alike=True)
-    assert reasons(found) == []
-    assert "predictions agree" in found.notes[0]
+    verdict = claims(claimed, alike=True)
+    assert reasons(verdict) == []
+    assert "predictions agree" in verdict.notes[0]
     table = other("build", outputs={"table.parquet": Recorded("other")})
     assert reasons(claims(table, same=False, alike=True)) == ["lock-mismatch"]
     assert reasons(claims(table, same=True)) == []
@@ -293,9 +293,9 @@ def test_a_model_of_other_bytes_passes_where_it_predicts_the_same() -> None:
 def test_stages_behind_code_of_the_change_are_excused_and_named() -> None:
     """What they wrote nobody can judge; what was before them is held to the run."""
     claimed = other("train", outputs={"models/model.skops": Recorded("other")})
-    found = claims(claimed, "model.py")
-    assert (reasons(found), found.excused) == ([], ("train", "evaluate"))
-    assert "`train`, `evaluate`" in found.notes[-1]
+    verdict = claims(claimed, "model.py")
+    assert (reasons(verdict), verdict.excused) == ([], ("train", "evaluate"))
+    assert "`train`, `evaluate`" in verdict.notes[-1]
     both = State({**claimed.lock, "build": other("build", outputs={"table.parquet": Recorded("f")}).lock["build"]}, {})
     assert reasons(claims(both, "model.py")) == ["lock-mismatch"]
     assert claims(claimed, "README.md").excused == ()
@@ -307,9 +307,9 @@ def test_training_that_is_random_is_held_to_the_declared_figures() -> None:
         "reports/metrics.json": '{"auc": 0.82}'
     })  # fmt: skip
     terms = Terms(1e-4, (), Told(), unstable=("train",), declared={"auc": 0.02})
-    found = compared(claimed, MADE, terms)
-    assert (reasons(found), found.excused) == ([], ("train", "evaluate"))
-    assert "within `reproduce.tolerance`" in found.notes[0]
+    verdict = compared(claimed, MADE, terms)
+    assert (reasons(verdict), verdict.excused) == ([], ("train", "evaluate"))
+    assert "within `reproduce.tolerance`" in verdict.notes[0]
     assert reasons(compared(claimed, MADE, replace(terms, declared={"auc": 0.001}))) == ["not-deterministic"]
     assert reasons(compared(claimed, MADE, replace(terms, declared={}))) == ["not-deterministic"]
     table = State({**claimed.lock, "build": other("build", outputs={"table.parquet": Recorded("f")}).lock["build"]}, {})
@@ -366,16 +366,16 @@ def test_a_setting_of_what_runs_after_the_merge_is_for_owners(section: str) -> N
 
 def test_a_link_among_outputs_stays_with_owners() -> None:
     """Also where a stage writes its folder."""
-    found = sorted_paths([TreeChange("reports/plots/x.csv", "000000", "120000", NONE, "b" * 40)], PATHS, {})
-    assert found.odd == {"reports/plots/x.csv"}
-    assert found.odd <= found.owed.keys()
+    sorting = sorted_paths([TreeChange("reports/plots/x.csv", "000000", "120000", NONE, "b" * 40)], PATHS, {})
+    assert sorting.odd == {"reports/plots/x.csv"}
+    assert sorting.odd <= sorting.owed.keys()
 
 
 def test_a_lock_has_no_say_in_what_its_stages_read() -> None:
     """A dependency that only the lock of the change names excuses nothing."""
     read = {**MADE.lock["evaluate"].dependencies, "requirements.lock": Recorded("e" * 32)}
-    found = claims(other("evaluate", dependencies=read), "requirements.lock")
-    assert (found.excused, reasons(found)) == ((), ["lock-stale"])
+    verdict = claims(other("evaluate", dependencies=read), "requirements.lock")
+    assert (verdict.excused, reasons(verdict)) == ((), ["lock-stale"])
 
 
 def test_a_model_that_predicts_the_same_excuses_nothing_that_nobody_can_read() -> None:
@@ -413,5 +413,5 @@ def test_metrics_without_end_are_no_figures() -> None:
 )  # fmt: skip
 def test_what_rules_all_projects_is_for_an_owner(path: str, kind: str) -> None:
     """Of a project in a folder: a file at the top and a folder of a tool may install or run it, another project not."""
-    found = sorted_paths([TreeChange(path, FILE, FILE, "old", "new")], replace(PATHS, folder="ml/"), {})
-    assert (kind == "owed") == (path in found.owed)
+    sorting = sorted_paths([TreeChange(path, FILE, FILE, "old", "new")], replace(PATHS, folder="ml/"), {})
+    assert (kind == "owed") == (path in sorting.owed)

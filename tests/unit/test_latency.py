@@ -48,9 +48,9 @@ def responses(draw: np.random.Generator, work: float) -> Iterator[float]:
 def release(draw: np.random.Generator, before: float, after: float) -> Pace:
     """Return what the rule says of a release that is probed as a deployment does it."""
     sent = (responses(draw, before), responses(draw, after))
-    found = compared(PROBE, lambda _, candidate: next(sent[candidate]), RULE, drawn(int(draw.integers(2**32))))
-    assert found is not None
-    return found.pace
+    verdict = compared(PROBE, lambda _, candidate: next(sent[candidate]), RULE, drawn(int(draw.integers(2**32))))
+    assert verdict is not None
+    return verdict.pace
 
 
 @pytest.mark.parametrize("work", [0.001, 0.005, 0.05])
@@ -84,7 +84,7 @@ def test_the_chance_of_a_false_alarm_is_what_it_says(clear_ones: int) -> None:
     alive, alarms = {(0, 0): 1.0}, 0.0
     for number in range(MAXIMUM_PAIRS):
         kind, seen = number % 3 < clear_ones, number + 1
-        of_clear = sum(each % 3 < clear_ones for each in range(seen))
+        of_clear = sum(index % 3 < clear_ones for index in range(seen))
         ahead: dict[tuple[int, int], float] = {}
         for (other, clears), chance in alive.items():
             for more in (0, 1):
@@ -111,10 +111,10 @@ def test_the_bounds_of_the_rule() -> None:
     assert [paced([clear_slow] * number, RULE, "").pace for number in (13, 14)] == [Pace.UNDECIDED, Pace.SLOWER]
     assert [paced([clear_equal] * number, RULE, "").pace for number in (2, 3)] == [Pace.UNDECIDED, Pace.NOT_SLOWER]
     assert paced([limit] * 11, RULE, "").pace is Pace.NOT_SLOWER
-    found = paced([SLOW] * 25, RULE, "1 row by keys")
-    assert (found.pairs, found.slower) == (25, 25)
-    assert found.chance == pytest.approx(1.4**-25)
-    assert "1 row by keys takes 30.0 ms instead of 10.0 ms (slower: +20.0 ms in the median of 25 pairs)" in found.line()
+    pace = paced([SLOW] * 25, RULE, "1 row by keys")
+    assert (pace.pairs, pace.slower) == (25, 25)
+    assert pace.chance == pytest.approx(1.4**-25)
+    assert "1 row by keys takes 30.0 ms instead of 10.0 ms (slower: +20.0 ms in the median of 25 pairs)" in pace.line()
 
 
 def test_what_was_decided_stays_decided() -> None:
@@ -142,9 +142,9 @@ def test_probes_go_to_both_in_turn_in_an_order_that_is_drawn(noise: float, pairs
         asked.append(candidate)
         return (0.03 if candidate else 0.01) + noise * ((len(asked) + 1) // 2 % 7)
 
-    found = compared(PROBE, ask, RULE, drawn(5))
-    assert found is not None
-    assert (found.pace, found.pairs) == (Pace.SLOWER, pairs)
+    verdict = compared(PROBE, ask, RULE, drawn(5))
+    assert verdict is not None
+    assert (verdict.pace, verdict.pairs) == (Pace.SLOWER, pairs)
     found_turns = list(zip(asked[2::2], asked[3::2], strict=True))
     assert len(found_turns) == pairs * count
     assert {frozenset(turn) for turn in found_turns} == {frozenset((True, False))}
@@ -161,9 +161,9 @@ def test_a_good_release_is_asked_little_where_it_is_quiet(seconds: float, count:
         asked.append(candidate)
         return seconds
 
-    found = compared(PROBE, ask, RULE, drawn(5))
-    assert found is not None
-    assert (found.pace, sum(asked), len(asked)) == (Pace.NOT_SLOWER, count, 2 * count)
+    verdict = compared(PROBE, ask, RULE, drawn(5))
+    assert verdict is not None
+    assert (verdict.pace, sum(asked), len(asked)) == (Pace.NOT_SLOWER, count, 2 * count)
 
 
 def test_neither_endless_nor_long() -> None:
@@ -173,9 +173,9 @@ def test_neither_endless_nor_long() -> None:
     )  # of pairs beyond the rule, with which the bet stays about where it is
     slower = [math.floor(n * share) < math.floor((n + 1) * share) for n in range(MAXIMUM_PAIRS)]
     sent = [repeat(0.01), chain([0.01], (0.03 if beyond else 0.01 for beyond in slower for _ in range(3)))]
-    found = compared(PROBE, lambda _, candidate: next(sent[candidate]), RULE, drawn(5))
-    assert found is not None
-    assert (found.pace, found.pairs) == (Pace.UNDECIDED, MAXIMUM_PAIRS)
+    verdict = compared(PROBE, lambda _, candidate: next(sent[candidate]), RULE, drawn(5))
+    assert verdict is not None
+    assert (verdict.pace, verdict.pairs) == (Pace.UNDECIDED, MAXIMUM_PAIRS)
 
 
 def test_a_model_that_takes_long_is_asked_less_often() -> None:

@@ -83,8 +83,8 @@ def test_the_default_remote_is_that_of_dvc(tmp_path: Path, config: str, name: st
     """Names in any case, with quotes or without."""
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text(config, encoding="utf-8")
-    found = Remote.of(tmp_path, name)
-    assert (found.url if found else None) == url
+    remote = Remote.of(tmp_path, name)
+    assert (remote.url if remote else None) == url
     known = Config(str(tmp_path / ".dvc"))
     default = known["remote"].get((name or known["core"].get("remote", "")).lower())
     assert (default["url"] if default else None) == url

@@ -37,8 +37,8 @@ def generation(until: datetime, raw: dict[str, dict[str, str]] | None = None, **
 def test_the_newest_partition_is_the_unfinished_one() -> None:
     """Single partitions, whatever a file of the pipeline holds, and whatever `data.last` says."""
     for until, last in ((NOON, "2024-03-04"), (datetime(2024, 3, 3, 23, tzinfo=UTC), "2024-03-03")):
-        found = rules.through(DAYS, until)
-        assert (str(found.first), str(found.last), found.group) == ("2024-01-01", last, "day")
+        partitions = rules.through(DAYS, until)
+        assert (str(partitions.first), str(partitions.last), partitions.group) == ("2024-01-01", last, "day")
     whole = rules.through(Partitions(DAYS.first, DAYS.last, "none", DAYS.timezone), NOON)
     assert ([str(group) for group in whole.groups()], str(whole.last)) == (["all"], "2024-03-04")
     with pytest.raises(SettingsError, match="nothing is known before 2023"):
@@ -161,14 +161,14 @@ def test_a_key_has_its_rows_of_the_newest_layer(below: Any, above: Any, asked: l
     layers = [Memory(table(above)), Memory(table(below))]
     whole = whole or not fits(table(above), layers[1].table("t"))
     store = Layered(About("s", 1), [(layers[0], ["t"] if whole else []), (layers[1], [])])
-    found = store.find("t", [[k for k, _ in asked], [g for _, g in asked]]) if asked else None
+    matches = store.find("t", [[k for k, _ in asked], [g for _, g in asked]]) if asked else None
     for number, key in enumerate(asked):
         of_key: list[list[Any]] = [
             [row[1:] for row in some if row[0] == key and None not in key] for some in (above, below)
         ]
         expected: list[Any] = of_key[0] if whole or of_key[0] else of_key[1]
-        assert found is not None
-        place = slice(int(found.start[number]), int(found.stop[number]))
-        numbers = np.ma.asarray(found.column("n")[place]).tolist()
-        texts = list(found.column("t")[place]) if len(numbers) else []
+        assert matches is not None
+        place = slice(int(matches.start[number]), int(matches.stop[number]))
+        numbers = np.ma.asarray(matches.column("n")[place]).tolist()
+        texts = list(matches.column("t")[place]) if len(numbers) else []
         assert list(zip(numbers, texts, strict=True)) == expected

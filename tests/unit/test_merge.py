@@ -23,16 +23,16 @@ def lock(stages: Stages) -> str:
 def test_one_side_is_taken_and_both_are_dropped() -> None:
     """The three ways in which a stage can have changed."""
     base = {"ingest": 0, "train": 0, "evaluate": 0}
-    found = merged(lock(base), lock(base | {"ingest": 1, "evaluate": 1}), lock(base | {"train": 2, "evaluate": 2}))
-    assert found.text == lock({"ingest": 1, "train": 2})
-    assert found.dropped == ("evaluate",)
+    result = merged(lock(base), lock(base | {"ingest": 1, "evaluate": 1}), lock(base | {"train": 2, "evaluate": 2}))
+    assert result.text == lock({"ingest": 1, "train": 2})
+    assert result.dropped == ("evaluate",)
 
 
 def test_a_lock_of_which_nothing_is_left_is_one_that_dvc_reads() -> None:
     """Both sides ran everything: DVC refuses a lock whose stages are not a mapping."""
-    found = merged(lock({"a": 0}), lock({"a": 1}), lock({"a": 2}))
-    assert (found.text, found.dropped) == ("schema: '2.0'\nstages: {}\n", ("a",))
-    assert merged(found.text, found.text, lock({"a": 3})).text == lock({"a": 3})
+    result = merged(lock({"a": 0}), lock({"a": 1}), lock({"a": 2}))
+    assert (result.text, result.dropped) == ("schema: '2.0'\nstages: {}\n", ("a",))
+    assert merged(result.text, result.text, lock({"a": 3})).text == lock({"a": 3})
 
 
 DEFINITION = """\
@@ -67,8 +67,8 @@ RECORDS = (
 def test_a_stage_owns_what_its_definition_and_its_record_name(path: str, expected: tuple[bool, bool] | None) -> None:
     """Also in a folder of its own, by its working directory, within a folder that it writes."""
     files = {"dvc.yaml": DEFINITION, "dvc.lock": RECORDS, "sub/dvc.yaml": DEFINITION, "sub/dvc.lock": RECORDS}
-    found = record(path, files.get)
-    assert found == (expected and Record("sub/dvc.lock" if expected[0] else "dvc.lock", expected[1]))
+    location = record(path, files.get)
+    assert location == (expected and Record("sub/dvc.lock" if expected[0] else "dvc.lock", expected[1]))
 
 
 @pytest.mark.parametrize("damaged", ["dvc.yaml", "dvc.lock"])
@@ -81,9 +81,9 @@ def test_what_cannot_be_read_owns_nothing(damaged: str) -> None:
 def test_new_and_removed_stages() -> None:
     """A new stage stands where its side put it; one that a side removed is gone."""
     base = {"a": 0, "b": 0, "d": 0}
-    found = merged(lock(base), lock({"a": 0, "b": 0}), lock({"a": 0, "b": 0, "c": 1, "d": 0}))
-    assert found.text == lock({"a": 0, "b": 0, "c": 1})
-    assert found.dropped == ()
+    result = merged(lock(base), lock({"a": 0, "b": 0}), lock({"a": 0, "b": 0, "c": 1, "d": 0}))
+    assert result.text == lock({"a": 0, "b": 0, "c": 1})
+    assert result.dropped == ()
 
 
 @pytest.mark.parametrize("text", ["<<<<<<< ours\n", "schema: '1.0'\nstages:\n", "schema: '2.0'\nstages:\n<<<<<<< a\n"])
@@ -108,13 +108,13 @@ def test_merging_is_fair_and_loses_nothing(base: Stages, ours: Stages, theirs: S
     assert sorted(one.text.splitlines()) == sorted(other.text.splitlines())
     for name in {*base, *ours, *theirs}:
         was, mine, his = base.get(name), ours.get(name), theirs.get(name)
-        told = f"  {name}:\n    cmd: run {mine if mine != was else his}\n"
+        entry = f"  {name}:\n    cmd: run {mine if mine != was else his}\n"
         if name in one.dropped:
             assert was != mine != his != was
             assert f"  {name}:\n" not in one.text
         else:
             expected = mine if mine != was else his
-            assert (told in one.text) is (expected is not None)
+            assert (entry in one.text) is (expected is not None)
 
 
 @given(base=STAGES, ours=STAGES)

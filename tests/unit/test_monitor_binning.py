@@ -27,22 +27,22 @@ COLUMN, TEXT = MonitoredColumn("x", "numeric"), MonitoredColumn("c", "categorica
 @given(st.lists(ANY_NUMBER, max_size=60), st.lists(ANY_NUMBER, max_size=60))
 def test_every_number_is_counted_once(reference: list[float], live: list[float]) -> None:
     bins = binning(COLUMN, numbers(*reference * 3))
-    found = bins.counts(numbers(*live))
-    assert found.rows == len(live)
-    assert found.missing == sum(math.isnan(value) for value in live)
-    assert len(found.bins) == bins.size
-    assert (found.bins >= 0).all()
-    assert 0 <= found.new <= found.known
+    counts = bins.counts(numbers(*live))
+    assert counts.rows == len(live)
+    assert counts.missing == sum(math.isnan(value) for value in live)
+    assert len(counts.bins) == bins.size
+    assert (counts.bins >= 0).all()
+    assert 0 <= counts.new <= counts.known
     assert parsed(Binning, json.dumps(plain(bins))) == bins
 
 
 @given(st.lists(ANY_TEXT, max_size=60), st.lists(ANY_TEXT, max_size=60))
 def test_every_text_is_counted_once(reference: list[str | None], live: list[str | None]) -> None:
     bins = binning(TEXT, texts(*reference * 3))
-    found = bins.counts(texts(*live))
-    assert found.rows == len(live)
-    assert found.missing == live.count(None)
-    assert found.new == sum(value is not None and value not in bins.names for value in live)
+    counts = bins.counts(texts(*live))
+    assert counts.rows == len(live)
+    assert counts.missing == live.count(None)
+    assert counts.new == sum(value is not None and value not in bins.names for value in live)
 
 
 @given(st.lists(ANY_NUMBER, min_size=1, max_size=40), st.lists(ANY_TEXT, min_size=1, max_size=40))
@@ -101,8 +101,8 @@ def test_binned_ks_is_within_half_a_hundredth_of_the_exact_one(heavy: bool) -> N
     bins = binning(COLUMN, Numbers(reference))
     for moved in (0.0, 0.05, 0.3, 3.0):
         exact = ks_2samp(reference, live + moved).statistic
-        found = float(ks(bins.counts(Numbers(reference)).bins, bins.counts(Numbers(live + moved)).bins))
-        assert exact - 0.005 <= found <= exact + 1e-12
+        distance = float(ks(bins.counts(Numbers(reference)).bins, bins.counts(Numbers(live + moved)).bins))
+        assert exact - 0.005 <= distance <= exact + 1e-12
 
 
 def test_effect_sizes_of_a_known_shift() -> None:

@@ -32,10 +32,10 @@ class Means:
 
 def weeks(many: int, moved: float = 0.0, first: int = 1, rows: int = 300) -> dict[str, Floats]:
     draw = np.random.default_rng(first)
-    found = {}
+    samples = {}
     for week in range(first, first + many):
-        found[f"2024-W{week:02d}"] = draw.normal(size=(rows, 2)) + np.array([moved, 0.0])
-    return found
+        samples[f"2024-W{week:02d}"] = draw.normal(size=(rows, 2)) + np.array([moved, 0.0])
+    return samples
 
 
 def said(reference: dict[str, Floats], live: dict[str, Floats], settings: MonitorSettings = SETTINGS) -> Separated:
@@ -44,10 +44,10 @@ def said(reference: dict[str, Floats], live: dict[str, Floats], settings: Monito
 
 
 def test_a_week_that_is_told_apart_is_named_with_what_gives_it_away() -> None:
-    found = said(weeks(10), weeks(2, first=20) | weeks(1, 1.0, first=30))
-    assert found.rule == "L"
-    assert [each.beyond for each in found.live] == [False, False, True]
-    (finding,) = found.findings
+    outcome = said(weeks(10), weeks(2, first=20) | weeks(1, 1.0, first=30))
+    assert outcome.rule == "L"
+    assert [week.beyond for week in outcome.live] == [False, False, True]
+    (finding,) = outcome.findings
     assert finding.severity is Severity.WARNING
     assert finding.window == finding.since == "2024-W30"
     assert "`amount`" in finding.what
@@ -55,17 +55,17 @@ def test_a_week_that_is_told_apart_is_named_with_what_gives_it_away() -> None:
 
 def test_few_weeks_never_warn_and_none_crash() -> None:
     for many in (1, 2, 6):
-        found = said(weeks(many), weeks(1, 3.0, first=30))
-        assert found.rule == "uncalibrated"
-        assert all(each.severity is Severity.INFO for each in found.findings)
+        outcome = said(weeks(many), weeks(1, 3.0, first=30))
+        assert outcome.rule == "uncalibrated"
+        assert all(finding.severity is Severity.INFO for finding in outcome.findings)
 
 
 def test_from_twenty_weeks_two_of_three_are_asked_for() -> None:
     assert said(weeks(20), weeks(1, 2.0, first=30)).findings[0].severity is Severity.INFO
-    found = said(weeks(20), weeks(2, 2.0, first=30))
-    assert found.rule == "K"
-    assert found.findings[0].severity is Severity.WARNING
-    assert found.findings[0].since == "2024-W30"
+    outcome = said(weeks(20), weeks(2, 2.0, first=30))
+    assert outcome.rule == "K"
+    assert outcome.findings[0].severity is Severity.WARNING
+    assert outcome.findings[0].since == "2024-W30"
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_from_twenty_weeks_two_of_three_are_asked_for() -> None:
 def test_it_says_why_it_was_not_run(
     reference: dict[str, Floats], live: dict[str, Floats], settings: MonitorSettings, reason: str
 ) -> None:
-    found = said(reference, live, settings)
-    assert reason in found.skipped
-    assert not found.findings
-    assert not found.live
+    outcome = said(reference, live, settings)
+    assert reason in outcome.skipped
+    assert not outcome.findings
+    assert not outcome.live
 
 
 @given(st.lists(st.integers(0, 40), max_size=8))

@@ -80,16 +80,16 @@ class Page(HTMLParser):
 
 def harmless(content: str) -> Page:
     """Return a page that consists of the tags and attributes we write, whatever was in the data."""
-    found = Page(content)
-    assert set(found.tags) <= set(TAGS.split())
-    assert {key for _, key, _ in found.attributes} <= set(ATTRIBUTES.split())
-    assert all(value.startswith(("#", "https://", "http://", "data:image/svg+xml,")) for value in found.values("href"))
-    assert len(found.values("id")) == len(set(found.values("id")))
-    assert {value[1:] for value in found.values("href") if value.startswith("#")} <= set(found.values("id"))
+    markup = Page(content)
+    assert set(markup.tags) <= set(TAGS.split())
+    assert {key for _, key, _ in markup.attributes} <= set(ATTRIBUTES.split())
+    assert all(value.startswith(("#", "https://", "http://", "data:image/svg+xml,")) for value in markup.values("href"))
+    assert len(markup.values("id")) == len(set(markup.values("id")))
+    assert {value[1:] for value in markup.values("href") if value.startswith("#")} <= set(markup.values("id"))
     for picture in re.findall(r"<svg.*?</svg>", content, re.DOTALL):
         ET.fromstring(picture)  # noqa: S314 - our own file
         assert not re.search(r'"[^"]*\b(nan|inf)\b', " ".join(re.findall(r' (?:d|x|y|width|viewBox)="[^"]*"', picture)))
-    return found
+    return markup
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -97,12 +97,12 @@ def test_a_page_is_small_and_needs_nothing(case: str) -> None:
     """No script, nothing from elsewhere, at most 150 kB; what it may do is only what its own style needs."""
     monitored = CASES[case]()
     content = page(monitored, history(monitored))
-    found = harmless(content)
+    markup = harmless(content)
     assert len(content.encode()) <= LIMIT == 150_000
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    assert ("meta", "content", policy) in found.attributes
-    assert [words for tag, words in found.texts if tag == "style"] == [STYLE]
+    assert ("meta", "content", policy) in markup.attributes
+    assert [words for tag, words in markup.texts if tag == "style"] == [STYLE]
     assert "url(" not in STYLE
     assert "@import" not in STYLE
 
@@ -119,9 +119,9 @@ def test_a_large_page_says_what_it_leaves_out() -> None:
     """What is shown and what is said to be missing is all there is."""
     content = page(wide())
     shown = content.count("<code>", content.index('id="drift"'), content.index("Columns beyond their band"))
-    told = re.search(r"(\d+) columns that are less beyond their band are left out", content)
-    assert told is not None
-    assert shown + int(told[1]) == 101
+    match = re.search(r"(\d+) columns that are less beyond their band are left out", content)
+    assert match is not None
+    assert shown + int(match[1]) == 101
     assert shown >= 60
 
 
@@ -138,14 +138,14 @@ def test_what_is_shown_and_what_is_said_to_be_missing_is_all_there_is(columns: i
     about = content[content.index('id="about"') :]
 
     def missing(words: str) -> int:
-        told = re.search(
+        match = re.search(
             rf"<li>([\d,]+) {words} are left out to keep this page small; monitor.json has them</li>", about
         )
-        return int(told[1].replace(",", "")) if told else 0
+        return int(match[1].replace(",", "")) if match else 0
 
     performance = content[content.index('id="performance"') : content.index('id="quality"')]
     drift = content[content.index('id="drift"') : content.index("Columns beyond their band")]
-    metrics, told = performance.count("<figure>"), performance.count('class="hit"')
+    metrics, hits = performance.count("<figure>"), performance.count('class="hit"')
     rows = drift[: drift.index("</ol>")].count("<li")
     left = windows - missing("older windows")
     calm = re.search(r'class="ok" d="M0 48h([\d.]+)"', content)  # the second row of the strip is one cell
@@ -153,8 +153,8 @@ def test_what_is_shown_and_what_is_said_to_be_missing_is_all_there_is(columns: i
     assert float(calm[1]) == left * min(28, max(9, round(900 / left))) - 1
     assert rows + missing("columns that are less beyond their band") == columns + 1
     assert metrics + missing("metrics") == len(monitored.performance)
-    assert ("figures of single windows are left out of some charts" in about) is (0 < told < metrics)
-    assert ("figures of single windows are left out of the charts" in about) is (told == 0)
+    assert ("figures of single windows are left out of some charts" in about) is (0 < hits < metrics)
+    assert ("figures of single windows are left out of the charts" in about) is (hits == 0)
     view = re.search(r"<p>([\d,]+) windows, each as it was judged then", content)
     older = re.search(r"([\d,]+) older windows of the longer view are left out to keep this page small", about)
     assert ("the longer view is left out to keep this page small; history.jsonl has all" in about) is (view is None)
@@ -190,10 +190,10 @@ def test_no_input_makes_a_page_too_large(columns: int, windows: int, words: str)
 def test_no_text_becomes_markup(texts: tuple[str, ...]) -> None:
     """Names of columns, levels, tables, releases and the like stay text, whatever is in them."""
     monitored = hostile(texts)
-    found = harmless(page(monitored))
-    assert [tag for tag in found.tags if tag in ("style", "header", "main")] == ["style", "header", "main"]
-    said = "".join(words for tag, words in found.texts if tag != "style")
-    assert not re.search("[\x00-\x09\x0b-\x1f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ud800-\udfff]", said)
+    markup = harmless(page(monitored))
+    assert [tag for tag in markup.tags if tag in ("style", "header", "main")] == ["style", "header", "main"]
+    content = "".join(words for tag, words in markup.texts if tag != "style")
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ud800-\udfff]", content)
 
 
 @settings(deadline=None, max_examples=examples(1))
@@ -201,9 +201,9 @@ def test_no_text_becomes_markup(texts: tuple[str, ...]) -> None:
 def test_text_is_cut_by_bytes_and_says_how_much_is_missing(words: str, limit: int) -> None:
     """What is left is a beginning of the text, and what follows is counted."""
     shown = text(words, limit)
-    told = re.search(r"… \+([\d,]+) characters\Z", shown)
-    kept = shown[: told.start()] if told else shown
-    hidden = int(told[1].replace(",", "")) if told else 0
+    match = re.search(r"… \+([\d,]+) characters\Z", shown)
+    kept = shown[: match.start()] if match else shown
+    hidden = int(match[1].replace(",", "")) if match else 0
     assert len(kept.encode()) <= limit
     assert hidden + len(Page(f"<p>{kept}</p>").texts[0][1] if kept else "") == len(words)
 
@@ -314,9 +314,9 @@ def test_the_heat_map_tells_each_exceedance() -> None:
     content = page(monitored)
     drift = content[content.index('id="drift"') : content.index("Columns beyond")]
     worst = next(column for column in monitored.columns if column.name == "wind_speed")
-    told = re.findall(r"<title>(2013-12-\d\d): KS [\d.]+, band ([\d.]+), p", drift)
-    assert [window for window, _ in told] == [cell.window for cell in worst.cells if cell.beyond]
-    assert {band for _, band in told} == {f"{worst.band:.3f}"}
+    titles = re.findall(r"<title>(2013-12-\d\d): KS [\d.]+, band ([\d.]+), p", drift)
+    assert [window for window, _ in titles] == [cell.window for cell in worst.cells if cell.beyond]
+    assert {band for _, band in titles} == {f"{worst.band:.3f}"}
     calm = re.search(r"<title>(\S+) to (\S+): at most KS ([\d.]+)</title>", drift)
     assert calm is not None
     within = [cell.statistic for column in monitored.columns for cell in column.cells
@@ -482,8 +482,8 @@ def test_the_page_is_the_same_in_another_process() -> None:
         "print(hashlib.sha256(''.join(page(case()) for case in CASES.values()).encode()).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
-    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == hashlib.sha256("".join(page(case()) for case in CASES.values()).encode()).hexdigest()
+    child = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == hashlib.sha256("".join(page(case()) for case in CASES.values()).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("theme", [0, 1])

@@ -47,7 +47,7 @@ def profile(days: int = 30, match: str = "none", week: float = 0.0) -> Reference
 
 
 def said(of: ReferenceProfile, live: Sequence[Mapping[str, Values]], first: int = 100) -> Drift:
-    windows = [window(of, first + at, each) for at, each in enumerate(live)]
+    windows = [window(of, first + at, values) for at, values in enumerate(live)]
     return judged(of, windows, SETTINGS, BuiltinEngine())
 
 
@@ -56,29 +56,32 @@ PROFILE = profile()
 
 def test_nothing_is_said_where_nothing_changes() -> None:
     draw = np.random.default_rng(2)
-    found = said(PROFILE, [rows(draw) for _ in range(14)])
-    assert found.findings == ()
-    assert found.notes == ()
-    assert found.rule.rule == "K"
-    assert found.rule.replayed == 30
-    assert found.rule.alarms == 0
-    assert {each.name for each in found.columns} == set(KINDS)
+    drift = said(PROFILE, [rows(draw) for _ in range(14)])
+    assert drift.findings == ()
+    assert drift.notes == ()
+    assert drift.rule.rule == "K"
+    assert drift.rule.replayed == 30
+    assert drift.rule.alarms == 0
+    assert {column.name for column in drift.columns} == set(KINDS)
 
 
 def test_a_shift_is_an_alarm_from_its_second_window_with_figures() -> None:
     draw = np.random.default_rng(1)
     quiet = [rows(draw) for _ in range(7)]
     first = said(PROFILE, [*quiet, rows(draw, 0.5, 0.3)])
-    assert {(each.subject, each.severity) for each in first.findings} == {("x", Severity.INFO), ("c", Severity.INFO)}
-    found = said(PROFILE, [*quiet, *(rows(draw, 0.5, 0.3) for _ in range(3))])
-    by_name = {each.subject: each for each in found.findings}
-    assert {each.severity for each in found.findings} == {Severity.WARNING}
+    assert {(finding.subject, finding.severity) for finding in first.findings} == {
+        ("x", Severity.INFO),
+        ("c", Severity.INFO),
+    }
+    drift = said(PROFILE, [*quiet, *(rows(draw, 0.5, 0.3) for _ in range(3))])
+    by_name = {finding.subject: finding for finding in drift.findings}
+    assert {finding.severity for finding in drift.findings} == {Severity.WARNING}
     assert by_name["x"].kind is Kind.DRIFT
     assert (by_name["x"].window, by_name["x"].since) == (day(109), day(107))
     assert "rose from" in by_name["x"].what
     assert "standard deviations" in by_name["x"].what
     assert "`red` 50" in by_name["c"].what
-    facts = next(each for each in found.columns if each.name == "x")
+    facts = next(column for column in drift.columns if column.name == "x")
     assert [cell.beyond for cell in facts.cells] == [False] * 7 + [True] * 3
     assert facts.wasserstein == pytest.approx(0.5, abs=0.15)
     assert facts.band is not None
@@ -89,13 +92,15 @@ def test_a_shift_is_an_alarm_from_its_second_window_with_figures() -> None:
 def test_a_prediction_that_moves_has_a_kind_of_its_own() -> None:
     draw = np.random.default_rng(2)
     live = [rows(draw) | {"score": Numbers(draw.random(ROWS) ** 2)} for _ in range(3)]
-    assert [(each.kind, each.subject) for each in said(PROFILE, live).findings] == [(Kind.PREDICTION_DRIFT, "score")]
+    assert [(finding.kind, finding.subject) for finding in said(PROFILE, live).findings] == [
+        (Kind.PREDICTION_DRIFT, "score")
+    ]
 
 
 def test_columns_that_matter_more_come_first() -> None:
     draw = np.random.default_rng(2)
-    found = said(PROFILE, [rows(draw, 0.5, 0.3) for _ in range(3)])
-    assert [each.subject for each in found.findings] == [each.name for each in found.columns[:2]]
+    drift = said(PROFILE, [rows(draw, 0.5, 0.3) for _ in range(3)])
+    assert [finding.subject for finding in drift.findings] == [column.name for column in drift.columns[:2]]
 
 
 def test_it_ends_when_the_column_is_back() -> None:
@@ -109,14 +114,14 @@ def test_it_ends_when_the_column_is_back() -> None:
 )
 def test_the_rule_goes_by_how_many_windows_there_are(days: int, rule: str) -> None:
     draw = np.random.default_rng(2)
-    found = said(profile(days), [rows(draw, 3.0) for _ in range(3)])
-    assert found.rule.rule == rule
-    moved = [each for each in found.findings if each.subject == "x"]
-    assert [each.severity for each in moved] == [Severity.INFO if rule == "uncalibrated" else Severity.WARNING] * bool(
-        days
-    )
+    drift = said(profile(days), [rows(draw, 3.0) for _ in range(3)])
+    assert drift.rule.rule == rule
+    moved = [finding for finding in drift.findings if finding.subject == "x"]
+    assert [finding.severity for finding in moved] == [
+        Severity.INFO if rule == "uncalibrated" else Severity.WARNING
+    ] * bool(days)
     if not days:
-        assert "the reference has no value" in found.notes[0]
+        assert "the reference has no value" in drift.notes[0]
 
 
 HOSTILE: list[tuple[str, dict[str, Values]]] = [
@@ -137,14 +142,14 @@ HOSTILE: list[tuple[str, dict[str, Values]]] = [
 def test_hostile_windows_never_crash_and_leave_finite_figures(name: str, values: dict[str, Values]) -> None:
     draw = np.random.default_rng(2)
     for of in (PROFILE, profile(3), profile(1), profile(0), reference(KINDS, [values] * 25, prediction="score")):
-        found = said(of, [rows(draw), values, values])
-        json.dumps([plain(each) for each in found.columns], allow_nan=False)
-    found = said(PROFILE, [rows(draw), values, values])
+        drift = said(of, [rows(draw), values, values])
+        json.dumps([plain(column) for column in drift.columns], allow_nan=False)
+    drift = said(PROFILE, [rows(draw), values, values])
     if name in ("other types", "infinite", "unseen"):
-        assert {each.subject for each in found.findings} >= ({"c"} if name == "other types" else {"x", "c"})
+        assert {finding.subject for finding in drift.findings} >= ({"c"} if name == "other types" else {"x", "c"})
     if name in ("empty", "vanished", "five rows", "all missing"):
-        assert found.findings == ()
-        assert all(column.cells[-1].p is None for column in found.columns)
+        assert drift.findings == ()
+        assert all(column.cells[-1].p is None for column in drift.columns)
 
 
 ANY: st.SearchStrategy[Values] = st.one_of(
@@ -163,12 +168,12 @@ def test_any_reference_and_any_windows_are_judged(
     days: list[dict[str, Values]], live: list[dict[str, Values]], match: str
 ) -> None:
     same = [
-        {name: each for name, each in values.items() if isinstance(each, Levels) == (name == "c")} for values in days
+        {name: value for name, value in values.items() if isinstance(value, Levels) == (name == "c")} for values in days
     ]
     of = reference(KINDS, same, match=match, prediction="score")
     assert parsed(ReferenceProfile, json.dumps(plain(of), allow_nan=False)) == of
-    found = judged(of, [window(of, 40 + at, each) for at, each in enumerate(live)], SETTINGS, BuiltinEngine())
-    json.dumps([plain(each) for each in (*found.columns, *found.findings, found.rule)], allow_nan=False)
+    drift = judged(of, [window(of, 40 + at, values) for at, values in enumerate(live)], SETTINGS, BuiltinEngine())
+    json.dumps([plain(part) for part in (*drift.columns, *drift.findings, drift.rule)], allow_nan=False)
 
 
 def test_a_week_of_seasons_is_matched_and_what_has_none_is_not() -> None:
@@ -179,16 +184,16 @@ def test_a_week_of_seasons_is_matched_and_what_has_none_is_not() -> None:
     draw = np.random.default_rng(5)
     assert said(seasonal, [rows(draw, 0.6 * (number % 7 > 4)) for number in range(14)], first=98).findings == ()
     weekday = [rows(draw, 0.6) for _ in range(3)]  # as weekends are, but on a Monday to Wednesday
-    assert [each.subject for each in said(seasonal, weekday, first=98).findings] == ["x"]
+    assert [finding.subject for finding in said(seasonal, weekday, first=98).findings] == ["x"]
     assert said(profile(28, "none", week=0.6), weekday, first=98).findings == ()
 
 
 def test_a_window_of_a_season_that_the_reference_lacks_is_named() -> None:
     draw = np.random.default_rng(2)
     of = profile(5, "weekday")  # Monday to Friday
-    found = said(of, [rows(draw, 5.0)], first=5)
-    assert found.findings == ()
-    assert day(5) in found.notes[0]
+    drift = said(of, [rows(draw, 5.0)], first=5)
+    assert drift.findings == ()
+    assert day(5) in drift.notes[0]
 
 
 def test_the_profile_is_small_and_holds_no_rows() -> None:
@@ -213,8 +218,8 @@ def test_the_profile_is_small_and_holds_no_rows() -> None:
 def test_volume_alone_is_no_alarm() -> None:
     draw = np.random.default_rng(4)
     for many in (4 * ROWS, 40 * ROWS, ROWS // 4):
-        found = said(PROFILE, [rows(draw, many=many) for _ in range(10)])
-        assert [each for each in found.findings if each.severity is Severity.WARNING] == []
+        drift = said(PROFILE, [rows(draw, many=many) for _ in range(10)])
+        assert [finding for finding in drift.findings if finding.severity is Severity.WARNING] == []
 
 
 def test_noise_is_what_samples_of_one_kind_differ_by() -> None:
@@ -227,7 +232,7 @@ def test_noise_is_what_samples_of_one_kind_differ_by() -> None:
         squares = (ks if ordered else cramers_v)(first, second) ** 2
         assert squares.mean() == pytest.approx(noise.mean * (1 / 2000 + 1 / 500), rel=0.06)
         band = Band(noise)
-        p = np.array([band.p(Distance(float(np.sqrt(each)), 500, 2000)) for each in squares])
+        p = np.array([band.p(Distance(float(np.sqrt(square)), 500, 2000)) for square in squares])
         assert 0.02 <= (p < 0.05).mean() <= 0.08
         assert (p < 0.005).mean() <= 0.012
 

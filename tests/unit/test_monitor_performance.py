@@ -61,11 +61,11 @@ def test_an_estimate_equals_the_expectation_under_an_isotonic_regression_of_rows
     order = np.argsort(live)
     below = np.cumsum((1 - chance)[order]) - (1 - chance)[order] / 2
     area = float(chance[order] @ below) / float(chance.sum() * (1 - chance).sum())
-    found = estimated("binary", score_counts(live), Calibrator.fitted(scores, labels))
-    assert found["auc"] == pytest.approx(area, abs=2e-3)
-    assert found["brier"] == pytest.approx(float((chance * (1 - live) ** 2 + (1 - chance) * live**2).mean()), abs=5e-4)
+    values = estimated("binary", score_counts(live), Calibrator.fitted(scores, labels))
+    assert values["auc"] == pytest.approx(area, abs=2e-3)
+    assert values["brier"] == pytest.approx(float((chance * (1 - live) ** 2 + (1 - chance) * live**2).mean()), abs=5e-4)
     surprise = -(chance * np.log(live) + (1 - chance) * np.log1p(-live)).mean()
-    assert found["log_loss"] == pytest.approx(float(surprise), abs=2e-3)
+    assert values["log_loss"] == pytest.approx(float(surprise), abs=2e-3)
 
 
 def test_an_estimate_is_what_happens_where_the_relation_stays_and_blind_where_it_changes() -> None:
@@ -74,11 +74,11 @@ def test_an_estimate_is_what_happens_where_the_relation_stays_and_blind_where_it
     calibrator = Calibrator.fitted(scores, labels)
     for base in (-3.0, -1.0):
         now, there = world(11, 40_000, base=base)
-        found = estimated("binary", score_counts(there), calibrator)
-        assert found["auc"] == pytest.approx(roc_auc_score(now, there), abs=0.01)
-        assert found["average_precision"] == pytest.approx(average_precision_score(now, there), abs=0.02)
-        assert found["brier"] == pytest.approx(brier_score_loss(now, there), abs=0.005)
-        assert found["log_loss"] == pytest.approx(log_loss(now, there), abs=0.01)
+        values = estimated("binary", score_counts(there), calibrator)
+        assert values["auc"] == pytest.approx(roc_auc_score(now, there), abs=0.01)
+        assert values["average_precision"] == pytest.approx(average_precision_score(now, there), abs=0.02)
+        assert values["brier"] == pytest.approx(brier_score_loss(now, there), abs=0.005)
+        assert values["log_loss"] == pytest.approx(log_loss(now, there), abs=0.01)
     other, scores = world(13, 40_000, tilt=0.2)
     changed = window_performance("binary", rows_of(other, scores), None, calibrator)
     assert changed.gaps["auc"].value < -0.1

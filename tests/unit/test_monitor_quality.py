@@ -94,18 +94,18 @@ def test_what_is_broken_in_a_column_is_named(
 ) -> None:
     """With its figures, in the window in which it is; what is behind it is explained by it."""
     findings = inhibited(looked_at(KNOWN, {LAST: live}, LAST))
-    found = only(tuple(each for each in findings if not each.explained_by))
-    assert (found.kind, found.subject, found.severity) == (kind, subject, severity)
-    assert words in found.what
-    assert (found.window, found.since) == ("2026-03-11", "2026-03-11")
-    assert found.next
+    cause = only(tuple(finding for finding in findings if not finding.explained_by))
+    assert (cause.kind, cause.subject, cause.severity) == (kind, subject, severity)
+    assert words in cause.what
+    assert (cause.window, cause.since) == ("2026-03-11", "2026-03-11")
+    assert cause.next
 
 
 def test_a_value_that_is_not_allowed_is_impossible() -> None:
     """A truth that is neither true nor false is also new."""
     live = changed("early", lambda _, draw: levels(draw.choice(["true", "false", "maybe"], ROWS)))
     findings = looked_at(KNOWN, {LAST: live}, LAST)
-    assert [(each.kind, each.subject) for each in findings] == [
+    assert [(finding.kind, finding.subject) for finding in findings] == [
         (Kind.NEW_CATEGORY, "early"), (Kind.OUT_OF_RANGE, "early"),
     ]  # fmt: skip
 
@@ -113,25 +113,25 @@ def test_a_value_that_is_not_allowed_is_impossible() -> None:
 def test_a_prediction_that_is_missing_is_named() -> None:
     """As a column of its own."""
     live = batch(day(LIVE, LAST), ROWS, 1, predictions=np.full(ROWS, np.nan))
-    found = only(looked_at(KNOWN, {LAST: live}, LAST))
-    assert (found.kind, found.subject, found.severity) == (Kind.MISSING, "prediction", Severity.CRITICAL)
+    finding = only(looked_at(KNOWN, {LAST: live}, LAST))
+    assert (finding.kind, finding.subject, finding.severity) == (Kind.MISSING, "prediction", Severity.CRITICAL)
 
 
 @pytest.mark.parametrize("rows", [1, 5, 20])
 def test_few_rows_are_judged_by_what_chance_gives(rows: int) -> None:
     """Five rows are reported as few; only what cannot be chance is a finding of a column."""
     findings = looked_at(KNOWN, {LAST: batch(day(LIVE, LAST), rows, 3)}, LAST)
-    found = only(findings)
-    assert (found.kind, found.subject) == (Kind.VOLUME, "")
-    assert f"{rows:,} rows" in found.what
+    volume = only(findings)
+    assert (volume.kind, volume.subject) == (Kind.VOLUME, "")
+    assert f"{rows:,} rows" in volume.what
     gone = looked_at(KNOWN, {LAST: without("amount", rows)}, LAST)
-    assert [(each.kind, each.subject) for each in gone] == [(Kind.SCHEMA, "amount"), (Kind.VOLUME, "")]
+    assert [(finding.kind, finding.subject) for finding in gone] == [(Kind.SCHEMA, "amount"), (Kind.VOLUME, "")]
 
 
 def test_constant_columns_and_texts_are_no_finding() -> None:
     """Another constant is drift, not bad data; of texts that hardly repeat nearly all are new, as in the reference."""
     live = changed("constant", lambda *_: numbers(np.full(ROWS, 8.0)))
-    assert [each for each in looked_at(KNOWN, {LAST: live}, LAST) if each.subject != "constant"] == []
+    assert [finding for finding in looked_at(KNOWN, {LAST: live}, LAST) if finding.subject != "constant"] == []
 
 
 def test_levels_that_every_window_brings_anew_are_usual() -> None:
@@ -149,23 +149,23 @@ def test_levels_that_every_window_brings_anew_are_usual() -> None:
     def more(columns: dict[str, Values], draw: np.random.Generator) -> None:
         columns["plan"] = levels(np.where(draw.random(ROWS) < 0.5, "campaign", draw.choice(["basic", "plus"], ROWS)))
 
-    found = only(looked_at(known, days | {LAST: batch(day(LIVE, LAST), ROWS, 400, more)}, LAST))
-    assert (found.kind, found.subject) == (Kind.NEW_CATEGORY, "plan")
+    finding = only(looked_at(known, days | {LAST: batch(day(LIVE, LAST), ROWS, 400, more)}, LAST))
+    assert (finding.kind, finding.subject) == (Kind.NEW_CATEGORY, "plan")
 
 
 def test_new_levels_of_a_window_are_those_that_the_others_do_not_name() -> None:
     """A level needs ten rows in the others; one that is missing is none."""
     texts = ["a"] * 12 + ["b"] * 12 + ["c"] * 5 + [""] * 3
     window = np.array([0] * 6 + [1] * 6 + [0] * 12 + [1] * 5 + [0] * 3)
-    found = new_by_window(levels(np.array(texts), np.array(texts) == ""), window, 2, ("a", "b"))
-    assert found.tolist() == [6 + 12, 6 + 5]  # of `a` six rows stand in either, of `b` none in the other
+    counts = new_by_window(levels(np.array(texts), np.array(texts) == ""), window, 2, ("a", "b"))
+    assert counts.tolist() == [6 + 12, 6 + 5]  # of `a` six rows stand in either, of `b` none in the other
 
 
 def test_an_unbroken_run_has_one_finding_since_its_first_window() -> None:
     """An empty window in between does not break it, a good one does."""
     broken = {number: without("plan", number=number) for number in (1, 4, 6, 7, 9)}
     findings = looked_at(KNOWN, {**broken, 8: None}, LAST)
-    assert [(each.since, each.window) for each in findings if each.kind is Kind.SCHEMA] == [
+    assert [(finding.since, finding.window) for finding in findings if finding.kind is Kind.SCHEMA] == [
         ("2026-03-08", "2026-03-11")
     ]
     assert looked_at(KNOWN, {1: without("plan", number=1)}, LAST) == ()
@@ -174,14 +174,14 @@ def test_an_unbroken_run_has_one_finding_since_its_first_window() -> None:
 def test_volume_is_compared_with_earlier_windows() -> None:
     """Ten times and a tenth are named, an empty window and no traffic at all are critical."""
     for factor, words in ((10, "10.0 times"), (0.1, "0.10 times"), (2, "2.0 times")):
-        found = only(looked_at(KNOWN, {LAST: batch(day(LIVE, LAST), int(factor * ROWS), 7)}, LAST, QUIET))
-        assert (found.kind, found.severity) == (Kind.VOLUME, Severity.WARNING)
-        assert words in found.what
-    found = only(looked_at(KNOWN, {LAST: None}, LAST))
-    assert (found.kind, found.severity) == (Kind.VOLUME, Severity.CRITICAL)
-    assert "2026-03-11 is empty" in found.what
+        volume = only(looked_at(KNOWN, {LAST: batch(day(LIVE, LAST), int(factor * ROWS), 7)}, LAST, QUIET))
+        assert (volume.kind, volume.severity) == (Kind.VOLUME, Severity.WARNING)
+        assert words in volume.what
+    volume = only(looked_at(KNOWN, {LAST: None}, LAST))
+    assert (volume.kind, volume.severity) == (Kind.VOLUME, Severity.CRITICAL)
+    assert "2026-03-11 is empty" in volume.what
     nothing = looked_at(KNOWN, dict.fromkeys(range(10)), LAST)
-    assert [(each.kind, each.severity) for each in nothing] == [(Kind.VOLUME, Severity.CRITICAL)]
+    assert [(finding.kind, finding.severity) for finding in nothing] == [(Kind.VOLUME, Severity.CRITICAL)]
     assert "no traffic at all" in nothing[0].what
 
 
@@ -191,9 +191,9 @@ QUIET = MonitorSettings(minimum_rows=1)
 def test_young_traffic_is_compared_with_the_reference() -> None:
     """Which may be a sample: only what is far off is more than shown."""
     tenfold = {number: batch(day(LIVE, number), 10 * ROWS, number) for number in range(2)}
-    found = only(looked_at(KNOWN, tenfold, 1))
-    assert (found.kind, found.severity) == (Kind.VOLUME, Severity.WARNING)
-    assert "may be a sample" in found.what
+    finding = only(looked_at(KNOWN, tenfold, 1))
+    assert (finding.kind, finding.severity) == (Kind.VOLUME, Severity.WARNING)
+    assert "may be a sample" in finding.what
     double = {number: batch(day(LIVE, number), 2 * ROWS, number) for number in range(2)}
     assert only(looked_at(KNOWN, double, 1)).severity is Severity.INFO
     grown = {number: batch(day(LIVE, number), 10 * ROWS, number) for number in range(7)}
@@ -204,9 +204,9 @@ def test_young_traffic_is_compared_with_the_reference() -> None:
 def test_a_day_that_never_has_traffic_is_only_shown() -> None:
     """Sundays of an office."""
     sundays = dict.fromkeys((6, 13, 20))
-    found = only(looked_at(KNOWN, sundays, 20))
-    assert found.severity is Severity.INFO
-    assert "No window of that weekday or hour had any" in found.what
+    finding = only(looked_at(KNOWN, sundays, 20))
+    assert finding.severity is Severity.INFO
+    assert "No window of that weekday or hour had any" in finding.what
     young = only(looked_at(KNOWN, dict.fromkeys((0, 1, 2, 3, 4, 5, 6, 13)), 13, QUIET))  # it began after last Sunday
     assert young.severity is Severity.CRITICAL
 
@@ -234,7 +234,7 @@ def test_repeated_rows_lookups_and_old_features_are_named() -> None:
     live = batch(span, ROWS, 1, row=rows, snapshot=ago, missed={"dimension plane": flags})
     settings = MonitorSettings(quality=QualitySettings(maximum_feature_age_hours=48))
     findings = looked_at(KNOWN, {LAST: live}, LAST, settings)
-    assert [(each.kind, each.subject) for each in findings] == [
+    assert [(finding.kind, finding.subject) for finding in findings] == [
         (Kind.FRESHNESS, "features"), (Kind.DUPLICATES, ""), (Kind.LOOKUP, "dimension plane"),
     ]  # fmt: skip
     assert "250 of 500 rows (50.0%)" in findings[2].what
@@ -247,7 +247,7 @@ def test_a_server_that_is_slow_or_fails_is_named() -> None:
     facts = LogFacts(files=1, refused={hour: 300}, failed={hour: 50})
     settings = MonitorSettings(quality=QualitySettings(maximum_latency_ms=5))
     findings = looked_at(KNOWN, {}, LAST, settings, facts)
-    assert [(each.kind, each.subject) for each in findings] == [
+    assert [(finding.kind, finding.subject) for finding in findings] == [
         (Kind.SERVER, "failed"), (Kind.SERVER, "latency"), (Kind.SERVER, "refused"),
     ]  # fmt: skip
     assert "50 of 850 requests failed (5.9%)" in findings[0].what
@@ -260,7 +260,7 @@ def test_what_is_wrong_with_the_log_is_named() -> None:
         files=9, malformed={"a.jsonl": 400, "b.jsonl": 2}, unreadable={"c.jsonl": "permission denied"},
         other_models={"other": 5}, untimed=3, later=2, earlier=1, unexpected={"Amount": 1},
     )  # fmt: skip
-    findings = {each.subject: each for each in looked_at(KNOWN, {}, LAST, None, facts)}
+    findings = {finding.subject: finding for finding in looked_at(KNOWN, {}, LAST, None, facts)}
     assert set(findings) == {
         "malformed-lines",
         "unreadable-files",
@@ -278,7 +278,7 @@ def test_what_is_wrong_with_the_log_is_named() -> None:
     assert f"of {10 * ROWS + 2 + 1:,} rows 2 are of the future and 1 are older" in findings["clock"].what
     every = LogFacts(files=1, unreadable={"c.jsonl": "it is no file"})
     broken = inhibited(looked_at(KNOWN, dict.fromkeys(range(10)), LAST, None, every))
-    assert [(each.kind, each.explained_by) for each in broken] == [
+    assert [(finding.kind, finding.explained_by) for finding in broken] == [
         (Kind.LOG, ""), (Kind.VOLUME, "log:unreadable-files"),
     ]  # fmt: skip
 
@@ -300,10 +300,10 @@ def test_an_old_release_that_still_serves_is_named() -> None:
     clean = {number: two(np.zeros(ROWS), number) for number in range(9)} | {9: two(half, 9)}
     assert looked_at(KNOWN, clean, LAST) == ()
     mixed = clean | {9: two(np.arange(ROWS) % 2, 9)}
-    found = only(looked_at(KNOWN, mixed, LAST))
-    assert (found.kind, found.subject) == (Kind.LOG, "old-release")
-    assert "`old` (" in found.what
-    assert "`new` has served since" in found.what
+    finding = only(looked_at(KNOWN, mixed, LAST))
+    assert (finding.kind, finding.subject) == (Kind.LOG, "old-release")
+    assert "`old` (" in finding.what
+    assert "`new` has served since" in finding.what
 
 
 def test_another_release_than_that_of_the_reference_is_shown() -> None:
@@ -325,8 +325,8 @@ NOW = SPANS[-1].end + timedelta(hours=1)
 def test_overdue_labels_are_named_since_they_are() -> None:
     """Since the first window whose labels should have come; they are missing in the newest one, too."""
     coverage = {"2026-03-02": 1.0, "2026-03-03": 0.9, "2026-03-04": 0.1, "2026-03-05": 0.0, "2026-03-06": None}
-    found = only(label_findings(coverage, SPANS, LabelFacts(files=1, labels=9), MonitorSettings(), NOW))
-    assert (found.kind, found.subject, found.since, found.window) == (
+    finding = only(label_findings(coverage, SPANS, LabelFacts(files=1, labels=9), MonitorSettings(), NOW))
+    assert (finding.kind, finding.subject, finding.since, finding.window) == (
         Kind.FRESHNESS, "labels", "2026-03-04", "2026-03-06",
     )  # fmt: skip
     later = MonitorSettings(performance=PerformanceSettings(label_delay_days=3))
@@ -340,7 +340,7 @@ def test_labels_that_are_odd_are_named() -> None:
         keyless=1, contradicting=9, repeated=2, early=4,
     )  # fmt: skip
     findings = label_findings({}, SPANS, facts, MonitorSettings(), NOW)
-    assert [(each.kind, each.subject) for each in findings] == [
+    assert [(finding.kind, finding.subject) for finding in findings] == [
         (Kind.LOG, "unreadable-labels"), (Kind.LOG, "labels"), (Kind.DUPLICATES, "labels"), (Kind.LOG, "label-clock"),
     ]  # fmt: skip
     nothing = label_findings({}, SPANS, LabelFacts(files=1, labels=10, unmatched=10), MonitorSettings(), NOW)
@@ -364,7 +364,7 @@ def test_a_broken_source_explains_the_drift_behind_it() -> None:
         finding(Kind.PREDICTION_DRIFT, "prediction"),
         finding(Kind.PERFORMANCE, "roc_auc"),
     )
-    explained = {each.key: each.explained_by for each in inhibited(findings, {"weather": ("temp",)})}
+    explained = {result.key: result.explained_by for result in inhibited(findings, {"weather": ("temp",)})}
     assert explained == {
         "table:weather": "", "missing:temp": "table:weather", "out-of-range:amount": "", "drift:temp": "table:weather",
         "drift:amount": "out-of-range:amount", "drift:plan": "", "prediction-drift:prediction": "table:weather",
@@ -375,10 +375,10 @@ def test_a_broken_source_explains_the_drift_behind_it() -> None:
 def test_what_is_only_shown_explains_nothing() -> None:
     """And a lookup that finds nothing is explained by its table only."""
     shown = (finding(Kind.MISSING, "temp", Severity.INFO), finding(Kind.DRIFT, "temp"))
-    assert [each.explained_by for each in inhibited(shown)] == ["", ""]
+    assert [result.explained_by for result in inhibited(shown)] == ["", ""]
     lookup = (finding(Kind.LOOKUP, "dimension plane"), finding(Kind.TABLE, "planes"), finding(Kind.MISSING, "seats"))
     built = {"dimension plane": ("seats",), "planes": ("seats", "year")}
-    assert [each.explained_by for each in inhibited(lookup, built)] == ["table:planes", "", "table:planes"]
+    assert [result.explained_by for result in inhibited(lookup, built)] == ["table:planes", "", "table:planes"]
 
 
 KINDS = st.sampled_from(list(Kind))
@@ -388,10 +388,10 @@ SUBJECTS = st.sampled_from(["", "a", "b", "t", "dimension t"])
 @given(st.lists(st.tuples(KINDS, SUBJECTS, st.sampled_from(list(Severity))), max_size=12, unique_by=lambda e: e[:2]))
 def test_every_explanation_is_itself_unexplained(given_findings: list[tuple[Kind, str, Severity]]) -> None:
     """So that no two findings silence one another, and every silenced one has an alert that tells of its cause."""
-    findings = tuple(finding(*each) for each in given_findings)
+    findings = tuple(finding(*fields) for fields in given_findings)
     explained = inhibited(findings, {"t": ("a",), "dimension t": ("a",)})
-    roots = {each.key for each in explained if not each.explained_by}
-    assert all(each.explained_by in roots for each in explained if each.explained_by)
+    roots = {result.key for result in explained if not result.explained_by}
+    assert all(result.explained_by in roots for result in explained if result.explained_by)
     assert len(explained) == len(findings)
 
 
@@ -422,7 +422,7 @@ def test_shares_that_vary_as_those_of_the_reference_are_hardly_ever_too_large(ba
     rates = []
     for _ in range(20):
         rule = ShareRule.of(windows(60), 0.01, 0.0)
-        rates.append(np.mean([rule.exceeded(each) for each in windows(500)]))
+        rates.append(np.mean([rule.exceeded(share) for share in windows(500)]))
     assert np.mean(rates) <= 0.02
 
 

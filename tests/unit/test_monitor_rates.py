@@ -39,9 +39,9 @@ def test_false_alarms_are_rare_and_shifts_are_found(world: DriftWorld, detected:
 
 
 def test_rules_of_others_alarm_always_or_never() -> None:
-    found = rates(BASE)
-    assert found["alibi-detect"]["false_alarms"]["rate"] == 1.0
-    assert found["psi"]["detected"]["rate"] == 0.0
+    figures = rates(BASE)
+    assert figures["alibi-detect"]["false_alarms"]["rate"] == 1.0
+    assert figures["psi"]["detected"]["rate"] == 0.0
 
 
 def test_a_trial_says_the_same_again() -> None:

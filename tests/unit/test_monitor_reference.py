@@ -68,12 +68,12 @@ def reference(frame: pl.DataFrame, settings: MonitorSettings | None = None) -> R
 
 def test_a_reference_has_every_window_and_survives_json() -> None:
     """Thirty days are thirty windows, with their rows, metrics and a value of each column; no row is stored."""
-    found = reference(table())
-    assert (len(found.profile.windows), found.profile.rows) == (30, 1500)
-    assert len(found.performance.windows) == 30
-    assert {column.column.name for column in found.profile.columns} == {"amount", "plan", "early", "prediction"}
-    text = json.dumps(plain(found))
-    assert parsed(Reference, text) == found
+    baseline = reference(table())
+    assert (len(baseline.profile.windows), baseline.profile.rows) == (30, 1500)
+    assert len(baseline.performance.windows) == 30
+    assert {column.column.name for column in baseline.profile.columns} == {"amount", "plan", "early", "prediction"}
+    text = json.dumps(plain(baseline))
+    assert parsed(Reference, text) == baseline
     assert len(text) < 60_000
 
 
@@ -89,10 +89,10 @@ def test_a_reference_holds_numbers_at_the_edge(edge: float, kind: LabelKind) -> 
     subject = Subject("m", label, classes, monitored_columns(FEATURES, {}, {}), "UTC")
     rows = ReferenceTable(frame, "at", "score", "label", classes, "rows")
     batch = reference_batch(rows, subject.columns, label)
-    found = made(subject, batch, labelled(rows, batch.at, label), MonitorSettings(), BuiltinEngine(), "x")
-    assert parsed(Reference, json.dumps(plain(found), allow_nan=False)).consistent
-    known = [each for each in found.profile.columns[0].statistics if each is not None]
-    assert all(each >= 0 for each in known)
+    baseline = made(subject, batch, labelled(rows, batch.at, label), MonitorSettings(), BuiltinEngine(), "x")
+    assert parsed(Reference, json.dumps(plain(baseline), allow_nan=False)).consistent
+    known = [statistic for statistic in baseline.profile.columns[0].statistics if statistic is not None]
+    assert all(statistic >= 0 for statistic in known)
 
 
 def test_the_reference_can_be_cut_to_days_and_must_have_rows() -> None:
@@ -123,9 +123,9 @@ def test_rows_without_a_prediction_are_no_reference() -> None:
 def test_rows_without_a_label_are_no_part_of_performance() -> None:
     """They count for drift, and for no metric."""
     frame = table(10).with_columns(pl.when(pl.col("amount") > 50).then(None).otherwise(pl.col("label")).alias("label"))
-    found = reference(frame)
-    assert found.profile.rows == 500
-    assert len(found.performance.windows) == 10
+    baseline = reference(frame)
+    assert baseline.profile.rows == 500
+    assert len(baseline.performance.windows) == 10
 
 
 def test_settings_and_contracts_say_what_columns_are() -> None:
@@ -165,8 +165,8 @@ def test_what_the_model_uses_is_important_and_the_rest_is_not() -> None:
     """Shuffling the only column that predicts takes all of the AUC; shares are 1 together."""
     frame = table(20)
     labels = (frame["amount"] > 50).to_numpy().astype(float)
-    found = importances("binary", frame, labels, lambda rows: rows.get_column("amount").to_numpy(), ["amount", "plan"])
-    assert found == {"amount": 1.0, "plan": 0.0}
+    shares = importances("binary", frame, labels, lambda rows: rows.get_column("amount").to_numpy(), ["amount", "plan"])
+    assert shares == {"amount": 1.0, "plan": 0.0}
     assert importances("binary", frame, labels, lambda rows: np.zeros(rows.height), ["amount"]) == {"amount": 0.0}
 
 
@@ -240,8 +240,8 @@ def test_a_history_that_was_cut_anywhere_is_completed(cut: int) -> None:
     """A writer that was killed within a line: the next run has every line, each once."""
     lines = lines_of(quiet())
     whole = added_to("", lines)
-    found = read_history(added_to(whole[: min(cut, len(whole))], lines))
-    assert sorted(line.key for line in found) == sorted(line.key for line in lines)
+    history = read_history(added_to(whole[: min(cut, len(whole))], lines))
+    assert sorted(line.key for line in history) == sorted(line.key for line in lines)
 
 
 def test_findings_stand_in_the_lines_of_their_windows() -> None:
@@ -263,27 +263,27 @@ def test_spans_have_no_gap_where_clocks_change() -> None:
 def decayed(by: float, days: int = 40, seed: int = 0) -> dict[str, Any]:
     """Return labelled windows whose labels follow the scores less."""
     draw = np.random.default_rng(seed)
-    found = {}
+    windows = {}
     for day in range(days):
         odds = draw.normal(-1, 1.5, 300)
         labels = (draw.random(300) < expit((1 - by) * odds + draw.normal(0, 0.3))).astype(float)
-        found[f"2026-{day:03d}"] = rows_of(labels, expit(odds))
-    return found
+        windows[f"2026-{day:03d}"] = rows_of(labels, expit(odds))
+    return windows
 
 
 def test_a_slow_decay_is_found_by_the_mean_of_many_windows() -> None:
     """No single window is beyond its band, and the mean of 28 is; without a decay neither is."""
     settings = MonitorSettings()
     known = performance_reference("binary", decayed(0.0, seed=1), ["auc"])
-    for by, said in ((0.0, False), (0.3, True)):
+    for by, expected in ((0.0, False), (0.3, True)):
         windows = {
             name: window_performance("binary", rows, None, known.calibrator)
             for name, rows in decayed(by, MEAN_OF, seed=2).items()
         }
         listed, findings = performance_facts(known, windows, settings)
         dropped = [finding for finding in findings if finding.kind is Kind.PERFORMANCE and finding.subject == "auc"]
-        assert bool(dropped) is said
-        if said and not any(point.beyond for point in listed[0].points):
+        assert bool(dropped) is expected
+        if expected and not any(point.beyond for point in listed[0].points):
             assert "on average over 28 windows" in dropped[0].what
     few = dict(list(decayed(0.0, 5, seed=1).items()))
     short = performance_reference("binary", few, ["auc"])

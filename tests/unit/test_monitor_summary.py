@@ -60,9 +60,9 @@ def test_a_summary_is_small_and_its_markup_is_ours(case: str) -> None:
     """At most 60 kB, and nothing but our own headings, tables, lists and links once it is rendered."""
     made = summary(CASES[case]())
     assert len(made.encode()) <= LIMIT == 60_000
-    found = Tags(fragment(made))
-    assert found.tags <= set(TAGS.split())
-    assert all(address.startswith("https://") for address in found.addresses)
+    markup = Tags(fragment(made))
+    assert markup.tags <= set(TAGS.split())
+    assert all(address.startswith("https://") for address in markup.addresses)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(0.3))
@@ -70,9 +70,9 @@ def test_a_summary_is_small_and_its_markup_is_ours(case: str) -> None:
 def test_no_text_becomes_markup(texts: tuple[str, ...]) -> None:
     """Whatever is in names, sentences and addresses; a terminal gets no control character either."""
     monitored = hostile(texts)
-    found = Tags(fragment(summary(monitored)))
-    assert found.tags <= set(TAGS.split())
-    assert all(address.startswith(("https://", "http://")) for address in found.addresses)
+    markup = Tags(fragment(summary(monitored)))
+    assert markup.tags <= set(TAGS.split())
+    assert all(address.startswith(("https://", "http://")) for address in markup.addresses)
     assert not any(re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", line) for line in lines(monitored))
 
 
@@ -82,9 +82,9 @@ def test_a_summary_with_too_many_findings_counts_those_it_leaves_out() -> None:
     many = replace(quiet(), findings=tuple(replace(finding, subject=f"x{number}") for number in range(300)))
     made = summary(many)
     assert len(made.encode()) <= LIMIT
-    told = re.search(r"([\d,]+) more findings are left out here", made)
-    assert told is not None
-    assert made.count("**Do:**") + int(told[1]) == 300
+    match = re.search(r"([\d,]+) more findings are left out here", made)
+    assert match is not None
+    assert made.count("**Do:**") + int(match[1]) == 300
     assert "Rule K" in made
 
 
@@ -103,10 +103,10 @@ def test_the_metrics_are_the_golden_ones() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_lines_of_a_terminal_are_few(case: str) -> None:
     """About fifteen, the verdict first, each worst finding with its next step."""
-    told = lines(CASES[case]())
-    assert len(told) <= 16
-    assert len(told) >= 9
-    assert sum("next: " in line for line in told) == min(3, len(causes(CASES[case]().findings)))
+    output = lines(CASES[case]())
+    assert len(output) <= 16
+    assert len(output) >= 9
+    assert sum("next: " in line for line in output) == min(3, len(causes(CASES[case]().findings)))
 
 
 def test_the_headline_counts_what_nothing_explains() -> None:
@@ -137,8 +137,8 @@ def test_causes_of_causes_are_followed_and_circles_are_cut() -> None:
 
 def test_each_side_says_how_it_is_and_what_was_looked_at() -> None:
     """Green only for what was judged: a side without data, labels or a calibrated rule is not judged."""
-    told = {area.title: (area.state, area.words) for area in areas(broken())}
-    assert told == {
+    states = {area.title: (area.state, area.words) for area in areas(broken())}
+    assert states == {
         "Data quality": ("critical", "1 finding: out of range"),
         "Drift": ("info", "2 findings, explained by another"),
         "Performance": ("ok", "26 of 30 windows judged"),
@@ -149,9 +149,9 @@ def test_each_side_says_how_it_is_and_what_was_looked_at() -> None:
     loose = replace(
         quiet(), rule=RuleFacts("uncalibrated", 0.01, 5, "none", 0, 0, "too few"), tables=(), performance=()
     )
-    told = {area.title: (area.state, area.words) for area in areas(loose)}
-    assert told["Drift"] == ("unknown", "shown, but not judged")
-    assert told["Performance"] == told["Upstream tables"] == ("unknown", "not looked at")
+    states = {area.title: (area.state, area.words) for area in areas(loose)}
+    assert states["Drift"] == ("unknown", "shown, but not judged")
+    assert states["Performance"] == states["Upstream tables"] == ("unknown", "not looked at")
     late = replace(quiet(), performance=tuple(
         replace(series, points=tuple(replace(point, judged=False) for point in series.points))
         for series in quiet().performance
@@ -195,10 +195,10 @@ def test_each_metric_is_written_as_prometheus_reads_it(case: str) -> None:
     series = []
     for line in written.removesuffix("\n").split("\n"):
         if not line.startswith("# "):
-            found = SAMPLE.fullmatch(line)
-            assert found is not None, line
-            series.append((found[1], found[2]))
-            assert math.isfinite(float(found[3]))
+            match = SAMPLE.fullmatch(line)
+            assert match is not None, line
+            series.append((match[1], match[2]))
+            assert math.isfinite(float(match[3]))
     assert len(series) == len(set(series))
     declared = re.findall(r"^# TYPE (\S+) gauge$", written, re.MULTILINE)
     assert sorted(set(declared)) == sorted(declared)
@@ -253,9 +253,9 @@ def test_labels_are_escaped(words: str) -> None:
     """A name of any letters can be read back from its label."""
     column = replace(quiet(3).columns[0], name=words)
     line = next(line for line in metrics(replace(quiet(3), columns=(column,))).split("\n") if "drift_band{" in line)
-    found = re.search(r'column="((?:[^"\\\n]|\\["\\n])*)",role=', line)
-    assert found is not None
-    read = re.sub(r"\\(.)", lambda escaped: {"n": "\n"}.get(escaped[1], escaped[1]), found[1])
+    match = re.search(r'column="((?:[^"\\\n]|\\["\\n])*)",role=', line)
+    assert match is not None
+    read = re.sub(r"\\(.)", lambda escaped: {"n": "\n"}.get(escaped[1], escaped[1]), match[1])
     assert read == words.encode("utf-8", "replace").decode()
 
 

@@ -181,19 +181,19 @@ def test_quantiles_of_durations_are_within_three_percent(values: list[float], sh
 
 def test_durations_that_are_none_count_for_nothing() -> None:
     """Negative ones, of clocks that went back, count as the shortest."""
-    found = LogHistogram()
-    found.add(np.array([np.nan, np.inf]))
-    assert found.quantile(0.5) is None
-    found.add(np.array([-5.0, 0.0]))
-    assert found.quantile(1.0) == pytest.approx(0.001, rel=0.03)
+    histogram = LogHistogram()
+    histogram.add(np.array([np.nan, np.inf]))
+    assert histogram.quantile(0.5) is None
+    histogram.add(np.array([-5.0, 0.0]))
+    assert histogram.quantile(1.0) == pytest.approx(0.001, rel=0.03)
 
 
 def test_predictions_of_many_classes_are_the_most_probable_one() -> None:
     """A row without all probabilities has none."""
     made = batch(SPANS[0], 3, 1, predictions=np.array([[0.2, 0.8], [0.6, 0.4], [np.nan, 1.0]]))
-    found = predictions_of(made, ("a", "b"))
-    assert isinstance(found, Levels)
-    assert found.codes.tolist() == [1, 0, -1]
+    predictions = predictions_of(made, ("a", "b"))
+    assert isinstance(predictions, Levels)
+    assert predictions.codes.tolist() == [1, 0, -1]
     assert numbers([1.0]).values.tolist() == [1.0]
 
 
@@ -214,7 +214,7 @@ def test_names_of_files_tell_which_are_closed_and_of_when() -> None:
     for name in ("1.jsonl.part", ".x.jsonl", "_tmp/1.jsonl", "../1.jsonl", "a.md", "jsonl", "a/.git/b.csv"):
         assert not is_closed(name), name
     day_start = datetime(2026, 1, 2, tzinfo=UTC)
-    kept = [each for each in range(1, 9) if may_hold(f"dt=2026-01-0{each}/1.jsonl", day_start + timedelta(days=2),
+    kept = [day for day in range(1, 9) if may_hold(f"dt=2026-01-0{day}/1.jsonl", day_start + timedelta(days=2),
                                                      day_start + timedelta(days=3))]  # fmt: skip
     assert kept == [2, 3, 4, 5]
     assert may_hold("any.jsonl", day_start, day_start)

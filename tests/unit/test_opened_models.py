@@ -30,16 +30,16 @@ EXACT = {"onnx": 1e-5}  # a float of 32 bits; all others are the library itself
 def test_a_model_predicts_as_its_library_does(format: ModelFormat, kind: str, tmp_path: Path) -> None:
     """To the last bit, whatever the order of the columns, and the file says which columns it takes."""
     model = trained(format, kind, tmp_path)
-    told, data = model_in(model.file)
-    found = opened(told, data)
+    file_format, data = model_in(model.file)
+    native = opened(file_format, data)
     names = ["amount", "age"] if format in ("skops", "onnx") else INPUTS
-    columns = as_inputs(model.rows, matched(found.about, names))
-    predictions = outcome(found.predict(columns), model.rows.height, found.about.kind)
+    columns = as_inputs(model.rows, matched(native.about, names))
+    predictions = outcome(native.predict(columns), model.rows.height, native.about.kind)
     largest = float(np.abs(predictions - model.predictions).max())
     print(f"{format}, {kind}: largest difference {largest:.1e}")
-    assert told == format
-    assert found.about.kind == kind
-    assert found.about.classes == {"binary": ("0", "1"), "multiclass": ("0", "1", "2")}.get(kind, ())
+    assert file_format == format
+    assert native.about.kind == kind
+    assert native.about.classes == {"binary": ("0", "1"), "multiclass": ("0", "1", "2")}.get(kind, ())
     assert predictions.shape == model.predictions.shape
     assert largest <= EXACT.get(format, 0.0)
 
@@ -48,10 +48,10 @@ def test_a_model_predicts_as_its_library_does(format: ModelFormat, kind: str, tm
 def test_missing_and_unseen_categories_are_predicted_as_the_library_does(format: ModelFormat, tmp_path: Path) -> None:
     """Both are missing to LightGBM; CatBoost refuses a missing one."""
     model = trained(format, "binary", tmp_path)
-    found = opened(*model_in(model.file))
+    native = opened(*model_in(model.file))
     for value in (None, "never seen"):
         rows = model.rows.with_columns(pl.lit(value, pl.String).alias("plan"))
-        assert np.isfinite(found.predict(as_inputs(rows, matched(found.about, INPUTS)))).all()
+        assert np.isfinite(native.predict(as_inputs(rows, matched(native.about, INPUTS)))).all()
     boosted = trained("catboost", "binary", tmp_path)
     strict = opened(*model_in(boosted.file))
     rows = boosted.rows.with_columns(pl.lit(None, pl.String).alias("plan"))
@@ -62,10 +62,10 @@ def test_missing_and_unseen_categories_are_predicted_as_the_library_does(format:
 def test_a_folder_of_mlflow_is_opened_without_mlflow(tmp_path: Path) -> None:
     """In a process of its own; one that names a pickle is refused, and so is one that leads out of its folder."""
     rows = pl.DataFrame({"age": [30.0, 61.0, 44.0], "amount": [0.5, None, -1.0]})
-    found = open_model(MLFLOW.parent, ModelRole(path="mlflow")).predict(rows, rows.columns)
+    predictions = open_model(MLFLOW.parent, ModelRole(path="mlflow")).predict(rows, rows.columns)
     library = xgboost.XGBClassifier()
     library.load_model(MLFLOW / "model.ubj")
-    np.testing.assert_array_equal(found, library.predict_proba(rows.select("amount", "age").to_numpy())[:, 1])
+    np.testing.assert_array_equal(predictions, library.predict_proba(rows.select("amount", "age").to_numpy())[:, 1])
     for before, after, why in (("model.ubj", "model.pkl", "pickle"), ("model.ubj", "../model.ubj", "outside")):
         shutil.copytree(MLFLOW, tmp_path, dirs_exist_ok=True)
         (tmp_path / "MLmodel").write_text((MLFLOW / "MLmodel").read_text().replace(before, after))

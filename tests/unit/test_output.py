@@ -34,12 +34,12 @@ def test_outputs_reach_the_next_steps_whole(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("report", "told"),
+    ("report", "path"),
     [(".leverframe/levers/gate.json", "services/ml/.leverframe/levers/gate.json"), ("", ""),
      ("https://example.org/1", "https://example.org/1"), ("/elsewhere/card.md", "/elsewhere/card.md")],
 )  # fmt: skip
 def test_a_step_in_a_folder_names_its_file_from_the_top(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: str, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: str, path: str
 ) -> None:
     """As the next step finds it, which runs at the top; also where the folder of the job is a link."""
     folder, link = tmp_path / "work/services/ml", tmp_path / "link"
@@ -50,7 +50,7 @@ def test_a_step_in_a_folder_names_its_file_from_the_top(
     monkeypatch.chdir(folder)
     output.verdict(Checked("0" * 40), as_json=False, report=report)
     text = (tmp_path / "output").read_text(encoding="utf-8")
-    assert re.findall(r"^report<<(\S+)\n(.*)\n\1$", text, re.MULTILINE)[0][1] == told
+    assert re.findall(r"^report<<(\S+)\n(.*)\n\1$", text, re.MULTILINE)[0][1] == path
 
 
 def test_a_failure_is_an_annotation_only_where_a_runner_listens(

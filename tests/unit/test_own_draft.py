@@ -44,9 +44,9 @@ CLASSES = ["cat", "dog", "emu"] * (ROWS // 3)
     ],
 )  # fmt: skip
 def test_columns_tell_their_roles(columns: dict[str, object], kind: str, label: str, score: str) -> None:
-    found = roles_of(table(**columns))
-    assert found is not None
-    assert (found.kind, found.label, found.score) == (kind, label, score)
+    roles = roles_of(table(**columns))
+    assert roles is not None
+    assert (roles.kind, roles.label, roles.score) == (kind, label, score)
 
 
 @pytest.mark.parametrize(

@@ -92,11 +92,11 @@ def test_code_that_a_bundle_names_is_imported_only_where_the_settings_name_it_to
 def test_trees_become_onnx_where_that_is_exact(format: str, converts: bool, kind: str, tmp_path: Path) -> None:
     """Thresholds of LightGBM have 64 bits and those of ONNX 32: rows that lie there tell, and it serves itself."""
     model = trained(format, kind, tmp_path, categories=False)
-    told, data = model_in(model.file)
-    found = opened(told, data)
+    file_format, data = model_in(model.file)
+    native = opened(file_format, data)
     names = ["amount", "age", "active"]
     rows = features_of(model.rows, names), as_inputs(model.rows, names)
-    onnx, words = to_onnx(told, found, found.about, rows, 1e-5)
+    onnx, words = to_onnx(file_format, native, native.about, rows, 1e-5)
     print(format, kind, words)
     assert (onnx is not None, "ONNX matches" in words) == (converts, converts)
     assert converts or "ONNX differs" in words
@@ -105,9 +105,9 @@ def test_trees_become_onnx_where_that_is_exact(format: str, converts: bool, kind
 def test_a_bundle_that_is_not_whole_or_ends_its_library_is_refused(tmp_path: Path) -> None:
     """Trees that point outside of themselves end the process that tries them, and not the one that serves."""
     model = trained("lightgbm", "binary", tmp_path)
-    found = opened("lightgbm", model.file.read_bytes())
+    native = opened("lightgbm", model.file.read_bytes())
     names = ["amount", "age", "plan", "active"]
-    sample = Sample(model.rows.select(names), found.about, model.predictions)
+    sample = Sample(model.rows.select(names), native.about, model.predictions)
     served = Served("lightgbm", model.file.read_bytes(), "lightgbm", "", {"lightgbm": "4"})
     files = dict(packed(sample, served, Wanted("model", None, None, 8, 1e-5)).files)
     write_folder(tmp_path / "good", files)

@@ -18,8 +18,8 @@ TRACKED = ["pipelines/shop/model.py", "setup.py", "data/raw/rows.csv", ".github/
 
 def test_workflows_code_packages_and_the_file_itself_have_owners() -> None:
     """Data and reports have none: what they are, the judge finds out."""
-    found = patterns(WHOLE, TRACKED, ".github/CODEOWNERS")
-    assert found == [
+    globs = patterns(WHOLE, TRACKED, ".github/CODEOWNERS")
+    assert globs == [
         "/.github/", "/.github/CODEOWNERS", "/.gitattributes", "/.gitmodules", "/libs/", "/pipelines/", "/dvc.yaml",
         "/leverframe.yaml", "/requirements.lock", "/.dvc/config", "/.dvcignore", "/*.py",
     ]  # fmt: skip
@@ -32,17 +32,17 @@ def test_nothing_is_said_of_a_rule_that_nobody_asked_the_forge_for(
     repository = TemporaryRepository.create(tmp_path)
     repository.write("dvc.yaml", "stages: {}\n")
     monkeypatch.chdir(repository.root)
-    said = [getattr(step, "what", "") for step in owner_steps(wiring.workspace(), None, first=True)]
-    assert "`init` did not ask whether the branch has a rule" in said
+    sentences = [getattr(step, "what", "") for step in owner_steps(wiring.workspace(), None, first=True)]
+    assert "`init` did not ask whether the branch has a rule" in sentences
     assert owner_steps(wiring.workspace(), None, first=False) == []
 
 
 def test_a_project_in_a_folder_owns_that_folder() -> None:
     """Its patterns begin at the top of the repository; a blank is escaped as GitHub wants it."""
-    found = patterns(Project("services/my ml"), ["train/fit.py"], "CODEOWNERS")
-    assert "/services/my\\ ml/train/" in found
-    assert "/services/my\\ ml/dvc.yaml" in found
-    assert "/CODEOWNERS" in found
+    globs = patterns(Project("services/my ml"), ["train/fit.py"], "CODEOWNERS")
+    assert "/services/my\\ ml/train/" in globs
+    assert "/services/my\\ ml/dvc.yaml" in globs
+    assert "/CODEOWNERS" in globs
 
 
 @pytest.mark.parametrize("text", ["", "* @acme/all\n", "* @acme/all"])

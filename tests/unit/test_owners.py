@@ -80,8 +80,8 @@ def test_nothing_else_counts(reviews: list[Review]) -> None:
 
 def test_a_comment_after_an_approval_leaves_it() -> None:
     """So does GitHub; a second approval after a refusal counts again."""
-    told = [approval("ada", state="CHANGES_REQUESTED"), approval("ada"), approval("ada", state="COMMENTED")]
-    assert approvers(told, HEAD, "bob") == ("ada",)
+    reviews = [approval("ada", state="CHANGES_REQUESTED"), approval("ada"), approval("ada", state="COMMENTED")]
+    assert approvers(reviews, HEAD, "bob") == ("ada",)
 
 
 def test_each_path_needs_one_of_its_owners() -> None:
@@ -161,7 +161,7 @@ def test_nothing_is_missing_only_by_approvals_of_this_commit(paths: list[str], r
     """Whoever is named as having approved has approved it, is not the author, and may write."""
     review, _ = resolved(owed(*paths), reviews, looked())
     for login in review.approved_by:
-        assert approval(login) in [replace(told, body="") for told in reviews]
+        assert approval(login) in [replace(vote, body="") for vote in reviews]
         assert login != "bob"
         assert Known().role(login) in ("admin", "write")
     assert bool(review.approved_by) >= (review.missing != tuple(paths))

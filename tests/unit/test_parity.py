@@ -18,7 +18,7 @@ def column(values: list[Any], dtype: Any) -> Any:
     """Return a column whose None are masked."""
     empty = "" if dtype is object else 0
     return np.ma.masked_array(
-        np.array([empty if each is None else each for each in values], dtype), [each is None for each in values]
+        np.array([empty if value is None else value for value in values], dtype), [value is None for value in values]
     )
 
 
@@ -41,10 +41,10 @@ def test_each_kind_of_difference_is_counted_apart(
     built: Any, served: Any, counts: tuple[int, int, int], largest: float | None
 ) -> None:
     """Another value, one that lacks, and one that should not be there; the last bit counts."""
-    found = compared("f", built, served)
-    assert (found.mismatch, found.missing, found.extra) == counts
-    assert found.largest == largest
-    assert found.rows == len(built)
+    difference = compared("f", built, served)
+    assert (difference.mismatch, difference.missing, difference.extra) == counts
+    assert difference.largest == largest
+    assert difference.rows == len(built)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), max_size=30))
@@ -68,14 +68,14 @@ def test_no_difference_passes_and_no_row_decides_nothing() -> None:
 def test_differences_fail_by_name_the_widest_first() -> None:
     """The error names three of them and counts the rest; the report has all."""
     broken = [Difference(f"f{number}", 10, number, 1, 0, 0.25) for number in range(1, 6)]
-    found = parity(*broken)
-    assert found.verdict == Failed((Reason.PARITY_BROKEN,))
-    assert [each.feature for each in found.broken()] == ["f5", "f4", "f3", "f2", "f1"]
-    assert found.lines()[0] == "failed: 10 rows of 6 features through the snapshot, 20 values differ"
-    assert found.lines()[1] == "f5: 5 other, by up to 0.25, 1 lacking, 0 extra"
-    assert [each["feature"] for each in found.to_json()["broken"]] == ["f5", "f4", "f3", "f2", "f1"]
+    outcome = parity(*broken)
+    assert outcome.verdict == Failed((Reason.PARITY_BROKEN,))
+    assert [difference.feature for difference in outcome.broken()] == ["f5", "f4", "f3", "f2", "f1"]
+    assert outcome.lines()[0] == "failed: 10 rows of 6 features through the snapshot, 20 values differ"
+    assert outcome.lines()[1] == "f5: 5 other, by up to 0.25, 1 lacking, 0 extra"
+    assert [row["feature"] for row in outcome.to_json()["broken"]] == ["f5", "f4", "f3", "f2", "f1"]
     with pytest.raises(ParityError) as refused:
-        refuse(found)
+        refuse(outcome)
     assert refused.value.what.startswith("5 of 6 features")
     assert "f5" in refused.value.why
     assert "and 2 more" in refused.value.why

@@ -89,7 +89,7 @@ def test_groups_hold_every_partition_once(case: Partitions) -> None:
     held = [part for group in groups for part in case.parts(group)]
     assert held == [case.first.plus(count) for count in range(len(held))]
     assert held[-1] == case.last
-    bounds = [tuple(each.astimezone(UTC) for each in case.bounds(group)) for group in groups]
+    bounds = [tuple(bound.astimezone(UTC) for bound in case.bounds(group)) for group in groups]
     assert bounds[0][0] == utc(case.first, case.timezone)
     assert all(end == start for (_, end), (start, _) in itertools.pairwise(bounds))
     assert bounds[-1][1] == case.end.astimezone(UTC)
@@ -117,12 +117,12 @@ def test_a_look_back_over_months_needs_no_change_of_clocks(month: Partition, day
 def test_a_look_back_reads_no_group_too_many() -> None:
     """28 days fit into one February, almost 59 into the two shortest months in a row; clocks may skip an hour."""
     days = (0, 1, 28, 29, 58, 59, 364, 365)
-    assert [groups_back(timedelta(days=each), "month") for each in days] == [0, 1, 1, 2, 2, 3, 12, 13]
+    assert [groups_back(timedelta(days=day), "month") for day in days] == [0, 1, 1, 2, 2, 3, 12, 13]
     hours = (0, 1, 2, 23, 24, 47)
-    assert [groups_back(timedelta(hours=each), "day") for each in hours] == [0, 1, 1, 1, 2, 2]
-    assert [groups_back(timedelta(hours=each), "hour") for each in hours] == [0, 2, 3, 24, 25, 48]
-    assert [groups_back(timedelta(days=each), "quarter") for each in (89, 90, 180, 365)] == [1, 2, 2, 5]
-    assert [groups_back(timedelta(days=each), "month", "week") for each in (27, 28, 55, 56)] == [1, 2, 2, 3]
+    assert [groups_back(timedelta(hours=hour), "day") for hour in hours] == [0, 1, 1, 1, 2, 2]
+    assert [groups_back(timedelta(hours=hour), "hour") for hour in hours] == [0, 2, 3, 24, 25, 48]
+    assert [groups_back(timedelta(days=day), "quarter") for day in (89, 90, 180, 365)] == [1, 2, 2, 5]
+    assert [groups_back(timedelta(days=day), "month", "week") for day in (27, 28, 55, 56)] == [1, 2, 2, 3]
     assert groups_back(timedelta(days=9000), "none") == 0
 
 
@@ -162,7 +162,7 @@ def test_the_default_grouping_has_few_groups(case: Partitions) -> None:
     """And the next finer one has more."""
     group = default_group(case.first, case.last)
     finer = PERIODS[PERIODS.index(case.first.period) : PERIODS.index(group)]
-    counts = [len(Partitions(case.first, case.last, each, "UTC").groups()) for each in finer]
+    counts = [len(Partitions(case.first, case.last, period, "UTC").groups()) for period in finer]
     assert all(count > GROUPS for count in counts)
     assert group == "year" or len(Partitions(case.first, case.last, group, "UTC").groups()) <= GROUPS
 
@@ -188,7 +188,7 @@ def test_a_group_ends_with_the_data_and_one_outside_is_whole() -> None:
     assert case.bounds(february)[1] == datetime(2013, 2, 11, tzinfo=UTC)
     assert case.until("2013-02-03").bounds(february)[1] == datetime(2013, 2, 4, tzinfo=UTC)
     assert case.bounds(Partition.of("2013-03"))[1] == datetime(2013, 4, 1, tzinfo=UTC)
-    assert [str(each) for each in case.groups("2013-02-01", "2013-02-03")] == ["2013-02"]
+    assert [str(group) for group in case.groups("2013-02-01", "2013-02-03")] == ["2013-02"]
 
 
 @pytest.mark.parametrize(

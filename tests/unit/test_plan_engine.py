@@ -63,33 +63,33 @@ def plan(have: list[int], count: int) -> Plan[WallAction]:
     return tuple(Step(Put(number), undo=Take(number)) for number in range(count) if number not in have)
 
 
-def progress(told: list[str]) -> Progress:
+def progress(messages: list[str]) -> Progress:
     """Return a clock that ticks at each look, and where steps are told."""
     ticks = iter(range(10_000))
-    return Progress(lambda: float(next(ticks)), told.append)
+    return Progress(lambda: float(next(ticks)), messages.append)
 
 
 def test_a_plan_is_executed_as_it_is_printed() -> None:
     """The steps of a dry run, each timed; nothing is undone."""
-    wall, told = Wall(), list[str]()
-    done = execute(plan([], 3), wall, progress(told))
+    wall, messages = Wall(), list[str]()
+    done = execute(plan([], 3), wall, progress(messages))
     assert wall.bricks == [0, 1, 2]
-    assert told == [str(step) for step in plan([], 3)] == ["put brick 0", "put brick 1", "put brick 2"]
+    assert messages == [str(step) for step in plan([], 3)] == ["put brick 0", "put brick 1", "put brick 2"]
     assert done.results[0] == StepResult("put brick 0", 1.0)
     assert (done.violation, done.undone) == (None, ())
-    assert execute((), wall, progress(told)).results == ()
+    assert execute((), wall, progress(messages)).results == ()
 
 
 @given(st.integers(1, 8), st.data())
 def test_a_failure_is_undone_in_reverse_order(count: int, data: st.DataObject) -> None:
     """The step that failed first, then each before it; those after it never begin."""
     fails = data.draw(st.integers(0, count - 1))
-    wall, told = Wall(fails=fails), list[str]()
-    done = execute(plan([], count), wall, progress(told))
+    wall, messages = Wall(fails=fails), list[str]()
+    done = execute(plan([], count), wall, progress(messages))
     assert (wall.bricks, done.violation) == ([], BROKEN)
     assert done.undone == tuple(Take(number) for number in range(fails, -1, -1))
-    assert told == [result.step for result in done.results]
-    assert told[fails + 1 :] == [f"undo: take brick {number}" for number in range(fails, -1, -1)]
+    assert messages == [result.step for result in done.results]
+    assert messages[fails + 1 :] == [f"undo: take brick {number}" for number in range(fails, -1, -1)]
     assert [result.failed for result in done.results if result.failed] == ["it fell down"]
     assert "it fell down" in done.results[fails].line()
 
@@ -109,8 +109,8 @@ def test_what_an_error_leaves_is_finished_by_the_next_run(count: int, data: st.D
 
 def test_a_step_without_an_undo_stays_done() -> None:
     """And a step that recovers says that it undoes something."""
-    wall, told = Wall(fails=2, bricks=[7]), list[str]()
+    wall, messages = Wall(fails=2, bricks=[7]), list[str]()
     left: Plan[WallAction] = (Step(Take(7), recovers=True), Step(Put(1)), Step(Put(2), undo=Take(2)))
-    assert execute(left, wall, progress(told)).undone == (Take(2),)
+    assert execute(left, wall, progress(messages)).undone == (Take(2),)
     assert wall.bricks == [1]
-    assert told == ["undo: take brick 7", "put brick 1", "put brick 2", "undo: take brick 2"]
+    assert messages == ["undo: take brick 7", "put brick 1", "put brick 2", "undo: take brick 2"]

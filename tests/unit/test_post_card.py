@@ -110,19 +110,19 @@ class Memory:
 
     def create(self, number: int, body: str) -> Comment:
         self._may()
-        self.said.append(comment(max((each.number for each in self.said), default=0) + 1, body))
+        self.said.append(comment(max((post.number for post in self.said), default=0) + 1, body))
         return self.said[-1]
 
     def update(self, comment: Comment, body: str) -> bool:
         self._may()
         if comment.number in self.gone:
             return False
-        place = next(index for index, each in enumerate(self.said) if each.number == comment.number)
+        place = next(index for index, other in enumerate(self.said) if other.number == comment.number)
         self.said[place] = replace(comment, body=body)
         return True
 
     def delete(self, comment: Comment) -> None:
-        self.said = [each for each in self.said if each.number != comment.number]
+        self.said = [other for other in self.said if other.number != comment.number]
 
     def pull(self, number: int) -> Pull:
         return Pull(number, HEAD, "main", open=number not in self.closed)
@@ -156,7 +156,7 @@ class Memory:
     @property
     def shown(self) -> list[str]:
         """The bodies of the comments that are there."""
-        return [each.body for each in self.said if each.number not in self.gone]
+        return [comment.body for comment in self.said if comment.number not in self.gone]
 
 
 def posted(forge: Memory, run: int, text: str, attempt: int = 1, *, dry: bool = False, number: int | None = 1) -> Ended:
@@ -216,11 +216,11 @@ def test_in_any_order_the_newest_run_stays(runs: list[tuple[int, int, str]], loc
 def test_a_second_comment_of_ours_is_removed() -> None:
     """A list that lagged behind made us post twice; the oldest stays, with the newest words."""
     old = comment(1, body(1, "old"))
-    told = iter([[comment(9, "chatter", "somebody")]])
+    listings = iter([[comment(9, "chatter", "somebody")]])
 
     class Lagging(Memory):
         def comments(self, number: int) -> list[Comment]:
-            return next(told, None) or super().comments(number)
+            return next(listings, None) or super().comments(number)
 
     lagging = Lagging([old])
     posted(lagging, 2, "new")
@@ -230,11 +230,11 @@ def test_a_second_comment_of_ours_is_removed() -> None:
 def test_what_a_newer_run_posted_meanwhile_stays() -> None:
     """The list hid its comment: of the two, the oldest stays with the words of the newer run."""
     there = comment(1, body(5, "newer"))
-    told = iter([[comment(9, "chatter", "somebody")]])
+    listings = iter([[comment(9, "chatter", "somebody")]])
 
     class Lagging(Memory):
         def comments(self, number: int) -> list[Comment]:
-            return next(told, None) or super().comments(number)
+            return next(listings, None) or super().comments(number)
 
     lagging = Lagging([there])
     posted(lagging, 2, "older")
@@ -247,7 +247,7 @@ def test_a_comment_that_was_deleted_is_posted_anew() -> None:
     forge.gone = {1}
     for run in (2, 3, 4):
         assert posted(forge, run, f"of {run}").done == "updated"
-        assert [each for each in forge.shown if each != "chatter"] == [body(run, f"of {run}")]
+        assert [text for text in forge.shown if text != "chatter"] == [body(run, f"of {run}")]
     assert len(forge.added) == 3
 
 
@@ -264,7 +264,7 @@ def test_who_we_are_is_told_by_what_we_posted(login: str) -> None:
     forge = Unknown([comment(1, body(1, "stolen"), "mallory")])
     for run in (2, 3, 4):
         posted(forge, run, f"of {run}")
-        assert [(each.author, each.body) for each in forge.said] == [
+        assert [(post.author, post.body) for post in forge.said] == [
             ("mallory", body(1, "stolen")),
             (login, body(run, f"of {run}")),
         ]
@@ -412,7 +412,7 @@ def test_a_check_is_green_where_the_newest_card_of_each_pull_request_is(posts: l
         if run >= newest.get(pull, (0, ""))[0]:
             newest[pull] = (run, state)
         stands = {known for _, known in newest.values()}
-        expected = next(each for each in ("failure", "pending", "success") if each in stands)
+        expected = next(status for status in ("failure", "pending", "success") if status in stands)
         assert forge.added[-1][1] == expected
         if expected != "pending":
             assert "pending" not in {shown for _, shown, _ in forge.added}

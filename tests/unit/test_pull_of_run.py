@@ -68,17 +68,17 @@ def test_a_fork_that_is_gone_is_still_a_pull_request(repository: Repository) -> 
     """GitHub has no repository for its head any more."""
     payload = events.pull_request_event(repository, repository.pulls[3])
     payload["pull_request"]["head"]["repo"] = None
-    found = told("pull_request", payload)
-    assert isinstance(found, Where)
-    assert (found.number, found.head_repository, found.trusted) == (3, "", False)
+    target = told("pull_request", payload)
+    assert isinstance(target, Where)
+    assert (target.number, target.head_repository, target.trusted) == (3, "", False)
 
 
 def test_a_comment_names_the_number_and_no_commit(repository: Repository, pull: PullRequest) -> None:
     """The head is looked up; a comment on an issue is about no pull request, and says so."""
-    found = told("issue_comment", events.issue_comment_event(repository, pull), GITHUB_SHA=OTHER)
-    assert found == Where("acme/ml", 1, "", Order(6, 2), trusted=False)
-    found = told("issue_comment", events.issue_comment_event(repository, Issue(9, "Help", "ada")))
-    assert found == Nowhere("the comment is on issue #9, which is no pull request")
+    target = told("issue_comment", events.issue_comment_event(repository, pull), GITHUB_SHA=OTHER)
+    assert target == Where("acme/ml", 1, "", Order(6, 2), trusted=False)
+    target = told("issue_comment", events.issue_comment_event(repository, Issue(9, "Help", "ada")))
+    assert target == Nowhere("the comment is on issue #9, which is no pull request")
 
 
 def test_a_merge_queue_has_a_commit_of_its_own(repository: Repository, pull: PullRequest) -> None:
@@ -89,9 +89,9 @@ def test_a_merge_queue_has_a_commit_of_its_own(repository: Repository, pull: Pul
     assert told("merge_group", payload) == expected
     assert told("workflow_dispatch", {}, GITHUB_REF=branch, GITHUB_SHA=OTHER) == expected
     payload["merge_group"]["head_ref"] = f"refs/heads/gh-readonly-queue/release/1.x/pr-12-{HEAD}"
-    found = told("merge_group", payload)
-    assert isinstance(found, Where)
-    assert (found.number, found.base) == (12, "release/1.x")
+    target = told("merge_group", payload)
+    assert isinstance(target, Where)
+    assert (target.number, target.base) == (12, "release/1.x")
     payload["merge_group"]["head_ref"] = "refs/heads/else"
     assert isinstance(told("merge_group", payload), Nowhere)
 
@@ -132,8 +132,8 @@ def test_the_run_of_another_workflow_is_of_its_branch_and_commit(repository: Rep
     assert ended(fork, named=[pull]) == expected  # the number never comes from the payload of a fork
     assert ended(pull, "schedule") == Nowhere("the run was started by `schedule`, which is about no pull request")
     queued = f"gh-readonly-queue/main/pr-1-{HEAD}"
-    found = ended(pull, "merge_group", head_branch=queued)
-    assert found == Where("acme/ml", 1, pull.head, Order(5, 1), "acme/ml", queued, "main", queued=True)
+    target = ended(pull, "merge_group", head_branch=queued)
+    assert target == Where("acme/ml", 1, pull.head, Order(5, 1), "acme/ml", queued, "main", queued=True)
     payload = events.workflow_run_event(repository, fork, 5)
     payload["workflow_run"]["head_repository"] = None
     assert told("workflow_run", payload) == Nowhere("the fork that the run is of is gone")
@@ -153,8 +153,8 @@ def test_an_odd_event_is_one_clear_error(event: str, payload: Any) -> None:
     """Never a traceback, whatever the payload."""
     content = payload if isinstance(payload, dict) else {}
     with suppress(PublishError):
-        found = told(event, content)
-        assert isinstance(found, Nowhere) or found.head == "" or len(found.head) == 40
+        target = told(event, content)
+        assert isinstance(target, Nowhere) or target.head == "" or len(target.head) == 40
 
 
 def test_a_part_of_another_kind_is_named_in_our_words() -> None:
@@ -195,12 +195,12 @@ def test_what_cannot_be_told_is_not_guessed() -> None:
     with pytest.raises(PublishError) as refused:
         chosen_pull(RUN, [MAIN, RELEASE], "")
     assert "#1 into `main`, #2 into `release`" in refused.value.why
-    found = chosen_pull(RUN, [RELEASE], "main")
-    assert isinstance(found, Nowhere)
-    assert "#2 goes into `release`" in found.because
-    found = chosen_pull(RUN, [Pull(4, OTHER, "main", "acme/ml", "topic")], "main")
-    assert isinstance(found, Nowhere)
-    assert f"#4 is at {OTHER[:12]}" in found.because
+    choice = chosen_pull(RUN, [RELEASE], "main")
+    assert isinstance(choice, Nowhere)
+    assert "#2 goes into `release`" in choice.because
+    choice = chosen_pull(RUN, [Pull(4, OTHER, "main", "acme/ml", "topic")], "main")
+    assert isinstance(choice, Nowhere)
+    assert f"#4 is at {OTHER[:12]}" in choice.because
     assert isinstance(chosen_pull(RUN, [Pull(3, HEAD, "main", "", "topic")], ""), Nowhere)
 
 

@@ -42,17 +42,17 @@ class Memory:
         self.remembered |= set(places)
 
     def sizes(self, wanted: Sequence[StoredObject]) -> Answers[int | None]:
-        found = self._asked(wanted)
-        return Answers({each: len(content) for each, content in found.present.items()}, found.absent, found.failure)
+        reply = self._asked(wanted)
+        return Answers({blob: len(content) for blob, content in reply.present.items()}, reply.absent, reply.failure)
 
     def listings(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
         return self._asked(wanted)
 
     def _asked(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
         answered = wanted[: max(0, self.patience - len(self.asked))]
-        self.asked += [each.md5 for each in answered]
-        present = {each: self.held[each.md5] for each in answered if each.md5 in self.held}
-        absent = [each for each in answered if each.md5 not in self.held]
+        self.asked += [blob.md5 for blob in answered]
+        present = {blob: self.held[blob.md5] for blob in answered if blob.md5 in self.held}
+        absent = [blob for blob in answered if blob.md5 not in self.held]
         return Answers(present, absent, SLOW if len(answered) < len(wanted) else None)
 
 
@@ -92,10 +92,10 @@ def test_what_counts_as_missing(held: dict[str, bytes], missing: list[str], *, c
     if cached and f"{D}.dir" in held and held[f"{D}.dir"] != listing(B, C):
         missing = []  # a damaged listing is only noticed where it is read
     remote = Memory(held)
-    found = run(kept(file=A, folder=f"{D}.dir"), lambda _: remote, here)
-    assert found.missing == ({"store": missing} if missing else {})
+    outcome = run(kept(file=A, folder=f"{D}.dir"), lambda _: remote, here)
+    assert outcome.missing == ({"store": missing} if missing else {})
     listed = missing == ["folder"] and held.get(f"{D}.dir") == listing(B, C)
-    assert found.notes == (
+    assert outcome.notes == (
         [
             "`dvc push` takes a directory for complete whose listing the remote has: "
             f"for `folder` remove `files/md5/dd/{'d' * 30}.dir` from it first"
@@ -144,15 +144,15 @@ def test_what_was_there_is_not_asked_for_again_and_what_was_missing_is() -> None
 def test_a_remote_that_stops_answering_is_a_note(patience: int, note: str) -> None:
     """What it answered counts, and the rest is no violation."""
     remote = Memory({A: b"one", B: b"two"}, patience)
-    found = run(kept(x=A, gone=C, y=B, z=D), lambda _: remote, nothing)
-    assert found.missing == ({"store": ["gone"]} if patience else {})
-    assert found.notes == [note]
+    outcome = run(kept(x=A, gone=C, y=B, z=D), lambda _: remote, nothing)
+    assert outcome.missing == ({"store": ["gone"]} if patience else {})
+    assert outcome.notes == [note]
 
 
 def test_a_directory_whose_listing_nobody_gives_is_not_looked_for() -> None:
     """One object is counted for it, as nobody knows of how many it consists."""
-    found = run(kept(folder=f"{D}.dir"), lambda _: Memory(patience=0), nothing)
-    assert (found.missing, len(found.notes)) == ({}, 1)
+    outcome = run(kept(folder=f"{D}.dir"), lambda _: Memory(patience=0), nothing)
+    assert (outcome.missing, len(outcome.notes)) == ({}, 1)
 
 
 def test_each_output_is_looked_for_in_its_own_remote() -> None:
@@ -165,9 +165,9 @@ def test_each_output_is_looked_for_in_its_own_remote() -> None:
             raise SLOW
         return stores[name]
 
-    found = run(named, store_of, nothing)
-    assert found.missing == {"other": ["y"]}
-    assert found.notes == ["whether data were pushed was not looked at: too slow: 2 seconds; again"]
+    outcome = run(named, store_of, nothing)
+    assert outcome.missing == {"other": ["y"]}
+    assert outcome.notes == ["whether data were pushed was not looked at: too slow: 2 seconds; again"]
 
 
 def test_the_default_remote_may_be_named_as_well() -> None:

@@ -35,12 +35,12 @@ def test_one_look_raises() -> None:
 def test_many_looks_go_on() -> None:
     """Failures are told and waited for ever longer; the first success begins anew."""
     slept: list[float] = []
-    told: list[str] = []
+    messages: list[str] = []
     outcomes = [False, True, True, False, False]
-    assert list(islice(looks(failing(outcomes), 5, slept.append, told.append), 3)) == ["found"] * 3
+    assert list(islice(looks(failing(outcomes), 5, slept.append, messages.append), 3)) == ["found"] * 3
     assert slept == [5, 10, 20, 5]
-    assert all("git cannot fetch" in each for each in told)
-    assert len(told) == 2
+    assert all("git cannot fetch" in message for message in messages)
+    assert len(messages) == 2
 
 
 @given(st.floats(0.1, 3600), st.integers(0, 10_000))

@@ -99,12 +99,12 @@ def test_what_is_missing_is_told_from_what_is_not_known(error: Exception, *, mis
 )
 def test_each_class_of_failure_has_its_words(error: Exception, words: str) -> None:
     """Why it is, and what to do next; a bucket that does not exist is known to hold nothing."""
-    found = failure("store", "s3://me:hunter2@bucket/x?token=hunter2", error, {"connection_string": "hunter2;key"})
-    assert found.what == "the remote `store` at s3://bucket/x cannot be asked"
-    assert words in found.why
-    assert found.next.endswith("then run the same command again") or "jobs 4" in found.next
+    problem = failure("store", "s3://me:hunter2@bucket/x?token=hunter2", error, {"connection_string": "hunter2;key"})
+    assert problem.what == "the remote `store` at s3://bucket/x cannot be asked"
+    assert words in problem.why
+    assert problem.next.endswith("then run the same command again") or "jobs 4" in problem.next
     assert holds_nothing(error) == ("bucket does not exist" in words)
-    assert "hunter2" not in found.render()
+    assert "hunter2" not in problem.render()
 
 
 def test_settings_of_a_remote_are_secrets_where_their_names_say_so() -> None:
@@ -115,8 +115,8 @@ def test_settings_of_a_remote_are_secrets_where_their_names_say_so() -> None:
         "password": "correct horse",
         "port": 22,
     }
-    told = ValueError("cannot use AccountKey-of-mine, sv=2024 and correct horse at port 22")
-    why = failure("store", "azure://data", told, config).why
+    error = ValueError("cannot use AccountKey-of-mine, sv=2024 and correct horse at port 22")
+    why = failure("store", "azure://data", error, config).why
     assert why == "ValueError: cannot use ***, *** and *** at port 22"
 
 
@@ -188,15 +188,15 @@ class Files:
 def test_requests_run_in_parallel_within_a_bound(config: dict[str, object], most: int) -> None:
     """Each object once; a folder of that name is no object."""
     files = Files(**config)
-    told = list[str]()
+    messages = list[str]()
     opened = Opened(files, "base", "memory://")
-    remote = RemoteObjects("store", Verified(None, "memory://"), lambda: opened, told.append)
-    found = remote.sizes(OBJECTS)
-    assert set(found.absent) == {each for each in OBJECTS if each.md5[-1] in "78"}
-    assert len(found.present) + len(found.absent) == len(OBJECTS) == files.asked
-    assert found.failure is None
+    remote = RemoteObjects("store", Verified(None, "memory://"), lambda: opened, messages.append)
+    response = remote.sizes(OBJECTS)
+    assert set(response.absent) == {blob for blob in OBJECTS if blob.md5[-1] in "78"}
+    assert len(response.present) + len(response.absent) == len(OBJECTS) == files.asked
+    assert response.failure is None
     assert 1 < files.most <= most
-    assert told == ["asked the remote `store` for 1,000 of 1,200 objects"]
+    assert messages == ["asked the remote `store` for 1,000 of 1,200 objects"]
 
 
 def test_the_first_failure_ends_all_and_the_limit_of_time_holds() -> None:

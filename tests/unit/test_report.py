@@ -88,19 +88,19 @@ def refused(reason: Reason, what: str, following: str) -> tuple[Violation, ...]:
 
 def gated(**changed: Any) -> Gated:
     """Return what the gate says of a better model, changed."""
-    found = card().gated
-    assert found is not None
-    return replace(found, **changed)
+    gate = card().gated
+    assert gate is not None
+    return replace(gate, **changed)
 
 
 def comparison(**changed: Any) -> ReplayComparison:
     """Return what a log shows where few answers change, changed."""
     flips = (Flip("a3c1", 0, 0.4131, 0.6012), Flip("77fe", 4, 0.5204, 0.4467))
-    found = ReplayComparison(
+    replay = ReplayComparison(
         ".leverframe/servers/production/log", 0.2, 0, days=3, first="2024-05-01", last="2024-05-03",
         share=2 / 412, replayed=Replayed(200, 412, 2, 0, 0, flips, 0.413, 0.427),
     )  # fmt: skip
-    return replace(found, **changed)
+    return replace(replay, **changed)
 
 
 CHANGE = HoldoutChange(
@@ -327,7 +327,7 @@ def test_a_page_fits_into_a_comment_and_begins_with_the_verdict(name: str) -> No
     verdict = CASES[name].verdict
     assert page.startswith("## ✅" if isinstance(verdict, Passed) else "## ❌")
     if isinstance(verdict, Failed):
-        assert all(f"`{each.value}`" in page[:2000] for each in verdict.reasons)
+        assert all(f"`{reason.value}`" in page[:2000] for reason in verdict.reasons)
 
 
 def test_hostile_text_stays_text() -> None:
@@ -419,7 +419,7 @@ def test_a_lever_without_a_result_refuses() -> None:
 def test_the_check_is_the_gate() -> None:
     """The three verdicts as GitHub shows them."""
     failed = Failed((Reason.METRIC_DROPPED, Reason.LOCK_STALE))
-    assert [conclusion(each) for each in (Passed(), failed, Skipped("x"))] == ["success", "failure", "neutral"]
+    assert [conclusion(verdict) for verdict in (Passed(), failed, Skipped("x"))] == ["success", "failure", "neutral"]
     assert title(failed) == "do not merge: metric-dropped, lock-stale"
 
 

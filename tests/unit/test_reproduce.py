@@ -82,11 +82,11 @@ class Scripted:
     def now(self, path: str) -> str:
         """Return the digest of an output."""
         known = entries(self.files["dvc.lock"], "").values()
-        return next(each.outputs[path].md5 for each in known if path in each.outputs)
+        return next(entry.outputs[path].md5 for entry in known if path in entry.outputs)
 
     def runs(self) -> list[StageRun]:
-        found, self.ended = self.ended, []
-        return found
+        runs, self.ended = self.ended, []
+        return runs
 
 
 def fresh(_: Scripted) -> dict[str, How]:
@@ -120,55 +120,55 @@ def reproduced(*script: Callable[[Scripted], dict[str, How]], **order: object) -
 
 def test_the_evaluation_is_run_in_any_case() -> None:
     """Although nothing is stale; and where it gives the same, all is well."""
-    found, pipeline = reproduced(fresh, same, pull=True)
-    assert found.verdict == Passed()
+    rerun, pipeline = reproduced(fresh, same, pull=True)
+    assert rerun.verdict == Passed()
     assert pipeline.asked == [
         ("--no-run-cache", "--pull", "--allow-missing"),
         ("--no-run-cache", "--force", "--single-item", "evaluate"),
     ]
     assert pipeline.fetched == [["model"]]
-    assert [(each.stage, each.how) for each in found.stages] == [("train", "unchanged"), ("evaluate", "verified")]
+    assert [(run.stage, run.how) for run in rerun.stages] == [("train", "unchanged"), ("evaluate", "verified")]
 
 
 def test_forged_figures_are_found() -> None:
     """The reason names the figure, what was claimed, and what is true."""
-    found, _ = reproduced(fresh, writes(0.7), pull=True)
-    assert found.verdict == Failed((Reason.METRICS_FORGED,))
-    assert "`auc` 0.8 in git, 0.7 computed" in found.violations[0].what
+    rerun, _ = reproduced(fresh, writes(0.7), pull=True)
+    assert rerun.verdict == Failed((Reason.METRICS_FORGED,))
+    assert "`auc` 0.8 in git, 0.7 computed" in rerun.violations[0].what
 
 
 def test_what_a_failed_run_left_is_told_with_the_way_back() -> None:
     """The next `git commit --all` would commit it; where nothing was written there is nothing to tell."""
     left = "this folder has what the run wrote"
-    told = [any(left in note for note in found.notes) for found in (
+    flags = [any(left in note for note in rerun.notes) for rerun in (
         reproduced(fresh, writes(0.7), pull=True)[0], reproduced(fresh, same, pull=True)[0],
         reproduced(fresh, writes(0.800001), pull=True)[0],
     )]  # fmt: skip
-    assert told == [True, False, False]
+    assert flags == [True, False, False]
 
 
 def test_a_stage_that_ran_stays_one_that_ran() -> None:
     """A later command of the same run finds it done; its time counts for each time that it ran."""
-    found, pipeline = unseeded(0.9)
-    runs = {run.stage: (run.how, run.seconds) for run in found.stages}
+    rerun, pipeline = unseeded(0.9)
+    runs = {run.stage: (run.how, run.seconds) for run in rerun.stages}
     assert len(pipeline.asked) > 2
     assert runs["train"] == ("ran", 3.0)
-    assert "2 of 2 stages ran" in found.lines()[0]
+    assert "2 of 2 stages ran" in rerun.lines()[0]
 
 
 def test_last_digits_are_a_note() -> None:
     """Another processor; within the tolerance the figures agree."""
-    found, _ = reproduced(fresh, writes(0.800001), pull=True)
-    assert found.verdict == Passed()
-    assert found.notes == (
+    rerun, _ = reproduced(fresh, writes(0.800001), pull=True)
+    assert rerun.verdict == Passed()
+    assert rerun.notes == (
         f"the bytes differ from `dvc.lock`, all numbers agree within 0.0001: `{METRICS}` of `evaluate`",
     )
 
 
 def test_a_stale_evaluation_is_not_run_twice() -> None:
     """A stage that ran anyway needs no second run."""
-    found, pipeline = reproduced(lambda _: {"train": "ran", "evaluate": "ran"}, pull=True)
-    assert found.verdict == Passed()
+    rerun, pipeline = reproduced(lambda _: {"train": "ran", "evaluate": "ran"}, pull=True)
+    assert rerun.verdict == Passed()
     assert len(pipeline.asked) == 1
 
 
@@ -179,26 +179,26 @@ def test_a_suspect_is_run_and_convicted() -> None:
         pipeline.files["dvc.lock"] = pipeline.files["dvc.lock"].replace("md5: a1", "md5: a9", 1)
         return {"train": "ran", "evaluate": "ran"}
 
-    found, pipeline = reproduced(fresh, another_model, pull=True, base=entries(lock("a0", "m1"), ""))
+    rerun, pipeline = reproduced(fresh, another_model, pull=True, base=entries(lock("a0", "m1"), ""))
     assert pipeline.asked[1][-2:] == ("train", "evaluate")
-    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
+    assert rerun.verdict == Failed((Reason.LOCK_MISMATCH,))
 
 
 def test_without_a_remote_everything_is_made_anew() -> None:
     """What the cache has comes from there; nothing is pulled."""
-    found, pipeline = reproduced(fresh, same)
-    assert found.rebuilt
+    rerun, pipeline = reproduced(fresh, same)
+    assert rerun.rebuilt
     assert pipeline.asked[0] == ("checkout",)
-    assert all("--pull" not in each for each in pipeline.asked)
+    assert all("--pull" not in arguments for arguments in pipeline.asked)
     assert pipeline.fetched == []
     assert "--force" in reproduced(fresh, same, full=True)[1].asked[1]
 
 
 def test_a_failed_stage_is_a_violation_and_a_busy_pipeline_an_error() -> None:
     """The change is refused for the one; the other says nothing about it."""
-    found, _ = reproduced(lambda _: {"train": "failed"}, pull=True)
-    assert found.verdict == Failed((Reason.STAGE_FAILED,))
-    assert found.stages[0].how == "failed"
+    rerun, _ = reproduced(lambda _: {"train": "failed"}, pull=True)
+    assert rerun.verdict == Failed((Reason.STAGE_FAILED,))
+    assert rerun.stages[0].how == "failed"
 
     def busy(_: Scripted) -> dict[str, How]:
         raise PipelineBusyError("busy", why="another", next="wait")
@@ -233,13 +233,13 @@ def chain(digests: dict[str, str], parameter: int = 1, changed: Sequence[str] = 
     def recorded(path: str) -> str:
         return f"    - path: {path}\n      hash: md5\n      md5: {digests.get(path, 'x')}\n      size: 1\n"
 
-    told = "schema: '2.0'\nstages:\n"
+    text = "schema: '2.0'\nstages:\n"
     for name, (output, inputs) in CHAIN.items():
         value = f"{parameter}, changed" if name in changed else parameter
-        told += f"  {name}:\n    cmd: {name}\n    params:\n      params.yaml:\n        {name}: {value}\n"
-        told += "".join(["    deps:\n", *map(recorded, inputs)]) if inputs else ""
-        told += f"    outs:\n{recorded(output)}"
-    return told
+        text += f"  {name}:\n    cmd: {name}\n    params:\n      params.yaml:\n        {name}: {value}\n"
+        text += "".join(["    deps:\n", *map(recorded, inputs)]) if inputs else ""
+        text += f"    outs:\n{recorded(output)}"
+    return text
 
 
 FILES = {
@@ -277,23 +277,23 @@ PERFECT = json.dumps({"auc": 1.0, "rows": 10})
 
 def test_a_full_run_that_finds_everything_as_claimed_says_nothing() -> None:
     """No violation and no note."""
-    found = whole(runs_all())
-    assert (found.verdict, found.notes) == (Passed(), ())
+    rerun = whole(runs_all())
+    assert (rerun.verdict, rerun.notes) == (Passed(), ())
 
 
 @pytest.mark.parametrize("full", [True, False])
 def test_metrics_are_compared_although_the_stages_before_wrote_other_bytes(full: bool) -> None:
     """The first stage writes other bytes, so all later ones have other inputs; what is claimed is still not true."""
-    found = whole(runs_all(*EVERYTHING, metrics=json.dumps({"auc": 0.9108, "rows": 10})), full=full, metrics=PERFECT)
-    assert found.verdict == Failed((Reason.METRICS_FORGED,))
-    assert "`auc` 1.0 in git, 0.9108 computed" in found.violations[0].what
-    assert "dvc repro -f -s evaluate" in found.violations[0].next
-    assert not any(METRICS in each for each in found.notes if "agree" in each)
+    rerun = whole(runs_all(*EVERYTHING, metrics=json.dumps({"auc": 0.9108, "rows": 10})), full=full, metrics=PERFECT)
+    assert rerun.verdict == Failed((Reason.METRICS_FORGED,))
+    assert "`auc` 1.0 in git, 0.9108 computed" in rerun.violations[0].what
+    assert "dvc repro -f -s evaluate" in rerun.violations[0].next
+    assert not any(METRICS in note for note in rerun.notes if "agree" in note)
 
 
 def test_a_full_run_goes_on_behind_the_first_stage_that_differs() -> None:
     """Every output is listed, with what is known of it: nothing that nobody read is called equal."""
-    found = whole(
+    rerun = whole(
         runs_all(
             FEATURES, MODEL, PLOTS, METRICS, "data/snapshot.bin",
             metrics=json.dumps({"auc": 0.8000001, "rows": 10}),
@@ -301,10 +301,10 @@ def test_a_full_run_goes_on_behind_the_first_stage_that_differs() -> None:
             note="model `ffffffffffffffffffffffffffffffff` of 10 rows\n",
         )
     )  # fmt: skip
-    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
-    assert "`reports/plots/roc.csv` of `plots`" in found.violations[0].what
-    assert found.lines()[1] == "every output of these stages was compared, whatever became of its inputs"
-    assert found.notes[:2] == (
+    assert rerun.verdict == Failed((Reason.LOCK_MISMATCH,))
+    assert "`reports/plots/roc.csv` of `plots`" in rerun.violations[0].what
+    assert rerun.lines()[1] == "every output of these stages was compared, whatever became of its inputs"
+    assert rerun.notes[:2] == (
         f"the bytes differ from `dvc.lock`, all numbers agree within 0.0001: `{METRICS}` of `evaluate`",
         "the bytes differ from `dvc.lock`, and the contents were not compared: `data/features.parquet` of `build`; "
         "`models/model.skops` of `train`; `data/snapshot.bin` of `snapshot`; and 1 more",
@@ -325,9 +325,9 @@ def test_a_report_that_its_inputs_do_not_give_is_a_mismatch(
 ) -> None:
     """Written by hand, from the same inputs: whoever runs the stage reads it."""
     for full in (True, False):
-        found = whole(runs_all(*outputs, **texts), full=full)
-        assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
-        assert path in found.violations[0].what
+        rerun = whole(runs_all(*outputs, **texts), full=full)
+        assert rerun.verdict == Failed((Reason.LOCK_MISMATCH,))
+        assert path in rerun.violations[0].what
 
 
 @pytest.mark.parametrize(("made", "how"), [("b1", []), ("b2", ["bytes"])])
@@ -335,15 +335,15 @@ def test_texts_of_what_dvc_keeps_are_not_compared_where_it_was_not_here(made: st
     """A checkout without cache and remote has no bundle: its digest alone tells whether the stage wrote the same."""
     path, text = "models/bundle", {"models/bundle/MANIFEST.json": "{}"}
     claimed, wrote = ({"bundle": Locked("run", {}, {}, {path: Recorded(f"{md5}.dir")})} for md5 in ("b1", made))
-    found = differences(State(claimed, {}), State(wrote, text), {"bundle"}, 1e-4, Scripted({}, []))
-    assert [(each.path, each.how) for each in found] == [(path, word) for word in how]
+    changes = differences(State(claimed, {}), State(wrote, text), {"bundle"}, 1e-4, Scripted({}, []))
+    assert [(difference.path, difference.how) for difference in changes] == [(path, word) for word in how]
 
 
 def test_last_digits_of_a_report_are_a_note() -> None:
     """Another processor, in any number of any text."""
-    found = whole(runs_all("reports/profiles/a.json", a='{"rows": 10, "mean": 3.2500001}'))
-    assert found.verdict == Passed()
-    assert "all numbers agree" in found.notes[0]
+    rerun = whole(runs_all("reports/profiles/a.json", a='{"rows": 10, "mean": 3.2500001}'))
+    assert rerun.verdict == Passed()
+    assert "all numbers agree" in rerun.notes[0]
 
 
 @pytest.mark.parametrize("full", [True, False])
@@ -357,11 +357,11 @@ def test_models_of_other_bytes_are_compared_by_their_predictions(full: bool) -> 
         runs_all(MODEL, PLOTS, note="model of 11 rows\n"), full=full, tables={"x": 0.5, "y": 0.5}
     )  # fmt: skip
     assert behind.verdict == Failed((Reason.LOCK_MISMATCH,))
-    found = whole(runs_all(MODEL), full=full, tables={"x": 0.5, "y": 0.75})
-    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
+    rerun = whole(runs_all(MODEL), full=full, tables={"x": 0.5, "y": 0.75})
+    assert rerun.verdict == Failed((Reason.LOCK_MISMATCH,))
     words = "`models/model.skops` of `train` (predictions differ on 10 of 10 rows, by up to 0.25)"
-    assert words in found.violations[0].what
-    assert "dvc repro -f -s train" in found.violations[0].next
+    assert words in rerun.violations[0].what
+    assert "dvc repro -f -s train" in rerun.violations[0].next
 
 
 def test_stages_that_did_not_run_are_named_as_not_compared() -> None:
@@ -375,10 +375,10 @@ def test_stages_that_did_not_run_are_named_as_not_compared() -> None:
         return {"evaluate": "unchanged"}
 
     pipeline = Scripted({"dvc.lock": chain({}), **FILES}, [frozen, ended])
-    found = run(pipeline, Order("c" * 40, full=True, pull=True))
-    assert "the metrics were not compared: their stage did not run, or its inputs changed" in found.notes
-    assert "not compared, as the stages did not run: `evaluate`" in found.notes
-    assert not any("agree" in each for each in found.notes)
+    rerun = run(pipeline, Order("c" * 40, full=True, pull=True))
+    assert "the metrics were not compared: their stage did not run, or its inputs changed" in rerun.notes
+    assert "not compared, as the stages did not run: `evaluate`" in rerun.notes
+    assert not any("agree" in note for note in rerun.notes)
 
 
 def test_a_full_run_that_fails_still_compares_what_ran() -> None:
@@ -388,9 +388,9 @@ def test_a_full_run_that_fails_still_compares_what_ran() -> None:
         runs_all("reports/profiles/a.json", a="{}")(pipeline)
         return {"build": "ran", "validate": "ran", "train": "failed"}
 
-    found = whole(breaks)
-    assert found.verdict == Failed((Reason.STAGE_FAILED, Reason.LOCK_MISMATCH))
-    assert any("`evaluate`" in each for each in found.notes if "did not run" in each)
+    rerun = whole(breaks)
+    assert rerun.verdict == Failed((Reason.STAGE_FAILED, Reason.LOCK_MISMATCH))
+    assert any("`evaluate`" in note for note in rerun.notes if "did not run" in note)
 
 
 def test_metrics_of_a_changed_setting_are_not_compared_with_those_of_before() -> None:
@@ -418,11 +418,11 @@ def test_a_full_run_compares_whatever_the_inputs_became(setting: str) -> None:
         pipeline.files["dvc.lock"] = chain(dict.fromkeys(EVERYTHING, "y"), changed=[setting])
         return dict.fromkeys(CHAIN, "ran")
 
-    found = whole(changed, metrics=PERFECT)
-    assert found.verdict == Failed((Reason.METRICS_FORGED, Reason.LOCK_MISMATCH))
-    assert "`auc` 1.0 in git, 0.9108 computed" in found.violations[0].what
-    assert "`reports/profiles/a.json`" in found.violations[1].what
-    assert found.full
+    rerun = whole(changed, metrics=PERFECT)
+    assert rerun.verdict == Failed((Reason.METRICS_FORGED, Reason.LOCK_MISMATCH))
+    assert "`auc` 1.0 in git, 0.9108 computed" in rerun.violations[0].what
+    assert "`reports/profiles/a.json`" in rerun.violations[1].what
+    assert rerun.full
 
 
 def forged(
@@ -440,7 +440,7 @@ def forged(
         return dict.fromkeys(arguments[arguments.index("--single-item") + 1 :], "ran")
 
     def follows(_: Scripted) -> dict[str, How]:
-        return {name: "ran" if {truth.get(each) for each in CHAIN[name][1]} - {None} else "unchanged" for name in CHAIN}
+        return {name: "ran" if {truth.get(path) for path in CHAIN[name][1]} - {None} else "unchanged" for name in CHAIN}
 
     files = {"dvc.lock": chain(claimed, changed=[changed]), **FILES}
     pipeline = Scripted(files, [nothing, computes, follows], tables=tables or {})
@@ -467,16 +467,16 @@ def test_a_changed_input_excuses_no_output(
     changed: str, claimed: dict[str, str], truth: dict[str, str], texts: dict[str, str], reason: Reason
 ) -> None:
     """`dvc commit --force` beside any edited setting makes a consistent lock; only running the stage tells."""
-    found, pipeline = forged(changed, claimed, truth, {"x": 1.0, "y": 2.0, "flipped": 1.5}, **texts)
+    rerun, pipeline = forged(changed, claimed, truth, {"x": 1.0, "y": 2.0, "flipped": 1.5}, **texts)
     assert changed in pipeline.asked[1]
-    assert found.verdict == Failed((reason,))
+    assert rerun.verdict == Failed((reason,))
 
 
 def test_an_honest_change_passes_and_runs_no_stage_of_the_base() -> None:
     """Only what the base has not so runs again, writers first, and once."""
     made = {MODEL: "t", METRICS: "mt", PLOTS: "pt"}
-    found, pipeline = forged("train", made, made)
-    assert (found.verdict, found.notes) == (Passed(), ())
+    rerun, pipeline = forged("train", made, made)
+    assert (rerun.verdict, rerun.notes) == (Passed(), ())
     assert pipeline.asked[1:] == [("--no-run-cache", "--force", "--single-item", "train", "evaluate", "plots")]
 
 
@@ -491,19 +491,19 @@ def test_a_table_of_other_bytes_is_read_where_the_cache_has_what_is_claimed(
     tables: dict[str, float], note: str
 ) -> None:
     """Last digits are a note; so is a table that nobody can read, which is never called equal."""
-    found, pipeline = forged("build", {FEATURES: "c"}, {FEATURES: "y"}, tables)
-    assert found.verdict == Passed()
-    assert any(note in each for each in found.notes)
+    rerun, pipeline = forged("build", {FEATURES: "c"}, {FEATURES: "y"}, tables)
+    assert rerun.verdict == Passed()
+    assert any(note in sentence for sentence in rerun.notes)
     assert FEATURES in pipeline.fetched[0]
 
 
 def test_a_table_of_other_bytes_and_the_same_values_excuses_no_report() -> None:
     """Who writes the table anew with the same values cannot write the report of it by hand."""
-    found, _ = forged(
+    rerun, _ = forged(
         "build", {FEATURES: "c"}, {FEATURES: "y"}, {"c": 1.0, "y": 1.0}, a='{"rows": 11, "mean": 3.25}'
     )  # fmt: skip
-    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
-    assert "reports/profiles/a.json" in found.violations[0].what
+    assert rerun.verdict == Failed((Reason.LOCK_MISMATCH,))
+    assert "reports/profiles/a.json" in rerun.violations[0].what
 
 
 @given(names=st.permutations(list(CHAIN)))
@@ -519,7 +519,7 @@ def test_stages_run_after_those_whose_outputs_they_read(names: list[str]) -> Non
 @given(number=st.floats(-1e9, 1e9), factor=st.sampled_from([0.0, 1e-7, 1e-2]))
 def test_texts_are_alike_up_to_last_digits_of_their_numbers(number: float, factor: float) -> None:
     """Whatever the number and however it is written; another word is another text."""
-    one, other = (json.dumps({"name": "a1", "value": each}) for each in (number, number * (1 + factor)))
+    one, other = (json.dumps({"name": "a1", "value": value}) for value in (number, number * (1 + factor)))
     assert alike(one, other, 1e-4) is (factor < 1e-4 or abs(number) * factor <= 1e-4)
     assert not alike(one, other.replace("a1", "b1"), 1e-4)
     assert not alike(one, other + "x", 1e-4)
@@ -544,13 +544,13 @@ def unseeded(metrics: float, **declared: float) -> tuple[Reproduced, Scripted]:
 
 def test_unseeded_training_is_told_from_a_forgery() -> None:
     """The stage is run twice; the remedy is a seed, or a tolerance of the base branch."""
-    found, pipeline = unseeded(0.79)
-    assert found.verdict == Failed((Reason.NOT_DETERMINISTIC,))
-    assert "two runs of `train` from the same inputs give different outputs" in found.violations[0].what
-    assert "`auc` 0.8 in git, 0.79 computed" in found.violations[0].what
-    assert "`params: {random_state: 0}` and `threads: 1` below `train`" in found.violations[0].next
+    rerun, pipeline = unseeded(0.79)
+    assert rerun.verdict == Failed((Reason.NOT_DETERMINISTIC,))
+    assert "two runs of `train` from the same inputs give different outputs" in rerun.violations[0].what
+    assert "`auc` 0.8 in git, 0.79 computed" in rerun.violations[0].what
+    assert "`params: {random_state: 0}` and `threads: 1` below `train`" in rerun.violations[0].next
     TrainSettings.model_validate({"estimator": "a:b", "params": {"random_state": 0}, "threads": 1})  # as it says
-    assert "reproduce: {tolerance:" in found.violations[0].next
+    assert "reproduce: {tolerance:" in rerun.violations[0].next
     assert pipeline.asked[1] == ("--no-run-cache", "--force", "--single-item", "train", "evaluate")
     assert pipeline.asked[2] == ("--no-run-cache", "--pull", "--allow-missing")
 
@@ -558,21 +558,21 @@ def test_unseeded_training_is_told_from_a_forgery() -> None:
 def test_a_forged_metric_of_a_seeded_training_stays_one() -> None:
     """A second run gives what the first one gave, whatever is declared."""
     for declared in ({}, {"auc": 0.5}):
-        found, _ = reproduced(trained(2, metrics=0.7), lambda _: {"train": "ran"}, declared=declared, pull=True)
-        assert found.verdict == Failed((Reason.METRICS_FORGED,))
+        rerun, _ = reproduced(trained(2, metrics=0.7), lambda _: {"train": "ran"}, declared=declared, pull=True)
+        assert rerun.verdict == Failed((Reason.METRICS_FORGED,))
 
 
 @pytest.mark.parametrize(("metric", "passes"), [(0.78, True), (0.82, True), (0.77, False), (0.9, False)])
 def test_a_declared_tolerance_decides_where_training_is_not_deterministic(metric: float, passes: bool) -> None:
     """Within it the change passes with a note, beyond it fails; metrics without one are not compared, and named so."""
-    found, _ = unseeded(metric, auc=0.02)
-    assert (found.verdict == Passed()) is passes
+    rerun, _ = unseeded(metric, auc=0.02)
+    assert (rerun.verdict == Passed()) is passes
     if passes:
-        assert any("within `reproduce.tolerance`: `auc` 0.8 in git" in note for note in found.notes)
-        assert any("other metrics were not compared" in note for note in found.notes)
+        assert any("within `reproduce.tolerance`: `auc` 0.8 in git" in note for note in rerun.notes)
+        assert any("other metrics were not compared" in note for note in rerun.notes)
     else:
-        assert found.verdict == Failed((Reason.NOT_DETERMINISTIC,))
-        assert "at most 0.02 apart allowed" in found.violations[0].what
+        assert rerun.verdict == Failed((Reason.NOT_DETERMINISTIC,))
+        assert "at most 0.02 apart allowed" in rerun.violations[0].what
 
 
 def test_a_tolerance_for_a_metric_that_nobody_computes_fails() -> None:
@@ -582,7 +582,7 @@ def test_a_tolerance_for_a_metric_that_nobody_computes_fails() -> None:
 
 def test_a_model_that_differs_by_itself_is_no_mismatch_where_metrics_agree() -> None:
     """Threads move last digits of a model; its lock does not accuse anybody."""
-    found, _ = reproduced(
+    rerun, _ = reproduced(
         trained(2, metrics=0.8),
         trained(3),
         trained(3, metrics=0.8),
@@ -590,4 +590,4 @@ def test_a_model_that_differs_by_itself_is_no_mismatch_where_metrics_agree() -> 
         pull=True,
         declared={"auc": 0.1},
     )
-    assert found.verdict == Passed()
+    assert rerun.verdict == Passed()

@@ -11,11 +11,11 @@ WHEEL = "leverframe-0.1.0-py3-none-any.whl"
 
 
 def test_what_an_index_has_is_named() -> None:
-    found = requirement(None, EXTRAS)
-    assert found == Requirement("leverframe[github,serving]")
-    assert isinstance(found, Requirement)
-    assert found.vendored is None
-    assert "\nleverframe[github,serving]\n" in found.text()
+    result = requirement(None, EXTRAS)
+    assert result == Requirement("leverframe[github,serving]")
+    assert isinstance(result, Requirement)
+    assert result.vendored is None
+    assert "\nleverframe[github,serving]\n" in result.text()
 
 
 @pytest.mark.parametrize("text", ["polars", "polars\n", "polars\nSetuptools>=80\n", Requirement("leverframe").text()])
@@ -29,12 +29,12 @@ def test_what_builds_packages_is_in_the_lock(text: str) -> None:
 def test_a_wheel_file_has_to_be_in_the_repository() -> None:
     """By a path within it, never that of this machine; blanks of the path are not those of an address."""
     direct = {"url": f"file:///home/me/my%20wheels/{WHEEL}", "archive_info": {}}
-    found = requirement(direct, EXTRAS)
-    assert isinstance(found, Requirement)
-    assert found.wheel == f"/home/me/my wheels/{WHEEL}"
-    assert found.vendored == f"vendor/{WHEEL}"
-    assert found.line == f"leverframe[github,serving] @ ./vendor/{WHEEL}"
-    assert "home" not in found.text()
+    result = requirement(direct, EXTRAS)
+    assert isinstance(result, Requirement)
+    assert result.wheel == f"/home/me/my wheels/{WHEEL}"
+    assert result.vendored == f"vendor/{WHEEL}"
+    assert result.line == f"leverframe[github,serving] @ ./vendor/{WHEEL}"
+    assert "home" not in result.text()
 
 
 def test_an_address_is_one_for_everybody() -> None:
@@ -58,10 +58,10 @@ def test_an_address_is_one_for_everybody() -> None:
 )
 def test_what_nobody_else_can_install_is_said(direct: dict[str, object], words: str) -> None:
     """A folder, a commit, a source archive, and what would put a secret into git."""
-    found = requirement(direct, EXTRAS)
-    assert isinstance(found, Unavailable)
-    assert words in found.why
-    assert "abc" not in found.why
+    result = requirement(direct, EXTRAS)
+    assert isinstance(result, Unavailable)
+    assert words in result.why
+    assert "abc" not in result.why
 
 
 def test_builds_of_ones_own_pin_nothing() -> None:

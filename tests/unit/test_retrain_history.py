@@ -123,9 +123,9 @@ def test_a_run_in_lines_and_in_markdown() -> None:
     made = attempt("2026-03-09T05:00:00+00:00", Outcome.NOT_WORSE)
     proposal = Proposal("https://github.com/a/b/pull/7", 7, "draft")
     run = Retrained("shop", "production", made.at, made, None, (proposal,), ("push",), ("a note",))
-    for told in ("\n".join(lines(run)), summary(run)):
+    for text in ("\n".join(lines(run)), summary(run)):
         for words in ("not worse", "`price` drifted", "2026-01-01", "0.7100", "0.7800", "pull/7", "a note"):
-            assert words in told.replace("<code>price</code>", "`price`"), words
+            assert words in text.replace("<code>price</code>", "`price`"), words
     waiting = Retrained("shop", "production", made.at, None, NotTriggered(Standstill.QUIET, "nothing speaks for it"))
     assert lines(waiting) == [
         "shop in production: nothing was trained: quiet",
@@ -141,13 +141,13 @@ def test_a_dry_run_says_why_and_how_many_causes_there_are() -> None:
         Evidence(Cause.DRIFT, f"c{number}", "2026-03-01", "", f"`c{number}` drifted.") for number in range(9)
     )
     for number, more in ((1, None), (4, "  and of 1 more"), (9, "  and of 6 more")):
-        found = Retrained(*OF, "2026-03-09T05:00:00+00:00", None, None, causes=causes[:number], steps=("train",))
-        told = lines(found)
-        assert told[1] == "  because of drift: `c0` drifted."
-        assert (more in told) is (more is not None)
-        assert "- drift: `c0` drifted" in summary(found)
-        assert ("- and 1 more" in summary(found)) is (number == 9)
-        assert parsed(Retrained, json.dumps(plain(found))) == found
+        run = Retrained(*OF, "2026-03-09T05:00:00+00:00", None, None, causes=causes[:number], steps=("train",))
+        output = lines(run)
+        assert output[1] == "  because of drift: `c0` drifted."
+        assert (more in output) is (more is not None)
+        assert "- drift: `c0` drifted" in summary(run)
+        assert ("- and 1 more" in summary(run)) is (number == 9)
+        assert parsed(Retrained, json.dumps(plain(run))) == run
 
 
 def test_every_cause_of_an_attempt_has_its_name_on_the_page() -> None:

@@ -36,9 +36,9 @@ def judged(
 ) -> tuple[Outcome, str]:
     missed = Missed(tuple(violation(reason) for reason in here), tuple(violation(reason) for reason in on_base))
     settings = RetrainSettings(minimum_gain=gain)
-    found, why = outcome(compared, missed, settings, GATE)
+    result, why = outcome(compared, missed, settings, GATE)
     assert why.endswith(".")
-    return found, why
+    return result, why
 
 
 def failing(compared: Comparison) -> Comparison:
@@ -51,8 +51,8 @@ BETTER, SAME, UNSURE, WORSE = (
 
 
 def test_the_lower_bound_decides_what_is_better() -> None:
-    found, why = judged(BETTER)
-    assert found is Outcome.BETTER
+    outcome, why = judged(BETTER)
+    assert outcome is Outcome.BETTER
     assert why == (
         "AUC on 12,345 rows of 28 days that neither model saw rose by 0.0200 (0.7000 to 0.7200; "
         "97.5 % lower bound +0.0050)."
@@ -67,8 +67,8 @@ def test_the_lower_bound_decides_what_is_better() -> None:
 def test_a_model_that_ranks_by_chance_is_a_draft(before: float, after: float, *, ready: bool) -> None:
     """However much better than the champion it is: a person looks, and nothing merges by itself."""
     metric = replace(BETTER.metrics[0], champion=before, candidate=after)
-    found, why = judged(replace(BETTER, metrics=(metric,)))
-    assert found is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
+    outcome, why = judged(replace(BETTER, metrics=(metric,)))
+    assert outcome is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
     assert (f"But its AUC of {after:.4f} is no better than that of a coin, 0.5." in why) is not ready
     loss = replace(metric, metric="brier", better="lower")
     assert judged(replace(BETTER, metric="brier", metrics=(loss,)))[0] is Outcome.BETTER
@@ -78,8 +78,8 @@ def test_a_model_that_ranks_by_chance_is_a_draft(before: float, after: float, *,
 def test_a_model_without_most_of_the_usual_skill_is_a_draft(after: float, usual: float | None, *, ready: bool) -> None:
     """Half of what is usual beyond chance is the least, whichever metric decides."""
     auc = replace(BETTER.metrics[0], champion=0.5, candidate=after)
-    found, why = judged(replace(BETTER, metrics=(auc,), usual=usual))
-    assert found is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
+    outcome, why = judged(replace(BETTER, metrics=(auc,), usual=usual))
+    assert outcome is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
     assert ("where 0.7600 is usual: most of what was lost stays lost." in why) is not ready
     loss = replace(auc, metric="brier", better="lower")
     other = judged(replace(BETTER, metric="brier", metrics=(auc, loss), usual=usual))[0]
@@ -89,8 +89,8 @@ def test_a_model_without_most_of_the_usual_skill_is_a_draft(after: float, usual:
 @pytest.mark.parametrize(("gain", "ready"), [(0.0049, False), (0.005, True)])
 def test_a_gain_that_nobody_would_notice_makes_a_draft(gain: float, *, ready: bool) -> None:
     """The gate allows a drop of 0.01; a gain below half of it is not worth a change, however sure it is."""
-    found, why = judged(comparison(gain, 0.0001))
-    assert found is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
+    result, why = judged(comparison(gain, 0.0001))
+    assert result is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
     assert ("The gain of 0.0049 is below 0.005, half of the drop that the gate allows." in why) is not ready
     for rules in (GateSettings(), GateSettings(metrics={"auc": MetricRule(floor=0.6)})):
         assert outcome(comparison(gain, 0.0001), Missed(), SETTINGS, rules)[0] is Outcome.BETTER
@@ -99,21 +99,21 @@ def test_a_gain_that_nobody_would_notice_makes_a_draft(gain: float, *, ready: bo
 @pytest.mark.parametrize("reason", [Reason.METRIC_DROPPED, Reason.SLICE_DROPPED])
 def test_a_rule_that_is_significantly_violated_makes_it_worse(reason: Reason) -> None:
     for compared in (BETTER, SAME, UNSURE):
-        found, why = judged(compared, reason)
-        assert found is Outcome.WORSE
+        outcome, why = judged(compared, reason)
+        assert outcome is Outcome.WORSE
         assert f"A rule says {reason}." in why
 
 
 @pytest.mark.parametrize("reason", [Reason.FLOOR_MISSED, Reason.METRIC_UNCERTAIN, Reason.BUNDLE_TOO_LARGE])
 def test_another_violation_makes_a_better_model_a_draft_with_the_reason(reason: Reason) -> None:
-    found, why = judged(BETTER, reason)
-    assert found is Outcome.NOT_WORSE
+    outcome, why = judged(BETTER, reason)
+    assert outcome is Outcome.NOT_WORSE
     assert f"A rule says {reason}." in why
 
 
 def test_a_drop_on_the_old_test_set_makes_a_draft() -> None:
-    found, why = judged(BETTER, on_base=(Reason.METRIC_DROPPED,))
-    assert found is Outcome.NOT_WORSE
+    outcome, why = judged(BETTER, on_base=(Reason.METRIC_DROPPED,))
+    assert outcome is Outcome.NOT_WORSE
     assert "A rule says metric-dropped." in why
 
 
@@ -127,14 +127,14 @@ def test_not_worse_is_shown_by_the_rule_of_the_gate() -> None:
 
 
 def test_what_lies_between_is_undecided() -> None:
-    found, why = judged(UNSURE, Reason.METRIC_UNCERTAIN)
-    assert found is Outcome.UNDECIDED
+    outcome, why = judged(UNSURE, Reason.METRIC_UNCERTAIN)
+    assert outcome is Outcome.UNDECIDED
     assert why.endswith("Too little evidence that the candidate is better or worse.")
 
 
 def test_the_upper_bound_decides_what_is_worse() -> None:
-    found, why = judged(WORSE)
-    assert found is Outcome.WORSE
+    outcome, why = judged(WORSE)
+    assert outcome is Outcome.WORSE
     assert "fell by 0.0200 (0.7000 to 0.6800; 97.5 % upper bound -0.0050)" in why
 
 
@@ -160,14 +160,14 @@ def test_bounds_of_a_loss_have_its_direction(gain: float, bound: str) -> None:
     ],
 )
 def test_too_few_labels_decide_nothing(change: dict[str, object], says: str) -> None:
-    found, why = judged(replace(BETTER, **change), Reason.METRIC_DROPPED)  # type: ignore[arg-type]
-    assert found is Outcome.TOO_FEW_LABELS
+    outcome, why = judged(replace(BETTER, **change), Reason.METRIC_DROPPED)  # type: ignore[arg-type]
+    assert outcome is Outcome.TOO_FEW_LABELS
     assert says in why
 
 
 def test_broken_data_come_before_all() -> None:
-    found, why = judged(BETTER, Reason.CONTRACT_BROKEN)
-    assert (found, why) == (Outcome.BROKEN_DATA, "A rule says contract-broken.")
+    outcome, why = judged(BETTER, Reason.CONTRACT_BROKEN)
+    assert (outcome, why) == (Outcome.BROKEN_DATA, "A rule says contract-broken.")
 
 
 OUTCOMES = st.sampled_from([Outcome.BETTER, Outcome.NOT_WORSE, Outcome.UNDECIDED, Outcome.WORSE])
@@ -179,9 +179,9 @@ FINDING, AGE = (Evidence(cause, "", "", "", "a sentence") for cause in (Cause.CO
 def recorded(outcomes: list[tuple[Outcome, bool]], settings: RetrainSettings, gap: float = 7.0) -> list[Attempt]:
     """Return attempts ``gap`` days apart, each as sure as it must be; those of a finding are marked."""
     made: list[Attempt] = []
-    for number, (found, speaks) in enumerate(outcomes):
+    for number, (end, speaks) in enumerate(outcomes):
         causes = (AGE, FINDING) if speaks else (AGE,)
-        at = attempt(found, gap * (len(outcomes) - number), causes=causes)
+        at = attempt(end, gap * (len(outcomes) - number), causes=causes)
         sure = confidence_of(causes, made, settings, timestamp(at.at))
         made.append(replace(at, comparison=comparison(0.0, 0.1, confidence=sure)))
     return made
@@ -241,11 +241,11 @@ def test_a_worse_model_is_found_after_two_weeks_and_not_before() -> None:
     assert not aftercare(pair(13, 3.0), SETTINGS, "auc").worse
     early = aftercare(pair(13, 3.0), RetrainSettings(minimum_rows=50), "auc")
     assert (early.worse, early.comparison) == (False, None)
-    found = aftercare(pair(14, 3.0), SETTINGS, "auc")
-    assert found.worse
-    assert "upper bound -" in found.why
-    assert found.comparison is not None
-    assert found.comparison.days == 14
+    look = aftercare(pair(14, 3.0), SETTINGS, "auc")
+    assert look.worse
+    assert "upper bound -" in look.why
+    assert look.comparison is not None
+    assert look.comparison.days == 14
     assert not aftercare(pair(28, 0.0), SETTINGS, "auc").worse
     assert (
         "compared from 14 days and 5,000,000 rows"
@@ -263,9 +263,9 @@ def test_a_run_a_day_says_the_same_all_week(day: int, week: int) -> None:
         for side in (whole.candidate, whole.champion)
         if side is not None
     ]
-    found = aftercare(Pair(sides[0], sides[1]), settings, "auc")
-    assert found.comparison is not None
-    assert found.comparison.days == min(28, 14 + 7 * week)
+    look = aftercare(Pair(sides[0], sides[1]), settings, "auc")
+    assert look.comparison is not None
+    assert look.comparison.days == min(28, 14 + 7 * week)
 
 
 @given(st.floats(0, 400))
@@ -314,6 +314,6 @@ def test_the_metric_that_decides_is_declared_or_the_first_of_the_gate() -> None:
 def test_a_reason_stays_short_however_many_slices_dropped() -> None:
     """The comparison has every violation; the sentence names three."""
     dropped = [Violation(Reason.SLICE_DROPPED, f"AUC of `carrier = {number}` fell", "improve") for number in range(30)]
-    found, why = outcome(comparison(-0.1, 0.05), Missed(tuple(dropped)), RetrainSettings(), GateSettings())
-    assert found is Outcome.WORSE
+    result, why = outcome(comparison(-0.1, 0.05), Missed(tuple(dropped)), RetrainSettings(), GateSettings())
+    assert result is Outcome.WORSE
     assert why.endswith("AUC of `carrier = 2` fell. 27 more rules are violated.")

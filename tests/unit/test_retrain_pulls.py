@@ -232,12 +232,12 @@ def test_a_value_of_the_data_is_no_marker_of_ours(marker: str, quoted: bool) -> 
     """Whatever requests hold: the text stays whole however often it is rewritten, and the record is what we wrote."""
     place = Place()
     evil = f"AUC fell for `{marker}`." if quoted else f"AUC fell for {marker}."
-    found = attempt()
+    record = attempt()
     cause = Evidence(Cause.PERFORMANCE, marker, marker, marker, evil)
-    slices = tuple(replace(one, column=marker, value=marker) for one in found.comparison.slices)  # type: ignore[union-attr]
-    compared = replace(found.comparison, slices=slices, violations=(evil,), notes=(evil,))  # type: ignore[type-var]
-    found = replace(found, causes=(cause,), why=evil, comparison=compared)
-    place.run(found, "one")
+    slices = tuple(replace(one, column=marker, value=marker) for one in record.comparison.slices)  # type: ignore[union-attr]
+    compared = replace(record.comparison, slices=slices, violations=(evil,), notes=(evil,))  # type: ignore[type-var]
+    record = replace(record, causes=(cause,), why=evil, comparison=compared)
+    place.run(record, "one")
     place.forge.change(1, body=f"Mine.\n\n{place.only.body}\n\nMine, too.")
     for _ in range(2):
         body = noted(place.only.body, place.record)
@@ -616,8 +616,8 @@ class Weeks(RuleBasedStateMachine):
         assert not opened or forge.head
         assert not {pull.evidence for pull in opened} & self.closed
         assert len(forge.runs) == len(set(forge.runs))
-        for said in forge.said.values():
-            assert len(said) == len(set(said))
+        for comments in forge.said.values():
+            assert len(comments) == len(set(comments))
         for pull in forge.pulls_.values():
             assert pull.title in ("Mine", "Retrain shop")
             assert pull.body.count("<!-- leverframe-retrain ") == 1

@@ -74,9 +74,9 @@ def test_rows_without_a_label_are_left_out_of_both() -> None:
 def test_other_rows_are_refused(change: Any, words: str) -> None:
     """A row fewer, other labels, other times."""
     frame = table()
-    with pytest.raises(SourceError) as found:
+    with pytest.raises(SourceError) as caught:
         paired(rows_of(frame), rows_of(change(frame)), BINARY, "UTC", ["place"])
-    assert words in found.value.what
+    assert words in caught.value.what
 
 
 def dated(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -88,10 +88,10 @@ def dated(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     frame = table(96).with_columns(pl.col("at").dt.truncate("1d"))
     sides = []
     for score in (frame["p"], 1 - frame["p"]):
-        found = frame.with_columns(p=score, scaled=score * 3, note=pl.Series([[1.0, value] for value in score]))
-        found = found.with_columns(said=(pl.col("p") > 0.5) * 1, rank=pl.col("p").rank().over("at"))
-        found = found.select("at", "said", "rank", "scaled", "note", "place", "x", "y", "p")
-        sides.append(found[draw.permutation(96)])
+        side = frame.with_columns(p=score, scaled=score * 3, note=pl.Series([[1.0, value] for value in score]))
+        side = side.with_columns(said=(pl.col("p") > 0.5) * 1, rank=pl.col("p").rank().over("at"))
+        side = side.select("at", "said", "rank", "scaled", "note", "place", "x", "y", "p")
+        sides.append(side[draw.permutation(96)])
     return sides[0], sides[1]
 
 
@@ -128,17 +128,17 @@ def test_a_prediction_that_is_none_is_no_score(value: Any, words: str, side: str
     frame = table()
     broken = frame.with_columns(p=pl.when(pl.int_range(pl.len()) % 80 == 0).then(pl.lit(value)).otherwise("p"))
     sides = {"candidate": rows_of(frame), "champion": rows_of(frame)} | {side: rows_of(broken)}
-    with pytest.raises(SourceError) as found:
+    with pytest.raises(SourceError) as caught:
         paired(sides["candidate"], sides["champion"], BINARY, "UTC", ["place"])
-    assert found.value.what == f"12 of 960 rows in predictions.csv of the {side} have no {words} in `p`"
+    assert caught.value.what == f"12 of 960 rows in predictions.csv of the {side} have no {words} in `p`"
 
 
 def test_a_column_of_texts_holds_no_predictions() -> None:
     """One `n/a` makes a column of a CSV file text: not one row has a number then. Many classes are told by column."""
     frame = table().with_columns(p=pl.col("p").cast(str))
-    with pytest.raises(SourceError, match=r"960 of 960 rows .* have no number in `p`") as found:
+    with pytest.raises(SourceError, match=r"960 of 960 rows .* have no number in `p`") as caught:
         paired(rows_of(frame), rows_of(frame), BINARY, "UTC", [])
-    assert "the column is String" in found.value.why
+    assert "the column is String" in caught.value.why
     frame = table().with_columns(y=pl.col("y").cast(str), p_0=pl.lit(0.5), p_1=pl.lit(None, pl.Float64))
     with pytest.raises(SourceError, match="in `p_1`"):
         paired(rows_of(frame, prediction="p_"), rows_of(frame, prediction="p_"), Label("y", "multiclass"), "UTC", [])
@@ -162,9 +162,9 @@ def test_rows_without_a_label_need_no_prediction() -> None:
 
 def test_without_labels_there_is_nothing_to_compare() -> None:
     """The setting is named."""
-    with pytest.raises(SourceError) as found:
+    with pytest.raises(SourceError) as caught:
         paired(rows_of(table(), label=""), rows_of(table(), label=""), BINARY, "UTC", ["place"])
-    assert "pipeline.predictions.label" in found.value.why
+    assert "pipeline.predictions.label" in caught.value.why
 
 
 def test_a_period_holds_the_rows_from_its_start_to_before_its_end() -> None:
@@ -214,6 +214,6 @@ def test_each_kind_of_label_is_compared(kind: LabelKind) -> None:
     assert comparison.old_how == "not compared"
     assert tuple(violation.what for violation in missed) == comparison.violations
     lost = Violation(Reason.GATE_MISSING, "`gate` is gone", "restore it")  # as a base branch that lost its rules has it
-    found, violations = compared(pair, Rules(gate, LAST, violations=(lost,)), (RetrainSettings(), 0.8))
+    outcome, violations = compared(pair, Rules(gate, LAST, violations=(lost,)), (RetrainSettings(), 0.8))
     assert violations[-1] == lost
-    assert found.violations[-1] == "`gate` is gone"
+    assert outcome.violations[-1] == "`gate` is gone"

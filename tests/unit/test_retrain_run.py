@@ -67,18 +67,18 @@ def known(attempts: tuple[Attempt, ...] = (), *, forced: bool = False, **blobs: 
 
 
 def planned(of: Known) -> Due:
-    found = due(of, FREE)
-    assert isinstance(found, Due), found
-    return found
+    decision = due(of, FREE)
+    assert isinstance(decision, Due), decision
+    return decision
 
 
 def test_a_finding_makes_an_attempt_due_on_the_newest_rows() -> None:
     """With its window, and a digest that a run of tomorrow would have, too."""
     of = known()
-    found = planned(of)
-    assert str(found.window) == "trained on 2026-01-01 to 2026-03-31, judged on 2026-04-01 to 2026-04-28"
-    assert planned(replace(of, now=NOW.replace(hour=9))).digest == found.digest
-    assert planned(known(params="other")).digest != found.digest
+    attempt = planned(of)
+    assert str(attempt.window) == "trained on 2026-01-01 to 2026-03-31, judged on 2026-04-01 to 2026-04-28"
+    assert planned(replace(of, now=NOW.replace(hour=9))).digest == attempt.digest
+    assert planned(known(params="other")).digest != attempt.digest
 
 
 def test_nothing_is_tried_twice_unless_a_person_asks() -> None:
@@ -97,8 +97,8 @@ def test_nothing_is_tried_twice_unless_a_person_asks() -> None:
 @pytest.mark.parametrize(("head", "ours", "standstill"), [("c" * 40, False, "person"), ("c" * 40, True, None)])
 def test_a_branch_of_a_person_is_left_alone(head: str, ours: bool, standstill: str | None) -> None:
     """No candidate is even trained while somebody works there."""
-    found = due(known(), replace(FREE, head=head, ours=ours))
-    assert (found.standstill if isinstance(found, NotTriggered) else None) == standstill
+    decision = due(known(), replace(FREE, head=head, ours=ours))
+    assert (decision.standstill if isinstance(decision, NotTriggered) else None) == standstill
 
 
 @pytest.mark.parametrize("forced", [True, False])
@@ -106,16 +106,16 @@ def test_a_branch_of_a_person_is_left_alone(head: str, ours: bool, standstill: s
 def test_newer_evidence_is_not_replaced_by_older(made: str, due_then: bool, forced: bool) -> None:
     """Whoever asks as of an earlier day would replace the rows that a pull request speaks of."""
     pull = StandingPull(1, "", True, False, False, "", "", "a" * 40, "", "digest", made)
-    found = due(known(forced=forced), replace(FREE, pulls=(pull,)))
-    assert isinstance(found, Due) is due_then
-    assert due_then or "#1 has evidence of 2026-04-30, later than 2026-04-29" in found.why  # type: ignore[union-attr]
+    decision = due(known(forced=forced), replace(FREE, pulls=(pull,)))
+    assert isinstance(decision, Due) is due_then
+    assert due_then or "#1 has evidence of 2026-04-30, later than 2026-04-29" in decision.why  # type: ignore[union-attr]
 
 
 def test_a_first_row_that_never_moves_is_not_named() -> None:
     """In a pipeline of one's own that has no parameter for it."""
     of = known()
-    found = planned(replace(of, rows=replace(of.rows, fixed=True)))
-    assert str(found.window) == "trained until 2026-03-31, judged on 2026-04-01 to 2026-04-28"
+    attempt = planned(replace(of, rows=replace(of.rows, fixed=True)))
+    assert str(attempt.window) == "trained until 2026-03-31, judged on 2026-04-01 to 2026-04-28"
 
 
 def stage(name: str, code: int) -> PipelineError:
@@ -187,10 +187,10 @@ def monitored(*coverage: float | None) -> Monitored:
 
 def test_new_rows_are_counted_from_the_monitor() -> None:
     """Those with a label, of windows after the champion's hold-out; not known without the monitor or labels."""
-    found = monitored(1.0, 0.5, None)
-    rows = [window.rows.value or 0.0 for window in found.windows]
-    start = datetime.fromisoformat(found.windows[0].start)
-    assert labelled_since(found, start) == round(rows[0] + 0.5 * rows[1])
-    assert labelled_since(found, datetime.fromisoformat(found.windows[1].start)) == round(0.5 * rows[1])
+    result = monitored(1.0, 0.5, None)
+    rows = [window.rows.value or 0.0 for window in result.windows]
+    start = datetime.fromisoformat(result.windows[0].start)
+    assert labelled_since(result, start) == round(rows[0] + 0.5 * rows[1])
+    assert labelled_since(result, datetime.fromisoformat(result.windows[1].start)) == round(0.5 * rows[1])
     assert labelled_since(monitored(None, None), start) is None
     assert labelled_since(None, start) is None

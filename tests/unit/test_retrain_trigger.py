@@ -64,36 +64,36 @@ def judged(
     return trigger(with_findings(*findings), attempts, settings, FACTS, NOW, forced=forced)
 
 
-def standstill(found: Trigger) -> Standstill:
-    assert isinstance(found, NotTriggered)
-    assert found.why
-    return found.standstill
+def standstill(decision: Trigger) -> Standstill:
+    assert isinstance(decision, NotTriggered)
+    assert decision.why
+    return decision.standstill
 
 
-def causes(found: Trigger) -> list[tuple[Cause, str]]:
-    assert isinstance(found, Triggered), found
-    return [(one.cause, one.subject) for one in found.evidence]
+def causes(decision: Trigger) -> list[tuple[Cause, str]]:
+    assert isinstance(decision, Triggered), decision
+    return [(one.cause, one.subject) for one in decision.evidence]
 
 
 PERFORMANCE = finding(Kind.PERFORMANCE, "auc", Severity.CRITICAL)
 
 
 def test_realised_findings_speak_for_an_attempt_strongest_first() -> None:
-    found = judged(
+    decision = judged(
         finding(Kind.DRIFT, "wind_speed"), finding(Kind.CALIBRATION, "calibration_gap"),
         finding(Kind.PERFORMANCE, "estimated auc"), finding(Kind.CONCEPT, "auc"), PERFORMANCE,
     )  # fmt: skip
-    assert causes(found) == [
+    assert causes(decision) == [
         (Cause.PERFORMANCE, "auc"), (Cause.CONCEPT, "auc"), (Cause.CALIBRATION, "calibration_gap"),
         (Cause.DRIFT, "estimated auc"), (Cause.DRIFT, "wind_speed"),
     ]  # fmt: skip
 
 
 def test_a_result_of_the_monitor_gives_its_sentences_as_evidence() -> None:
-    found = trigger(dropped(), (), SETTINGS, FACTS, NOW)
-    assert isinstance(found, Triggered)
-    assert found.evidence[0].what == dropped().findings[0].what
-    assert found.evidence[0].since == "2013-12-24"
+    decision = trigger(dropped(), (), SETTINGS, FACTS, NOW)
+    assert isinstance(decision, Triggered)
+    assert decision.evidence[0].what == dropped().findings[0].what
+    assert decision.evidence[0].since == "2013-12-24"
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_a_result_of_the_monitor_gives_its_sentences_as_evidence() -> None:
     [(["wind_speed"], True), (["distance"], False), (["distance", "seats"], True), (["seats", "unheard of"], False)],
 )
 def test_drift_counts_by_the_importance_of_its_columns_together(columns: list[str], *, due: bool) -> None:
-    found = judged(*(finding(Kind.DRIFT, column) for column in columns))
-    assert isinstance(found, Triggered) is due
+    decision = judged(*(finding(Kind.DRIFT, column) for column in columns))
+    assert isinstance(decision, Triggered) is due
     if not due:
-        assert standstill(found) is Standstill.QUIET
+        assert standstill(decision) is Standstill.QUIET
 
 
 def test_columns_without_known_importance_hold_equal_shares() -> None:
@@ -130,10 +130,10 @@ def test_explained_and_shown_findings_never_count(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", sorted(QUALITY))
 def test_broken_data_forbid_an_attempt_and_a_person_may_force_it(kind: Kind) -> None:
     bad = finding(kind, "wind_speed", Severity.CRITICAL)
-    found = judged(PERFORMANCE, bad)
-    assert standstill(found) is Standstill.BROKEN_DATA
-    assert isinstance(found, NotTriggered)
-    assert bad.what in found.why
+    decision = judged(PERFORMANCE, bad)
+    assert standstill(decision) is Standstill.BROKEN_DATA
+    assert isinstance(decision, NotTriggered)
+    assert bad.what in decision.why
     assert causes(judged(PERFORMANCE, bad, forced=True)) == [
         (Cause.PERFORMANCE, "auc"), (Cause.REQUESTED, "flights-late30"),
     ]  # fmt: skip
@@ -161,14 +161,14 @@ def test_a_unit_bug_forbids_an_attempt_however_old_the_model_is() -> None:
 def test_without_a_fresh_result_only_age_and_rows_count(monitored: Monitored | None) -> None:
     assert standstill(trigger(monitored, (), SETTINGS, FACTS, NOW)) is Standstill.UNMONITORED
     settings = RetrainSettings(maximum_age_days=90, new_rows=4000)
-    found = trigger(monitored, (), settings, FACTS, NOW)
-    assert causes(found) == [(Cause.AGE, "flights-late30"), (Cause.NEW_ROWS, "flights-late30")]
+    decision = trigger(monitored, (), settings, FACTS, NOW)
+    assert causes(decision) == [(Cause.AGE, "flights-late30"), (Cause.NEW_ROWS, "flights-late30")]
 
 
 @pytest.mark.parametrize(("days", "rows", "due"), [(101, 4001, False), (100, 4001, True), (101, 4000, True)])
 def test_age_and_new_rows_have_limits(days: float, rows: int, *, due: bool) -> None:
-    found = judged(settings=RetrainSettings(maximum_age_days=days, new_rows=rows))
-    assert isinstance(found, Triggered) is due
+    decision = judged(settings=RetrainSettings(maximum_age_days=days, new_rows=rows))
+    assert isinstance(decision, Triggered) is due
     unknown = replace(FACTS, trained_until=None, new_rows=None)
     nothing = trigger(quiet(), (), RetrainSettings(maximum_age_days=1, new_rows=1), unknown, NOW)
     assert standstill(nothing) is Standstill.QUIET
@@ -188,12 +188,12 @@ def test_the_cooldown_doubles_after_each_in_a_row_that_did_not_help_up_to_four_t
 @pytest.mark.parametrize(("days_ago", "due"), [(6.9, False), (7.0, True)])
 def test_an_attempt_waits_for_the_cooldown_and_a_person_need_not(days_ago: float, *, due: bool) -> None:
     attempts = [attempt(Outcome.UNDECIDED, days_ago)]
-    found = judged(PERFORMANCE, attempts=attempts)
-    assert isinstance(found, Triggered) is due
-    if isinstance(found, NotTriggered):
-        assert found.standstill is Standstill.COOLING_DOWN
-        assert found.until == (NOW + timedelta(days=0.1)).isoformat()
-        assert "undecided" in found.why
+    decision = judged(PERFORMANCE, attempts=attempts)
+    assert isinstance(decision, Triggered) is due
+    if isinstance(decision, NotTriggered):
+        assert decision.standstill is Standstill.COOLING_DOWN
+        assert decision.until == (NOW + timedelta(days=0.1)).isoformat()
+        assert "undecided" in decision.why
     assert isinstance(judged(PERFORMANCE, attempts=attempts, forced=True), Triggered)
 
 
@@ -283,13 +283,13 @@ def test_the_history_says_since_when() -> None:
     assert onset(drift, [*last, *gap, line("2013-11-29"), *lines]) == "2013-12-07"
     assert onset(drift, []) == "2013-12-28"
     assert onset(drift, [line("2013-12-27", "drift:carrier")]) == "2013-12-28"
-    found = trigger(with_findings(drift), (), SETTINGS, replace(FACTS, history=tuple(last)), NOW)
-    assert isinstance(found, Triggered)
-    assert found.evidence[0].since == "2013-12-07"
+    decision = trigger(with_findings(drift), (), SETTINGS, replace(FACTS, history=tuple(last)), NOW)
+    assert isinstance(decision, Triggered)
+    assert decision.evidence[0].since == "2013-12-07"
     other = tuple(replace(one, reference="of another model") for one in last)
-    found = trigger(with_findings(drift), (), SETTINGS, replace(FACTS, history=other), NOW)
-    assert isinstance(found, Triggered)
-    assert found.evidence[0].since == "2013-12-28"
+    decision = trigger(with_findings(drift), (), SETTINGS, replace(FACTS, history=other), NOW)
+    assert isinstance(decision, Triggered)
+    assert decision.evidence[0].since == "2013-12-28"
 
 
 def test_a_window_counts_where_either_of_its_lines_has_the_finding() -> None:
@@ -317,9 +317,9 @@ def test_of_longer_windows_one_may_lack_the_finding(windows: list[str], since: s
 def test_a_result_of_the_future_is_no_result(ahead: timedelta) -> None:
     """Of a clock that was wrong: it would never grow old. A clock that is a little ahead does no harm."""
     later = replace(with_findings(PERFORMANCE), at=(NOW + ahead).isoformat())
-    found = trigger(later, (), SETTINGS, FACTS, NOW)
-    assert standstill(found) is Standstill.UNMONITORED
-    assert "a clock was wrong" in found.why  # type: ignore[union-attr]
+    decision = trigger(later, (), SETTINGS, FACTS, NOW)
+    assert standstill(decision) is Standstill.UNMONITORED
+    assert "a clock was wrong" in decision.why  # type: ignore[union-attr]
     soon = replace(later, at=(NOW + timedelta(hours=1)).isoformat())
     assert isinstance(trigger(soon, (), SETTINGS, FACTS, NOW), Triggered)
 
@@ -327,11 +327,11 @@ def test_a_result_of_the_future_is_no_result(ahead: timedelta) -> None:
 def test_without_labels_nobody_says_that_performance_is_fine() -> None:
     """It was not judged, and the sentence says so."""
     for monitored in (replace(quiet(), performance=()), quiet()):
-        found = trigger(monitored, (), SETTINGS, FACTS, NOW)
-        assert standstill(found) is Standstill.QUIET
+        decision = trigger(monitored, (), SETTINGS, FACTS, NOW)
+        assert standstill(decision) is Standstill.QUIET
         judged = any(point.judged for metric in monitored.performance for point in metric.points)
-        assert ("performance was not judged" in found.why) is not judged  # type: ignore[union-attr]
-        assert ("no finding of performance" in found.why) is judged  # type: ignore[union-attr]
+        assert ("performance was not judged" in decision.why) is not judged  # type: ignore[union-attr]
+        assert ("no finding of performance" in decision.why) is judged  # type: ignore[union-attr]
 
 
 BAD_TIMES = ["yesterday", "", "9999-12-31T00:00:00+00:00", "0001-01-01T00:00:00+14:00", "2026-13-01", "1e400"]
@@ -366,10 +366,10 @@ def test_the_same_time_may_be_asked_for_again() -> None:
 def test_what_the_model_before_did_speaks_for_nothing(kind: Kind, days: int, *, due: bool) -> None:
     """After the merge of a retraining, windows that ended before it are about a model that is gone."""
     facts = replace(FACTS, serves_since=datetime(2013, 12, 31, tzinfo=UTC) + timedelta(days=days))
-    for found in (
+    for old_finding in (
         finding(kind, "wind_speed", Severity.CRITICAL),
         replace(finding(kind, "wind_speed"), window="2013-12"),
     ):
-        judged_then = trigger(with_findings(found), (), SETTINGS, facts, NOW + timedelta(hours=1))
-        ended = found.window == "2013-12-30" or days > 0
+        judged_then = trigger(with_findings(old_finding), (), SETTINGS, facts, NOW + timedelta(hours=1))
+        ended = old_finding.window == "2013-12-30" or days > 0
         assert isinstance(judged_then, Triggered) is (due or not ended)

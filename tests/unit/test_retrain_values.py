@@ -111,9 +111,9 @@ def test_only_the_asked_values_change(tree: Any, data: st.DataObject, flow: bool
 )
 def test_what_cannot_be_changed_is_an_error(text: str, key: str, what: str) -> None:
     """A key that is missing, a mapping, a shared value: each is refused with its name."""
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as caught:
         with_values(text, {key: "2"}, name="params.yaml")
-    assert found.value.what == what
+    assert caught.value.what == what
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -44,10 +44,10 @@ class Case:
     def window(self, later: int = 0) -> RetrainWindow | NotTriggered:
         return window(self.current, self.data_first, self.newest.plus(later), self.evidence, self.settings)
 
-    def parts(self, found: RetrainWindow) -> tuple[Partition, Partition, Partition, Partition]:
+    def parts(self, window: RetrainWindow) -> tuple[Partition, Partition, Partition, Partition]:
         first, last, begins, ends = (
             Partition.of(key, self.newest.period)
-            for key in (found.train_first, found.train_last, found.holdout_first, found.holdout_last)
+            for key in (window.train_first, window.train_last, window.holdout_first, window.holdout_last)
         )
         return first, last, begins, ends
 
@@ -76,12 +76,12 @@ def cases(draw: Any) -> Case:
 
 @given(cases())
 def test_a_window_is_in_order_whole_and_unseen(case: Case) -> None:
-    found = case.window()
-    if isinstance(found, NotTriggered):
-        assert found.standstill is Standstill.NOTHING_NEW
-        assert found.why
+    result = case.window()
+    if isinstance(result, NotTriggered):
+        assert result.standstill is Standstill.NOTHING_NEW
+        assert result.why
         return
-    first, last, begins, ends = case.parts(found)
+    first, last, begins, ends = case.parts(result)
     learnt = Partition.of(case.current.train_last, case.newest.period)
     assert Partition.of(case.data_first) <= first <= last
     assert begins == last.plus(1) <= ends == case.newest
@@ -105,10 +105,10 @@ def test_there_is_a_window_as_soon_as_the_data_are_long_enough(case: Case) -> No
     long = {"hour": 24 * 300, "day": 300, "week": 60, "month": 12, "year": 3}[case.newest.period]
     short = case.settings.window.policy == "sliding" and case.settings.window.days is None
     learnt = days_of_range(Partition.of(case.current.train_first), Partition.of(case.current.train_last))
-    found = Case(case.current, case.data_first, case.newest.plus(long), (), case.settings).window(4)
+    result = Case(case.current, case.data_first, case.newest.plus(long), (), case.settings).window(4)
     # A sliding window is as long as that of the champion, or a day or two shorter with its months.
     least = case.settings.window.days or (learnt - 3 if short else 10_000)
-    assert isinstance(found, RetrainWindow) or least < case.settings.window.minimum_days
+    assert isinstance(result, RetrainWindow) or least < case.settings.window.minimum_days
 
 
 def test_monthly_data_are_judged_on_the_newest_month() -> None:
@@ -135,30 +135,30 @@ def test_since_change_begins_where_the_monitor_saw_it(of: str, first: str) -> No
         if first != "2013-01"
         else (since(of),)
     )
-    found = window(MONTHS, "2013-01", Partition.of("2014-01"), evidence, policy("since-change"))
-    assert found == RetrainWindow(first, "2013-12", "2014-01", "2014-01")
+    result = window(MONTHS, "2013-01", Partition.of("2014-01"), evidence, policy("since-change"))
+    assert result == RetrainWindow(first, "2013-12", "2014-01", "2014-01")
 
 
 def test_since_change_waits_for_enough_days() -> None:
     current = RetrainWindow("2013-01-01", "2013-06-30", "2013-07-01", "2013-07-28")
     changed = (since("2013-08-01"),)
-    found = window(current, "2013-01-01", Partition.of("2013-09-24"), changed, policy("since-change"))
-    assert isinstance(found, NotTriggered)
-    assert "2013-08-01 to 2013-08-27 cover 27 days; a candidate learns from 28" in found.why
-    found = window(current, "2013-01-01", Partition.of("2013-09-25"), changed, policy("since-change"))
-    assert found == RetrainWindow("2013-08-01", "2013-08-28", "2013-08-29", "2013-09-25")
+    result = window(current, "2013-01-01", Partition.of("2013-09-24"), changed, policy("since-change"))
+    assert isinstance(result, NotTriggered)
+    assert "2013-08-01 to 2013-08-27 cover 27 days; a candidate learns from 28" in result.why
+    result = window(current, "2013-01-01", Partition.of("2013-09-25"), changed, policy("since-change"))
+    assert result == RetrainWindow("2013-08-01", "2013-08-28", "2013-08-29", "2013-09-25")
 
 
 def test_every_policy_waits_for_two_weeks_of_what_has_changed() -> None:
     current = RetrainWindow("2013-01-01", "2013-06-30", "2013-07-01", "2013-07-28")
     changed = (since("2013-08-01"), since("2013-07-01", Cause.DRIFT), since("2013-08-05"))
     for name in ("expanding", "sliding"):
-        found = window(current, "2013-01-01", Partition.of("2013-09-10"), changed, policy(name))
-        assert isinstance(found, NotTriggered)
-        assert "learn from 13 days since the change of 2013-08-01" in found.why
-        found = window(current, "2013-01-01", Partition.of("2013-09-11"), changed, policy(name))
-        assert isinstance(found, RetrainWindow)
-        assert found.train_last == "2013-08-14"
+        result = window(current, "2013-01-01", Partition.of("2013-09-10"), changed, policy(name))
+        assert isinstance(result, NotTriggered)
+        assert "learn from 13 days since the change of 2013-08-01" in result.why
+        result = window(current, "2013-01-01", Partition.of("2013-09-11"), changed, policy(name))
+        assert isinstance(result, RetrainWindow)
+        assert result.train_last == "2013-08-14"
     undated = (since("", Cause.AGE),)
     assert isinstance(
         window(current, "2013-01-01", Partition.of("2013-08-01"), undated, RetrainSettings()), RetrainWindow
@@ -170,22 +170,22 @@ def test_a_champion_that_missed_a_quarter_does_not_wait() -> None:
     changed = (since("2013-09-20"),)
     for learnt, due in (("2013-06-10", True), ("2013-06-12", False)):
         current = RetrainWindow("2013-01-01", learnt, "2013-06-20", "2013-07-17")
-        found = window(current, "2013-01-01", Partition.of("2013-09-30"), changed, RetrainSettings())
-        assert isinstance(found, RetrainWindow) is due, found
+        result = window(current, "2013-01-01", Partition.of("2013-09-30"), changed, RetrainSettings())
+        assert isinstance(result, RetrainWindow) is due, result
 
 
 @pytest.mark.parametrize(("newest", "says"), [("2013-12", "was judged until"), ("2013-09", "was judged until")])
 def test_nothing_is_new_before_the_next_partition_has_labels(newest: str, says: str) -> None:
-    found = window(MONTHS, "2013-01", Partition.of(newest), (), RetrainSettings())
-    assert isinstance(found, NotTriggered)
-    assert says in found.why
+    result = window(MONTHS, "2013-01", Partition.of(newest), (), RetrainSettings())
+    assert isinstance(result, NotTriggered)
+    assert says in result.why
 
 
 def test_nothing_is_new_where_the_hold_out_needs_all_that_the_champion_did_not_learn_from() -> None:
     current = RetrainWindow("2013-01", "2013-08", "2013-09", "2013-09")
-    found = window(current, "2013-01", Partition.of("2013-11"), (), RetrainSettings(holdout_days=90))
-    assert isinstance(found, NotTriggered)
-    assert "learn from nothing newer" in found.why
+    result = window(current, "2013-01", Partition.of("2013-11"), (), RetrainSettings(holdout_days=90))
+    assert isinstance(result, NotTriggered)
+    assert "learn from nothing newer" in result.why
 
 
 @given(
@@ -201,20 +201,20 @@ def test_labels_of_the_newest_partition_are_due_and_those_of_the_next_are_not(
 
 
 @pytest.mark.parametrize(
-    ("since", "policy", "first", "told"),
+    ("since", "policy", "first", "advised"),
     [("2024-06-03", "expanding", "2024-01-08", True), ("2024-06-03", "sliding", "2024-01-08", True),
      ("2024-06-03", "since-change", "2024-06-03", False), ("2024-02-01", "expanding", "2024-01-08", False),
      ("2024-06-03", "expanding", "", False), ("", "expanding", "2024-01-08", False)],
 )  # fmt: skip
 def test_a_window_of_rows_from_before_a_change_of_the_labels_is_told(
-    since: str, policy: Any, first: str, told: bool
+    since: str, policy: Any, first: str, advised: bool
 ) -> None:
     """The monitor says that rows from before do not help; so says the attempt, with the setting for that."""
     chosen = RetrainWindow(first, "2024-06-18", "2024-06-19", "2024-07-02")
     settings = RetrainSettings(window=WindowSettings(policy=policy))
     for cause in (Cause.CONCEPT, Cause.PERFORMANCE):
-        found = advice(chosen, (Evidence(cause, "auc", "2024-07-02", since, "x"),), settings)
-        assert ("163 days, of which 16 are from after the change of 2024-06-03" in found) is (
-            told and cause is Cause.CONCEPT
+        sentence = advice(chosen, (Evidence(cause, "auc", "2024-07-02", since, "x"),), settings)
+        assert ("163 days, of which 16 are from after the change of 2024-06-03" in sentence) is (
+            advised and cause is Cause.CONCEPT
         )
-        assert bool(found) is (told and cause is Cause.CONCEPT)
+        assert bool(sentence) is (advised and cause is Cause.CONCEPT)

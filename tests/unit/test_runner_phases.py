@@ -35,12 +35,12 @@ def test_each_stage_runs_once_on_its_machine_after_what_it_reads(graph: Graph) -
     """The first and the last phase are small, no machine follows itself, and no phase in between is idle."""
     names, edges, machines = graph
     plan = phases(names, edges, machines)
-    assert sorted(name for phase in plan.found for name in phase.stages) == sorted(names)
-    assert [phase.number for phase in plan.found] == list(range(1, plan.last + 1))
-    assert plan.found[0].runner == plan.found[-1].runner == SMALL
-    assert all(one.runner != other.runner for one, other in zip(plan.found, plan.found[1:], strict=False))
-    assert all(phase.stages for phase in plan.found[1:-1])
-    for phase in plan.found:
+    assert sorted(name for phase in plan.phases for name in phase.stages) == sorted(names)
+    assert [phase.number for phase in plan.phases] == list(range(1, plan.last + 1))
+    assert plan.phases[0].runner == plan.phases[-1].runner == SMALL
+    assert all(one.runner != other.runner for one, other in zip(plan.phases, plan.phases[1:], strict=False))
+    assert all(phase.stages for phase in plan.phases[1:-1])
+    for phase in plan.phases:
         assert {machines.get(name, SMALL) for name in phase.stages} <= {phase.runner}
     for writer, reader in edges:
         assert plan.of(writer).number <= plan.of(reader).number
@@ -78,7 +78,7 @@ def test_the_phases_together_run_what_is_needed_and_nothing_else(graph: Graph, d
     needed = first | plan.behind(first)
     ran: list[str] = []
     later: tuple[int, ...] | None = None
-    for phase in plan.found:
+    for phase in plan.phases:
         rest = needed - set(ran)
         part = share(plan, phase.number, rest)
         if later is not None and phase.runner and phase.number not in later:
@@ -96,7 +96,7 @@ def test_the_first_phase_runs_only_what_another_machine_waits_for() -> None:
     """What only the last phase reads is left to it, and so does not travel."""
     assert phases(list("abt"), [("a", "t")], {}).last == 1
     plan = phases(["a", "b", "t", "d"], [("a", "t"), ("t", "d"), ("b", "d")], {"t": "gpu"})
-    assert [phase.stages for phase in plan.found] == [("a",), ("t",), ("b", "d")]
+    assert [phase.stages for phase in plan.phases] == [("a",), ("t",), ("b", "d")]
     assert share(plan, 1, {"a", "b", "d"}).mine == set()  # nobody else has to run
     assert share(plan, 1, {"a", "t", "d"}) == Share(frozenset("a"), frozenset("td"), (2,))
 
@@ -104,7 +104,7 @@ def test_the_first_phase_runs_only_what_another_machine_waits_for() -> None:
 def test_a_machine_that_was_lost_is_made_up_for_by_a_later_phase_of_it() -> None:
     """As its second phase runs what the first one left; the last phase never runs what is not its own."""
     plan = phases(list("abcd"), [("a", "b"), ("b", "c"), ("c", "d")], {"b": "gpu", "d": "gpu"})
-    assert [phase.runner for phase in plan.found] == ["", "gpu", "", "gpu", ""]
+    assert [phase.runner for phase in plan.phases] == ["", "gpu", "", "gpu", ""]
     assert share(plan, 4, {"b", "c", "d"}).mine == {"b"}
     assert share(plan, 5, {"b", "c", "d"}) == Share(frozenset(), frozenset("bcd"), ())
 
@@ -129,15 +129,15 @@ STAGES = [
 
 
 @pytest.mark.parametrize(
-    ("patterns", "found"),
+    ("patterns", "stages"),
     [
         (["finetune"], {"finetune@a", "finetune@b"}),
         (["finetune@*"], {"finetune@a", "finetune@b"}),
         (["finetune@a", "*:train"], {"finetune@a", "model/dvc.yaml:train"}),
     ],
 )
-def test_a_pattern_names_stages_or_their_groups(patterns: list[str], found: set[str]) -> None:
-    assert set(runners_of(STAGES, {"gpu": patterns})) == found
+def test_a_pattern_names_stages_or_their_groups(patterns: list[str], stages: set[str]) -> None:
+    assert set(runners_of(STAGES, {"gpu": patterns})) == stages
 
 
 def test_a_pattern_that_fits_nothing_or_two_machines_is_refused() -> None:
@@ -163,8 +163,8 @@ def test_what_has_to_run_is_stale_or_claims_something() -> None:
     plan = phases(list(stages), edges, {"train": "gpu"})
 
     def status(**states: State) -> PipelineStatus:
-        found = tuple(StageStatus(stage, states.get(name, State.FRESH)) for name, stage in stages.items())
-        return PipelineStatus(found, edges)
+        statuses = tuple(StageStatus(stage, states.get(name, State.FRESH)) for name, stage in stages.items())
+        return PipelineStatus(statuses, edges)
 
     base = {"prepare": _entry("p"), "train": _entry("t", "live.json"), "evaluate": _entry("e", "metrics.json")}
     metrics = ["metrics.json", "live.json"]

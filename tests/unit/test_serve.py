@@ -57,7 +57,7 @@ def columns(**changes: Any) -> list[Tensor]:
         "size": Tensor("size", [2, 1], "FP64", [1, 2.5]),
         "fresh": Tensor("fresh", [2], "BOOL", [True, None]),
     }
-    return [each for each in {**tensors, **changes}.values() if each is not None]
+    return [column for column in {**tensors, **changes}.values() if column is not None]
 
 
 def keys(**changes: Any) -> list[Tensor]:
@@ -67,25 +67,25 @@ def keys(**changes: Any) -> list[Tensor]:
         "customer": Tensor("customer", [1], "BYTES", ["c1"]),
         "pieces": Tensor("pieces", [1], "INT32", [[3]]),
     }
-    return [each for each in {**tensors, **changes}.values() if each is not None]
+    return [key for key in {**tensors, **changes}.values() if key is not None]
 
 
 def test_both_forms_are_decoded() -> None:
     """Columns become doubles with NaN and texts; keys stay of their own type: plain if few, masked arrays if many."""
-    found = checked(SCHEMA, columns())
-    assert (found.form, found.rows) == ("columns", 2)
-    assert found.columns["place"].tolist() == ["a", "b"]
-    np.testing.assert_array_equal(found.columns["size"], [1, 2.5])
-    np.testing.assert_array_equal(found.columns["fresh"], [1, np.nan])
+    request = checked(SCHEMA, columns())
+    assert (request.form, request.rows) == ("columns", 2)
+    assert request.columns["place"].tolist() == ["a", "b"]
+    np.testing.assert_array_equal(request.columns["size"], [1, 2.5])
+    np.testing.assert_array_equal(request.columns["fresh"], [1, np.nan])
     asked = checked(SCHEMA, keys(as_of=Tensor("as_of", [1], "BYTES", ["2024-01-01T00:00Z"])))
     assert asked.form == "keys"
     assert asked.columns == {"place": ["a"], "customer": ["c1"], "pieces": [3], "as_of": ["2024-01-01T00:00Z"]}
     assert arrays(SCHEMA, asked)["pieces"].dtype == np.int64
-    many = [Tensor(each.name, [40], each.datatype, [row[0] if isinstance(row, list) else row for row in each.data] * 40)
-            for each in keys()]  # fmt: skip
-    found = checked(SCHEMA, many)
-    assert found.columns["pieces"].dtype == np.int64
-    assert found.columns["place"].tolist() == ["a"] * 40
+    many = [Tensor(key.name, [40], key.datatype, [row[0] if isinstance(row, list) else row for row in key.data] * 40)
+            for key in keys()]  # fmt: skip
+    request = checked(SCHEMA, many)
+    assert request.columns["pieces"].dtype == np.int64
+    assert request.columns["place"].tolist() == ["a"] * 40
     given_too = checked(SCHEMA, keys(size=Tensor("size", [1], "FP32", [4])))
     assert given_too.form == "keys"  # a feature that came along goes before what would be looked up
     assert "size" in given_too.columns
@@ -105,7 +105,7 @@ def test_single_precision_is_the_same_in_json_as_over_grpc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tensors", "said"),
+    ("tensors", "wanted"),
     [
         (keys(pieces=Tensor("pieces", [1], "INT64", [[3]])), ""),
         (keys(pieces=Tensor("pieces", [1], "INT64", [[3.0]])), "`pieces` in row 0 is 3.0 INT64"),
@@ -116,15 +116,15 @@ def test_single_precision_is_the_same_in_json_as_over_grpc() -> None:
         (columns(size=Tensor("size", [2], "INT64", [1, 2])), "`size` has the datatype INT64 FP64"),
     ],
 )
-def test_a_server_may_take_declared_datatypes_alone(tensors: list[Tensor], said: str) -> None:
+def test_a_server_may_take_declared_datatypes_alone(tensors: list[Tensor], wanted: str) -> None:
     """What others convert without a loss it refuses; they are all right for `serve.datatypes: any`."""
     checked(SCHEMA, tensors)
     try:
         refuse_undeclared(SCHEMA, tensors)
-        told = ""
+        message = ""
     except RequestError as error:
-        told = f"{error.what} {error.next.removeprefix('send ')}"
-    assert told == said
+        message = f"{error.what} {error.next.removeprefix('send ')}"
+    assert message == wanted
 
 
 WRONG: list[tuple[list[Tensor], str]] = [
@@ -166,16 +166,16 @@ WRONG: list[tuple[list[Tensor], str]] = [
     (keys(pieces=Tensor("pieces", [1], "INT32", [[2.5]])), "`pieces` in row 0 is 2.5 INT32 holds whole numbers"),
     (columns(size=Tensor("size", [2], "INT8", [1, 300])), "`size` in row 1 is 300 INT8 holds whole numbers from -128"),
     (columns(size=Tensor("size", [2], "FP32", [1, 1e39])), "`size` in row 1 is 1e+39 FP32 holds numbers up to 3.40"),
-    ([Tensor(each.name, [101], each.datatype, each.data[:1] * 101) for each in columns()], "at most 100"),
+    ([Tensor(column.name, [101], column.datatype, column.data[:1] * 101) for column in columns()], "at most 100"),
 ]
 
 
-@pytest.mark.parametrize(("tensors", "said"), WRONG)
-def test_what_does_not_fit_is_refused_by_name(tensors: list[Tensor], said: str) -> None:
+@pytest.mark.parametrize(("tensors", "message"), WRONG)
+def test_what_does_not_fit_is_refused_by_name(tensors: list[Tensor], message: str) -> None:
     """Each fault is one error that names the column and, where there is one, the row."""
     with pytest.raises(RequestError) as caught:
         checked(SCHEMA, tensors)
-    assert said in f"{caught.value.what} {caught.value.why} {caught.value.next}"
+    assert message in f"{caught.value.what} {caught.value.why} {caught.value.next}"
 
 
 anything = st.recursive(
@@ -196,11 +196,11 @@ tensor = st.builds(
 def test_anything_at_all_is_answered_or_refused(tensors: list[Tensor]) -> None:
     """No request raises another error than the one that becomes a 400, and none is let through half."""
     try:
-        found = checked(SCHEMA, tensors)
+        request = checked(SCHEMA, tensors)
     except RequestError:
         return
-    assert isinstance(found, Checked)
-    assert {len(each) for each in found.columns.values()} == {found.rows}
+    assert isinstance(request, Checked)
+    assert {len(column) for column in request.columns.values()} == {request.rows}
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -211,9 +211,9 @@ def test_whole_numbers_of_a_key_stay_what_they_are(value: int, rows: int, whole:
     field = Field("id", "number", whole=whole)
     schema = Schema("m", Label("y", "binary"), ("0", "1"), columns=(Field("x", "number"),), keys=(field,))
     kind = "INT64" if value < 2**63 else "UINT64"
-    found = checked(schema, [Tensor("id", [rows], kind, [value] * (rows - 1) + [None] if rows > 1 else [value])])
-    assert np.ma.asarray(found.columns["id"]).tolist()[0] == value
-    assert rows > FEW or arrays(schema, found)["id"].tolist() == [value]
+    request = checked(schema, [Tensor("id", [rows], kind, [value] * (rows - 1) + [None] if rows > 1 else [value])])
+    assert np.ma.asarray(request.columns["id"]).tolist()[0] == value
+    assert rows > FEW or arrays(schema, request)["id"].tolist() == [value]
     for exact in (replace(field, whole=True), replace(field, datatype="INT64")):
         with pytest.raises(RequestError, match="`id` in row 0"):
             checked(replace(schema, keys=(exact,)), [Tensor("id", [1], "FP64", [2.0**60])])
@@ -249,17 +249,17 @@ def test_doubles_for_a_key_of_whole_numbers_are_those_numbers(rows: int) -> None
     key = Field("id", "number", datatype="UINT64")
     schema = Schema("m", Label("y", "binary"), ("0", "1"), columns=(Field("x", "number"),), keys=(key,))
     for sent, taken in ((3.0, 3), (2.0**53, 2**53), (2.5, 2.5), (float("nan"), None)):
-        found = checked(schema, [Tensor("id", [rows], "FP64", [sent] * rows)]).columns["id"]
-        assert np.ma.asarray(found).tolist()[0] == taken
-        assert type(np.ma.asarray(found).tolist()[0]) is type(taken)
+        ids = checked(schema, [Tensor("id", [rows], "FP64", [sent] * rows)]).columns["id"]
+        assert np.ma.asarray(ids).tolist()[0] == taken
+        assert type(np.ma.asarray(ids).tolist()[0]) is type(taken)
 
 
 def _through(guard: Guard, scope: MutableMapping[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:
     """Return status and body of what a guarded app answers to a request that comes in chunks."""
     sent: list[MutableMapping[str, Any]] = []
     waiting = [
-        {"type": "http.request", "body": each, "more_body": number < len(chunks) - 1}
-        for number, each in enumerate(chunks)
+        {"type": "http.request", "body": chunk, "more_body": number < len(chunks) - 1}
+        for number, chunk in enumerate(chunks)
     ]
 
     async def receive() -> MutableMapping[str, Any]:
@@ -294,8 +294,8 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
 def test_the_guard_limits_bodies(headers: dict[str, str], chunks: list[bytes], status: int) -> None:
     """By what is announced, and by what really comes; JSON needs no header to be JSON."""
     scope = {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
-    found, body = _through(Guard(_echo, Room(100), "key"), scope, chunks)
-    assert found == status
+    code, body = _through(Guard(_echo, Room(100), "key"), scope, chunks)
+    assert code == status
     assert body == b"application/json body" if status == 200 else "error" in json.loads(body)
 
 
@@ -373,7 +373,7 @@ def test_the_log_closes_files_by_size_and_loses_nothing(tmp_path: Path) -> None:
     for number in range(200):
         log.put({"id": number, "text": "x" * 20})
     log.close()
-    assert [each["id"] for each in _closed(tmp_path)] == list(range(200))
+    assert [record["id"] for record in _closed(tmp_path)] == list(range(200))
     assert len(list(tmp_path.glob("dt=*/*.jsonl"))) > 3
     assert list(tmp_path.glob("dt=*/*.part")) == []
 
@@ -420,12 +420,12 @@ def test_a_flood_of_refused_requests_is_a_few_lines(tmp_path: Path) -> None:
         thread.join()
     log.close()
     lines = _closed(tmp_path)
-    counts = [each for each in lines if "outcome" in each]
+    counts = [record for record in lines if "outcome" in record]
     assert len(counts) < 50
-    assert sum(each["count"] for each in counts if each["outcome"] == "refused") == 20_000
-    assert [each["count"] for each in counts if each["outcome"] == "failed"] == [1]
-    assert {each["at"] for each in counts} == {"2026-01-31T12:00:00+00:00"}
-    assert [each["id"] for each in lines if "id" in each] == [1]
+    assert sum(record["count"] for record in counts if record["outcome"] == "refused") == 20_000
+    assert [record["count"] for record in counts if record["outcome"] == "failed"] == [1]
+    assert {record["at"] for record in counts} == {"2026-01-31T12:00:00+00:00"}
+    assert [record["id"] for record in lines if "id" in record] == [1]
 
 
 def test_a_number_that_is_none_is_null_in_the_log(tmp_path: Path) -> None:
@@ -461,7 +461,7 @@ def test_what_a_killed_server_left_is_closed(tmp_path: Path) -> None:
         living.write(b'{"id": 3}\n')
         fcntl.flock(living, fcntl.LOCK_EX)
         close_leftovers(tmp_path)
-    assert [each["id"] for each in _closed(tmp_path)] == [1, 2]
+    assert [record["id"] for record in _closed(tmp_path)] == [1, 2]
     assert len(list(folder.glob("*.part"))) == 1
 
 

@@ -48,10 +48,10 @@ def held(content: Any) -> tuple[int, int, int, int]:
     """Return the same of what a parser made of it."""
     if not isinstance(content, list | dict):
         return 1, 0, 0, 0
-    inner = [held(each) for each in (content.values() if isinstance(content, dict) else content)]
+    inner = [held(child) for child in (content.values() if isinstance(content, dict) else content)]
     own = len(content) if isinstance(content, dict) else 0
-    values, containers, keys = (sum(each[place] for each in inner) for place in range(3))
-    return 1 + values, 1 + containers, own + keys, 1 + max((each[3] for each in inner), default=0)
+    values, containers, keys = (sum(counts[place] for counts in inner) for place in range(3))
+    return 1 + values, 1 + containers, own + keys, 1 + max((counts[3] for counts in inner), default=0)
 
 
 @given(CONTENTS, st.booleans(), st.sampled_from([None, 1]), st.lists(st.integers(0, 300)))

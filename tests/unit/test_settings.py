@@ -74,8 +74,8 @@ def test_a_runner_says_what_a_workflow_can_say(text: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         levers_of(f"reproduce: {{runners: {{{text}}}}}", name="leverframe.yaml")
     assert words in caught.value.render()
-    found = levers_of("reproduce: {runners: {gpu: {stages: [train], runs_on: large}}}", name="x").reproduce.runners
-    assert found["gpu"].labels == ("large",)
+    runners = levers_of("reproduce: {runners: {gpu: {stages: [train], runs_on: large}}}", name="x").reproduce.runners
+    assert runners["gpu"].labels == ("large",)
 
 
 @pytest.mark.parametrize(

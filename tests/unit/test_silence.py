@@ -38,9 +38,9 @@ def result(hours: float) -> bytes:
 )
 def test_it_is_silent_after_two_periods(hours: float, every: float, words: str) -> None:
     """Once is an accident, twice is silence."""
-    said = silence([result(hours)], "production", every, NOW)
-    assert words in said
-    assert bool(said) is bool(words)
+    sentence = silence([result(hours)], "production", every, NOW)
+    assert words in sentence
+    assert bool(sentence) is bool(words)
 
 
 def test_the_newest_result_that_can_be_read_counts() -> None:
@@ -55,11 +55,11 @@ def test_the_newest_result_that_can_be_read_counts() -> None:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TemporaryRepository:
     """Return a repository with a monitor, as the working directory of this process."""
-    found = TemporaryRepository.create(tmp_path, dvc=False)
-    found.write("leverframe.yaml", "monitor: {every_hours: 24}\n")
-    found.commit("A monitor")
-    monkeypatch.chdir(found.root)
-    return found
+    repository = TemporaryRepository.create(tmp_path, dvc=False)
+    repository.write("leverframe.yaml", "monitor: {every_hours: 24}\n")
+    repository.commit("A monitor")
+    monkeypatch.chdir(repository.root)
+    return repository
 
 
 def test_the_branch_of_the_clone_and_the_folder_are_read(repository: TemporaryRepository) -> None:

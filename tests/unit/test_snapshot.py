@@ -53,7 +53,7 @@ def table(kinds: list[str], rows: list[tuple[Any, ...]]) -> Table:
             if kind == "bool" and all(value is None for value in values):
                 keys[f"k{place}"] = np.zeros(count, bool) if not count else np.ma.masked_all(count, bool)
     number = np.arange(count)
-    text = np.array([None if each % 3 == 2 else f"t{each % 5}" for each in range(count)], object)
+    text = np.array([None if index % 3 == 2 else f"t{index % 5}" for index in range(count)], object)
     return Table("t", keys, {"n": number, "f": number.astype(np.float32), "w": text})
 
 
@@ -68,7 +68,7 @@ def through_values(one: Table, asked: list[list[Any]]) -> Found:
     """Return what packed values of the table answer."""
     ready = arranged(one)
     form = parsed(Form, json.dumps(plain(Form.of(ready))))
-    values = {key: packed(form, ready.rows, start, stop) for key, start, stop in ready.index.each()}
+    values = {key: packed(form, ready.rows, start, stop) for key, start, stop in ready.index.entries()}
     kinds = ready.keys
     names = key_module.canonical(tuple(kinds), tuple(kinds.values()), asked) if kinds else [b""]
     return unpacked(form, [None if key is None else values.get(key) for key in names])
@@ -83,16 +83,16 @@ def test_it_finds_what_a_dict_finds(through: Any, case: Any) -> None:
     expected: dict[tuple[Any, ...], list[int]] = {}
     for number, row in enumerate(rows):
         expected.setdefault(row, []).append(number)
-    found = through(table(kinds, rows), [[key[place] for key in asked] for place in range(len(kinds))])
-    numbers, texts = found.column("n"), found.column("w")
-    for key, start, stop in zip(asked, found.start, found.stop, strict=True):
+    lookup = through(table(kinds, rows), [[key[place] for key in asked] for place in range(len(kinds))])
+    numbers, texts = lookup.column("n"), lookup.column("w")
+    for key, start, stop in zip(asked, lookup.start, lookup.stop, strict=True):
         wanted = [] if None in key else expected.get(key, [])
         assert numbers[start:stop].tolist() == wanted
-        assert texts[start:stop].tolist() == [None if each % 3 == 2 else f"t{each % 5}" for each in wanted]
-    if all(len(each) == 1 for each in expected.values()) and found.take(["n"]):
+        assert texts[start:stop].tolist() == [None if index % 3 == 2 else f"t{index % 5}" for index in wanted]
+    if all(len(indices) == 1 for indices in expected.values()) and lookup.take(["n"]):
         one = [None if None in key else expected.get(key, [None])[0] for key in asked]
-        assert found.take(["n"])["n"].tolist() == one
-        assert [None if np.isnan(each) else each for each in found.matrix(["f"])[:, 0]] == one
+        assert lookup.take(["n"])["n"].tolist() == one
+        assert [None if np.isnan(value) else value for value in lookup.matrix(["f"])[:, 0]] == one
 
 
 def test_colliding_hashes_cost_time_and_no_wrong_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,8 +104,8 @@ def test_colliding_hashes_cost_time_and_no_wrong_row(monkeypatch: pytest.MonkeyP
     ):
         monkeypatch.setattr(module, lambda keys: real(keys) % np.uint64(3))
     words = [f"w{number}" for number in range(50)]
-    found = through_file(Table("t", {"k": np.array(words)}, {"n": np.arange(50)}), [[*words, "other"]])
-    assert found.take()["n"].tolist() == [*range(50), None]
+    lookup = through_file(Table("t", {"k": np.array(words)}, {"n": np.arange(50)}), [[*words, "other"]])
+    assert lookup.take()["n"].tolist() == [*range(50), None]
 
 
 @pytest.mark.parametrize("through", [through_file, through_values])
@@ -120,8 +120,8 @@ def test_every_type_comes_back(through: Any) -> None:
         "s": np.array(["", None, "é\ud800"], object),
         "u": np.array(["x", "y", "x"]),
     }
-    found = through(Table("t", {"k": np.array([3, 1, 2])}, columns), [np.array([3, 1, 2, 9])])
-    taken = found.take()
+    lookup = through(Table("t", {"k": np.array([3, 1, 2])}, columns), [np.array([3, 1, 2, 9])])
+    taken = lookup.take()
     assert [taken[name].dtype.name for name in ("f4", "f8", "i4", "i8", "b")] == [
         *("float32", "float64", "int32", "int64", "bool")
     ]
@@ -133,8 +133,8 @@ def test_every_type_comes_back(through: Any) -> None:
     assert taken["b"].tolist() == [True, False, None, None]
     assert taken["s"].tolist() == ["", None, "é\ud800", None]
     assert taken["u"].tolist() == ["x", "y", "x", None]
-    assert found.matrix(["i4", "b"]).dtype == np.float64
-    assert found.columns == tuple(columns)
+    assert lookup.matrix(["i4", "b"]).dtype == np.float64
+    assert lookup.columns == tuple(columns)
 
 
 def small(path: Path) -> bytes:
@@ -149,9 +149,9 @@ def test_same_tables_same_bytes_and_what_it_is_of(tmp_path: Path) -> None:
     assert small(tmp_path / "a") == small(tmp_path / "b")
     store = SnapshotFile(tmp_path / "a", spec=ABOUT.spec)
     assert store.about() == ABOUT
-    found = store.find("one", [])
-    assert found.column("a")[found.start[0] : found.stop[0]].tolist() == [0.0, 1.0]
-    assert not found.column("a").flags.writeable
+    lookup = store.find("one", [])
+    assert lookup.column("a")[lookup.start[0] : lookup.stop[0]].tolist() == [0.0, 1.0]
+    assert not lookup.column("a").flags.writeable
     store.close()
 
 
@@ -225,7 +225,7 @@ def test_wrong_questions_say_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "asked", "found"),
+    ("keys", "asked", "rows"),
     [
         ([2**64 - 1, 2**63, 5], [2**63, 2**64 - 1, 5, 2**63 - 1, 2.5, None], [1, 0, 2, None, None, None]),
         ([2**53, 2**53 + 1, -5], [2**53 + 1, 2**53, -5.0, 0.5], [1, 0, 2, None]),
@@ -234,8 +234,8 @@ def test_wrong_questions_say_why(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("through", [through_file, through_values])
-def test_numbers_find_their_own_key(through: Any, keys: Any, asked: Any, found: Any) -> None:
+def test_numbers_find_their_own_key(through: Any, keys: Any, asked: Any, rows: Any) -> None:
     """Whole numbers of any size, doubles, and a column without a key; neighbours above 2**53 are not equal."""
     column = np.array(keys, object) if None in keys or isinstance(keys[0], int) else np.array(keys)
     table = Table("t", {"k": column}, {"n": np.arange(3)})
-    assert through(table, [asked]).take(["n"])["n"].tolist() == found
+    assert through(table, [asked]).take(["n"])["n"].tolist() == rows

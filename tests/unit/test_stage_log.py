@@ -43,19 +43,19 @@ def test_a_run_leaves_its_record_and_log(tmp_path: Path) -> None:
         logger.info("reading")
         run.rows(10)
         run.note("two months were empty")
-    (found,) = records(tmp_path)
-    assert (found.name, found.rows, found.outcome) == ("build@2013-01", 10, Outcome.DONE)
-    assert found.notes == ("two months were empty",)
-    assert found.peak_mb > 5
-    assert found.cpu_seconds >= 0
+    (record,) = records(tmp_path)
+    assert (record.name, record.rows, record.outcome) == ("build@2013-01", 10, Outcome.DONE)
+    assert record.notes == ("two months were empty",)
+    assert record.peak_mb > 5
+    assert record.cpu_seconds >= 0
     assert "reading" in (tmp_path / "build@2013-01.log").read_text()
 
 
 def test_a_failure_is_recorded_and_goes_on(tmp_path: Path) -> None:
     with pytest.raises(SourceError), recording("ingest", folder=tmp_path):
         raise SourceError("the table is empty", why="-", next="-")
-    (found,) = records(tmp_path)
-    assert (found.outcome, found.error) == (Outcome.FAILED, "the table is empty")
+    (record,) = records(tmp_path)
+    assert (record.outcome, record.error) == (Outcome.FAILED, "the table is empty")
     assert "the stage failed" in (tmp_path / "ingest.log").read_text()
 
 

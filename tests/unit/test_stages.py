@@ -64,11 +64,11 @@ def derived(
 def test_a_build_depends_on_each_month_that_its_windows_reach(window: str, months: int) -> None:
     """A window and 7 days of lag against the shortest months there are: 28 days for one, 59 less an hour for two."""
     content = derived(STAR.replace("windows: [3d, 14d]", f"windows: [3d, {window}]"))
-    reads = [each for each in content["stages"]["build"]["do"]["deps"] if each.startswith("data/raw/orders/")]
+    reads = [path for path in content["stages"]["build"]["do"]["deps"] if path.startswith("data/raw/orders/")]
     earlier = [f"data/raw/orders/${{item.back_{back}}}.parquet" for back in range(months, 0, -1)]
     assert reads == [*earlier, "data/raw/orders/${key}.parquet"]
     names = {f"back_{back}" for back in range(1, max(months, 2) + 1)}
-    assert all(set(each) == names for each in content["vars"][0]["months"].values())
+    assert all(set(month) == names for month in content["vars"][0]["months"].values())
 
 
 def test_the_first_months_name_themselves_and_the_turn_of_a_year_is_no_edge() -> None:
@@ -82,7 +82,7 @@ def test_the_first_months_name_themselves_and_the_turn_of_a_year_is_no_edge() ->
 def test_a_build_waits_for_the_contracts_of_what_it_reads() -> None:
     """Broken data stop their features: every month that is read has to pass its constraints."""
     reads = derived()["stages"]["build"]["do"]["deps"]
-    assert [each for each in reads if "contracts" in each] == [
+    assert [path for path in reads if "contracts" in path] == [
         "reports/contracts/static.json", "reports/contracts/${item.back_1}.json", "reports/contracts/${key}.json",
     ]  # fmt: skip
 
@@ -152,7 +152,7 @@ def test_an_installed_package_counts_by_its_version() -> None:
     read = {name: stage["params"][-1] for name, stage in stages.items()}
     assert read["ingest"] == {"leverframe-version.yaml": ["leverframe.version"]}
     assert read["bundle"] == {"leverframe-version.yaml": ["leverframe.version", "leverframe.extras"]}
-    assert all("leverframe-version.yaml" in each for each in read.values())
+    assert all("leverframe-version.yaml" in params for params in read.values())
 
 
 def test_plots_are_those_of_the_kind_of_label() -> None:
@@ -161,7 +161,7 @@ def test_plots_are_those_of_the_kind_of_label() -> None:
     content["features"]["label"] = "delay"
     plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
     other = yaml.safe_load(render(pipeline(Params.model_validate(content), SOURCES, plan, CODE)))
-    names = [{name for each in found["plots"] for name in each} for found in (derived(), other)]
+    names = [{name for plot in definition["plots"] for name in plot} for definition in (derived(), other)]
     assert "precision-recall" in names[0]
     assert "precision-recall" not in names[1]
 
@@ -177,10 +177,10 @@ def test_a_setting_that_is_left_out_is_seen_as_its_default(section: str, key: st
         del content[section]
     params, plan = Params.model_validate(content), compile_star(Star.model_validate(yaml.safe_load(STAR)))
     made = pipeline(params, SOURCES, plan, code)
-    found = yaml.safe_load(render(made))["stages"]["build" if key else section]
-    listed = (found.get("do") or found)["params"]
+    stage = yaml.safe_load(render(made))["stages"]["build" if key else section]
+    listed = (stage.get("do") or stage)["params"]
     assert name not in listed
-    (named,) = [each["leverframe-version.yaml"] for each in listed if isinstance(each, dict)]
+    (named,) = [entry["leverframe-version.yaml"] for entry in listed if isinstance(entry, dict)]
     assert f"defaults.{name}" in named
     file = yaml.safe_load(installation.described("1.0.0", params, made.defaults, installed=code.installed))
     assert file.get("leverframe") == ({"version": "1.0.0", "extras": ["serving"]} if code.installed else None)
@@ -194,25 +194,25 @@ def test_what_later_stages_could_not_use_is_refused_at_once() -> None:
     static = {**SOURCES, "orders": Source(Csv("raw/orders.csv"))}
     with pytest.raises(
         DefinitionError, match="the spine is the table `orders`, whose source declares no event_time"
-    ) as told:
+    ) as caught:
         derived(sources=static)
-    assert "data-without-time" in told.value.next
+    assert "data-without-time" in caught.value.next
     with pytest.raises(DefinitionError, match="label `returned` is the table `returns`"):
         derived(sources={**SOURCES, "returns": Source(Csv("raw/returns.csv"))})
     with pytest.raises(DefinitionError, match="dimension `index` with as_of is the table `index`"):
         derived(sources={**SOURCES, "index": Source(Csv("raw/index.csv"))})
     with pytest.raises(DefinitionError, match="dimension `item` looks up `products`, which changes over time"):
         derived(sources={**SOURCES, "products": timed(Csv("raw/products.csv"))})
-    with pytest.raises(DefinitionError, match="uses the table `products`, which no source makes") as told:
+    with pytest.raises(DefinitionError, match="uses the table `products`, which no source makes") as caught:
         derived(sources={"product": SOURCES["products"], **{k: v for k, v in SOURCES.items() if k != "products"}})
-    assert "did you mean `product`?" in told.value.next
+    assert "did you mean `product`?" in caught.value.next
     plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
     for key, value, words in (("label", "latte", "did you mean `late`?"), ("select", ["custmer_*"], "")):
         content = yaml.safe_load(PARAMS)
         content["features"][key] = value
-        with pytest.raises(DefinitionError) as told:
+        with pytest.raises(DefinitionError) as caught:
             pipeline(Params.model_validate(content), SOURCES, plan, CODE)
-        assert words in told.value.next
+        assert words in caught.value.next
 
 
 def test_ingest_depends_on_the_files_that_its_sources_read() -> None:

@@ -33,16 +33,16 @@ def stages(text: str, **files: dict[str, Any]) -> list[Stage]:
 
 
 def test_foreach_over_a_list_and_a_mapping() -> None:
-    found = stages(
+    instances = stages(
         "stages:\n"
         "  a: {foreach: [x, y], do: {cmd: 'run ${item}'}}\n"
         "  b: {foreach: {p: {q: 1}, 2: {q: 2}}, do: {cmd: 'run ${key} ${item.q}'}}\n"
         "  c: {foreach: [{n: 1}, {n: 2}], do: {cmd: 'run ${item.n}'}}\n"
     )
-    assert [(each.name, each.command) for each in found] == [
+    assert [(stage.name, stage.command) for stage in instances] == [
         ("a@x", "run x"), ("a@y", "run y"), ("b@p", "run p 1"), ("b@2", "run 2 2"), ("c@0", "run 1"), ("c@1", "run 2"),
     ]  # fmt: skip
-    assert (found[2].group, found[2].key) == ("b", "p")
+    assert (instances[2].group, instances[2].key) == ("b", "p")
 
 
 def test_values_come_from_variables_and_files() -> None:
@@ -63,7 +63,7 @@ def test_outputs_and_parameters_in_every_form() -> None:
         ParameterFile("w/p.yaml", "p.yaml", ("l",)),
         ParameterFile("w/q.json", "q.json", ()),
     )
-    assert [(each.path, each.cached) for each in stage.outputs] == [
+    assert [(output.path, output.cached) for output in stage.outputs] == [
         ("w/o", True), ("w/m", False), ("w/r", False), ("w/t", True),
     ]  # fmt: skip
 
@@ -158,7 +158,7 @@ def test_the_graph_follows_folders_and_refuses_cycles() -> None:
     d = Stage("d", "dvc.yaml", "x", outputs=(Artefact("all/of/it", "all/of/it"),))
     pairs = edges([a, b, c, d])
     assert pairs == [("b", "a"), ("b", "c"), ("d", "c")]
-    assert [each.name for each in ordered([a, b, c, d], pairs)] == ["b", "d", "a", "c"]
+    assert [stage.name for stage in ordered([a, b, c, d], pairs)] == ["b", "d", "a", "c"]
     with pytest.raises(DefinitionError, match="depend on one another"):
         ordered([a, b], [("a", "b"), ("b", "a")])
     with pytest.raises(DefinitionError, match="same file"):
@@ -227,7 +227,7 @@ class MemoryRepository:
         return [path for path in paths if path.startswith("link")]
 
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
-        return [each for each in self.changed if path == "dvc.lock" and any(each.startswith(p) for p in within)]
+        return [file for file in self.changed if path == "dvc.lock" and any(file.startswith(p) for p in within)]
 
 
 def status_of(
@@ -244,16 +244,16 @@ stages:
 """
 
 
-def reasons(found: PipelineStatus) -> list[str]:
+def reasons(status: PipelineStatus) -> list[str]:
     """Return the reasons of all findings."""
-    return [finding.reason.value for stage in found.stages for finding in stage.findings]
+    return [finding.reason.value for stage in status.stages for finding in stage.findings]
 
 
 def test_what_another_commit_left_is_not_stale_and_neither_is_who_reads_it() -> None:
     """After a switch of branches; what somebody edited is, and so is who reads that. Added data go the same way."""
     definition = {"dvc.yaml": "stages: {make: {cmd: x, outs: [o]}, read: {cmd: x, deps: [o]}}\n", "dvc.lock": LOCKED}
     left = status_of({**definition, "o": "of another commit"})
-    assert [each.reason.value for stage in left.stages for each in stage.findings] == [
+    assert [finding.reason.value for stage in left.stages for finding in stage.findings] == [
         "output-other",
         "dependency-other",
     ]
@@ -270,23 +270,23 @@ def test_what_another_commit_left_is_not_stale_and_neither_is_who_reads_it() -> 
 def test_a_link_that_a_checkout_made_a_file_is_noted() -> None:
     """As on a machine without symbolic links."""
     lock = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: link.csv, hash: md5, md5: other}]}}\n"
-    found = status_of({"dvc.yaml": "stages: {s: {cmd: x, deps: [link.csv]}}\n", "dvc.lock": lock, "link.csv": "to.csv"})
-    assert "a symbolic link in git, a plain file here" in found.notes[0]
+    state = status_of({"dvc.yaml": "stages: {s: {cmd: x, deps: [link.csv]}}\n", "dvc.lock": lock, "link.csv": "to.csv"})
+    assert "a symbolic link in git, a plain file here" in state.notes[0]
 
 
 def test_an_entry_that_the_last_commit_had_is_gone() -> None:
-    found = status_of(
+    status = status_of(
         {"dvc.yaml": "stages: {s: {cmd: x, outs: [o]}}\n", "ignored/dvc.yaml": "broken"},
         head={"dvc.lock": "schema: '2.0'\nstages: {s: {cmd: x}}\n"},
     )
-    assert [each.reason for each in found.stages[0].findings] == [StaleReason.LOCK_ENTRY_GONE]
+    assert [finding.reason for finding in status.stages[0].findings] == [StaleReason.LOCK_ENTRY_GONE]
 
 
 def test_files_that_changed_inside_a_folder_are_named() -> None:
     lock = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: lib, hash: md5, md5: other.dir}]}}\n"
     texts = {"dvc.yaml": "stages: {s: {cmd: x, deps: [lib]}}\n", "dvc.lock": lock, "lib": ""}
-    found = status_of(texts, changed=[f"lib/{name}.py" for name in "abcde"])
-    assert phrase(found.stages[0].findings[0]) == "lib changed (a.py, b.py, c.py and 2 more)"
+    status = status_of(texts, changed=[f"lib/{name}.py" for name in "abcde"])
+    assert phrase(status.stages[0].findings[0]) == "lib changed (a.py, b.py, c.py and 2 more)"
 
 
 def test_without_a_definition_there_is_nothing_to_tell() -> None:
@@ -317,9 +317,9 @@ def test_locks_of_another_kind_are_refused(lock: str, kind: type[LeverframeError
 
 def test_entries_without_a_stage_are_noted() -> None:
     lock = "schema: '2.0'\nstages: {old: {cmd: x}}\n"
-    found = status_of({"dvc.yaml": "stages: {s: {cmd: x, outs: [o]}}\n", "dvc.lock": lock})
-    assert "old" in found.notes[0]
-    assert found.stages[0].findings[0].reason is StaleReason.STAGE_NEW
+    status = status_of({"dvc.yaml": "stages: {s: {cmd: x, outs: [o]}}\n", "dvc.lock": lock})
+    assert "old" in status.notes[0]
+    assert status.stages[0].findings[0].reason is StaleReason.STAGE_NEW
 
 
 def sample() -> PipelineStatus:
@@ -366,12 +366,12 @@ def test_the_document_has_every_finding() -> None:
     content = document(sample())
     assert content["counts"] == {"fresh": 3, "missing": 1, "downstream": 1, "changed": 5, "new": 1}
     assert content["stale"]
-    assert {each["state"] for each in content["stages"]} == {state.value for state in State}
+    assert {stage["state"] for stage in content["stages"]} == {state.value for state in State}
 
 
 def test_a_pattern_selects_stages_and_groups() -> None:
     assert len(selected(sample(), "build").stages) == 4
-    assert [each.stage.name for each in selected(sample(), "*@2013-02").stages] == ["ingest@2013-02", "build@2013-02"]
+    assert [stage.stage.name for stage in selected(sample(), "*@2013-02").stages] == ["ingest@2013-02", "build@2013-02"]
     with pytest.raises(DefinitionError, match="bild"):
         selected(sample(), "bild")
 
@@ -431,9 +431,9 @@ def test_addresses_and_absolute_paths_are_said_and_the_rest_is_compared() -> Non
     text = "stages: {s: {cmd: x, deps: [a, 's3://bucket/a', /data/a], outs: [b, {'gs://b/c': {cache: false}}]}}"
     (stage,) = stages(text)
     assert stage.elsewhere == ("s3://bucket/a", "/data/a", "gs://b/c")
-    assert [each.path for each in (*stage.dependencies, *stage.outputs)] == ["a", "b"]
-    found = status_of({"dvc.yaml": text})
-    assert "s names s3://bucket/a, which is no file of the repository: nobody compared it" in found.notes
+    assert [artefact.path for artefact in (*stage.dependencies, *stage.outputs)] == ["a", "b"]
+    status = status_of({"dvc.yaml": text})
+    assert "s names s3://bucket/a, which is no file of the repository: nobody compared it" in status.notes
 
 
 def test_parameters_of_python_are_its_literals() -> None:
@@ -447,8 +447,8 @@ def test_parameters_of_python_are_its_literals() -> None:
     definition = (
         "stages: {s: {cmd: x, params: [params.py: [RATE, Train.size]]}, t: {cmd: y, params: [params.py: [RATE]]}}"
     )
-    found = status_of({"dvc.yaml": definition, "params.py": text})
-    assert found.notes == (
+    status = status_of({"dvc.yaml": definition, "params.py": text})
+    assert status.notes == (
         "params.py, line 8: `Train.size` is an expression; neither DVC nor Leverframe runs the file to know it",
     )
 
@@ -461,8 +461,8 @@ def test_entries_of_several_locks_have_paths_from_the_root() -> None:
         "    params:\n      ../p.yaml: {k: 1}\n    outs:\n    - {path: ../m/w.json, hash: md5, md5: b}\n"
         "  gone: {cmd: y}\n"
     )
-    found = locked_here([one, Stage("data.dvc", "data.dvc")], {"m/dvc.lock": text}.get)
-    assert found == {
+    entries = locked_here([one, Stage("data.dvc", "data.dvc")], {"m/dvc.lock": text}.get)
+    assert entries == {
         "m/dvc.yaml:train": Locked(
             "x", {"data/a.csv": Recorded("a")}, {"p.yaml": {"k": 1}}, {"m/w.json": Recorded("b")}
         )
@@ -472,15 +472,15 @@ def test_entries_of_several_locks_have_paths_from_the_root() -> None:
 def test_an_entry_of_dvc_2_names_no_hash() -> None:
     """Its digest is of another kind, so that nobody takes one for the other."""
     text = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: a, md5: b}, {path: c, hash: md5, md5: b}]}}\n"
-    found = entries(text, "dvc.lock")["s"].dependencies
-    assert found == {"a": Recorded("b", legacy=True), "c": Recorded("b")}
-    assert found["a"] != found["c"]
+    dependencies = entries(text, "dvc.lock")["s"].dependencies
+    assert dependencies == {"a": Recorded("b", legacy=True), "c": Recorded("b")}
+    assert dependencies["a"] != dependencies["c"]
 
 
 @pytest.mark.parametrize(
     "value", ["9" * 5000, "0x" + "f" * 5000, "0x_", "2020-13-45", "2020-01-01T25:00:00Z", "0000-00-00"]
 )
 def test_a_value_that_cannot_be_is_an_error_of_its_line(value: str) -> None:
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as caught:
         parse(f"a: 1\nb: {value}\n", name="x.yaml", what="settings")
-    assert "line 2" in found.value.what
+    assert "line 2" in caught.value.what

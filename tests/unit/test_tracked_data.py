@@ -57,20 +57,20 @@ def test_reports_and_code_in_git_are_as_they_should_be() -> None:
 
 def test_outputs_in_git_are_named_with_the_line_that_takes_them_out() -> None:
     """A few by name, files of an output that is a folder as well; of many the folders, and git takes the rest again."""
-    (found,) = outputs_in_git(pipeline(), Tree(in_git=(OUTPUTS[0], "models/bundle/model.onnx", "models/model.json")))
-    assert found.reason is Reason.DATA_IN_GIT
-    assert "2 files" in found.what
-    assert f"`git rm --cached {OUTPUTS[0]} models/bundle/model.onnx`" in found.next
+    (breach,) = outputs_in_git(pipeline(), Tree(in_git=(OUTPUTS[0], "models/bundle/model.onnx", "models/model.json")))
+    assert breach.reason is Reason.DATA_IN_GIT
+    assert "2 files" in breach.what
+    assert f"`git rm --cached {OUTPUTS[0]} models/bundle/model.onnx`" in breach.next
     many = tuple(f"models/bundle/{number}" for number in range(9))
-    (found,) = outputs_in_git(pipeline(), Tree(in_git=(*many, OUTPUTS[0])))
-    assert "and 5 more" in found.what
-    assert "`git rm -r -q --cached data models && git add data models`" in found.next
+    (breach,) = outputs_in_git(pipeline(), Tree(in_git=(*many, OUTPUTS[0])))
+    assert "and 5 more" in breach.what
+    assert "`git rm -r -q --cached data models && git add data models`" in breach.next
 
 
 def test_data_that_dvc_added_and_git_tracks_are_found_too() -> None:
     status = pipeline(("raw/visits.csv",), sources=("raw/visits.csv",))
-    (found,) = outputs_in_git(status, Tree(in_git=("raw/visits.csv", "raw/visits.csv.dvc")))
-    assert "git rm --cached raw/visits.csv" in found.next
+    (violation,) = outputs_in_git(status, Tree(in_git=("raw/visits.csv", "raw/visits.csv.dvc")))
+    assert "git rm --cached raw/visits.csv" in violation.next
 
 
 @pytest.mark.parametrize("here", [(), ("raw/visits.csv",)], ids=["in a clone", "on the author's machine"])
@@ -79,11 +79,11 @@ def test_raw_data_that_nobody_keeps_are_named_with_what_dvc_takes(here: tuple[st
     status = pipeline(("raw/visits.csv", "rates.csv"))
     files = Tree(in_git=("rates.csv", "params.yaml"), here=here, patterns=("raw/*",))
     assert kept_nowhere(status, files) == ["raw/visits.csv"]
-    (found,) = kept_nowhere_violations(["raw/visits.csv"], files)
-    assert found.reason is Reason.DATA_MISSING
-    assert "`dvc add raw`, `git add raw.dvc .gitignore`, commit, `dvc push`" in found.next
-    (found,) = kept_nowhere_violations(["raw/visits.csv"], Tree(patterns=("raw/*.csv",)))
-    assert "`dvc add raw/visits.csv`, `git add raw/visits.csv.dvc raw/.gitignore`" in found.next
+    (violation,) = kept_nowhere_violations(["raw/visits.csv"], files)
+    assert violation.reason is Reason.DATA_MISSING
+    assert "`dvc add raw`, `git add raw.dvc .gitignore`, commit, `dvc push`" in violation.next
+    (violation,) = kept_nowhere_violations(["raw/visits.csv"], Tree(patterns=("raw/*.csv",)))
+    assert "`dvc add raw/visits.csv`, `git add raw/visits.csv.dvc raw/.gitignore`" in violation.next
 
 
 def test_a_folder_is_named_as_a_whole_only_where_nothing_of_it_is_kept() -> None:
@@ -99,13 +99,13 @@ def test_a_submodule_keeps_what_is_in_it_and_paths_outside_are_nobodys_to_judge(
 
 
 def test_code_goes_into_git() -> None:
-    (found,) = kept_nowhere_violations(["knobs.py", "raw/visits.csv"], Tree())
-    assert "`git add knobs.py`" in found.next
-    assert "`dvc add raw/visits.csv`" in found.next
-    assert "`git add raw/visits.csv`" in found.next
-    (found,) = kept_nowhere_violations(["lib/knobs.py", "raw/visits.csv"], Tree(patterns=("lib/*", "raw/*.csv")))
-    assert "`git add --force lib/knobs.py`" in found.next
-    assert "small" not in found.next
+    (violation,) = kept_nowhere_violations(["knobs.py", "raw/visits.csv"], Tree())
+    assert "`git add knobs.py`" in violation.next
+    assert "`dvc add raw/visits.csv`" in violation.next
+    assert "`git add raw/visits.csv`" in violation.next
+    (violation,) = kept_nowhere_violations(["lib/knobs.py", "raw/visits.csv"], Tree(patterns=("lib/*", "raw/*.csv")))
+    assert "`git add --force lib/knobs.py`" in violation.next
+    assert "small" not in violation.next
     assert kept_nowhere_violations([], Tree()) == []
 
 
@@ -113,8 +113,8 @@ def test_code_goes_into_git() -> None:
 def test_each_line_has_every_path_as_one_word_of_a_shell(names: list[str]) -> None:
     """Blanks, quotes and dollar signs in a name change no command."""
     paths = [f"raw/{name}" for name in names]
-    (found,) = kept_nowhere_violations(paths, Tree())
-    assert shlex.split(found.next.split("`")[1]) == ["dvc", "add", *paths]
-    (found,) = outputs_in_git(pipeline(tuple(paths), sources=tuple(paths)), Tree(in_git=tuple(paths)))
-    command = next(part for part in found.next.split("`") if part.startswith("git rm"))
+    (violation,) = kept_nowhere_violations(paths, Tree())
+    assert shlex.split(violation.next.split("`")[1]) == ["dvc", "add", *paths]
+    (violation,) = outputs_in_git(pipeline(tuple(paths), sources=tuple(paths)), Tree(in_git=tuple(paths)))
+    command = next(part for part in violation.next.split("`") if part.startswith("git rm"))
     assert set(shlex.split(command)) >= (set(paths) if len(paths) <= 5 else {"raw"})

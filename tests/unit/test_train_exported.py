@@ -84,13 +84,13 @@ def test_the_width_is_that_of_all_steps() -> None:
 
 def test_predictions_must_be_those_of_the_cluster() -> None:
     """Probabilities as they are, numbers by the largest; another shape or a missing value is never the same."""
-    told = np.array([[0.25, 0.75], [0.5, 0.5]])
-    assert refuse_mismatch(told, told + TOLERANCE / 2, "binary") == pytest.approx(TOLERANCE / 2)
+    probabilities = np.array([[0.25, 0.75], [0.5, 0.5]])
+    assert refuse_mismatch(probabilities, probabilities + TOLERANCE / 2, "binary") == pytest.approx(TOLERANCE / 2)
     numbers = np.array([1e9, 1.0], np.float64)
     assert refuse_mismatch(numbers, numbers + 100.0, "regression") == pytest.approx(1e-7)
-    for other in (told + 2 * TOLERANCE, told[:, 0], np.full_like(told, np.nan)):
+    for other in (probabilities + 2 * TOLERANCE, probabilities[:, 0], np.full_like(probabilities, np.nan)):
         with pytest.raises(EstimatorError, match="predicts other values than the cluster"):
-            refuse_mismatch(told, other, "binary")
+            refuse_mismatch(probabilities, other, "binary")
     with pytest.raises(EstimatorError, match="by up to 1e-05"):
         refuse_mismatch(numbers, numbers + np.array([1e4, 0]), "regression")
 

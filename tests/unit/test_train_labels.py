@@ -73,7 +73,7 @@ def test_a_single_class_is_refused_except_for_numbers() -> None:
 )
 def test_features_reach_a_model_in_one_form(rows: list[tuple[int | None, bool | None, str | None]]) -> None:
     """Numbers and booleans are floats with NaN for null, categories text with null, in the declared order."""
-    numbers, flags, names = (list(each) for each in zip(*rows, strict=True))
+    numbers, flags, names = (list(column) for column in zip(*rows, strict=True))
     table = pl.DataFrame(
         {
             "name": pl.Series(names, dtype=pl.String),
@@ -86,7 +86,7 @@ def test_features_reach_a_model_in_one_form(rows: list[tuple[int | None, bool | 
     inputs = model_inputs(table, features, file=FILE)
     assert inputs.columns == ["number", "flag", "name"]
     for name, values in (("number", numbers), ("flag", flags)):
-        expected = [float("nan") if each is None else float(each) for each in values]
+        expected = [float("nan") if value is None else float(value) for value in values]
         np.testing.assert_array_equal(inputs.get_column(name).to_numpy(), expected)
     assert inputs.get_column("name").to_numpy().tolist() == names
 

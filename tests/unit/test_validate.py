@@ -31,7 +31,7 @@ def number(name: str, nulls: int = 0, type_: str = "BIGINT") -> ColumnStatistics
 
 def days(first: date, rows: Sequence[int]) -> tuple[tuple[date, int], ...]:
     """Return one count a day from ``first`` on."""
-    return tuple((first + timedelta(days=index), each) for index, each in enumerate(rows))
+    return tuple((first + timedelta(days=index), count) for index, count in enumerate(rows))
 
 
 def partition(
@@ -51,9 +51,9 @@ def table(
     return TableStatistics("t", current or partition(), history, answers or {}, BEGIN, END)
 
 
-def only(monitor: Monitor, found: TableStatistics) -> Constraint:
+def only(monitor: Monitor, statistics: TableStatistics) -> Constraint:
     """Return the single constraint of a monitor."""
-    (constraint,) = monitor.judge(found)
+    (constraint,) = monitor.judge(statistics)
     return constraint
 
 
@@ -156,8 +156,8 @@ class TestSchemaDiff:
 
     def test_first_nulls_can_be_allowed(self) -> None:
         """A contract that allows nulls is not warned of the first."""
-        found = table(partition(columns=[number("a", nulls=3)]), partition("2013-02"))
-        assert only(SchemaDiff(nullable=None), found).verdict == Passed()
+        statistics = table(partition(columns=[number("a", nulls=3)]), partition("2013-02"))
+        assert only(SchemaDiff(nullable=None), statistics).verdict == Passed()
 
 
 class TestForeignKey:
@@ -212,7 +212,7 @@ class TestNullRate:
     def test_passes_within_the_tolerance(self) -> None:
         """Five points more nulls are usual."""
         before = partition("2013-02", [number("a", nulls=10)])
-        assert [each.verdict for each in NullRate().judge(table(partition(columns=[number("a", 15)]), before))] == [
+        assert [check.verdict for check in NullRate().judge(table(partition(columns=[number("a", 15)]), before))] == [
             Passed(),
             Passed(),
         ]
@@ -252,7 +252,7 @@ class TestVerdict:
         assert together([Skipped("x"), Passed()]) == Passed()
         assert together([Skipped("x"), Skipped("y")]) == Skipped("x")
         assert together([]) == Passed()
-        assert [word(each) for each in (Passed(), failed, Skipped("x"))] == ["passed", "failed", "skipped"]
+        assert [word(verdict) for verdict in (Passed(), failed, Skipped("x"))] == ["passed", "failed", "skipped"]
 
     def test_a_failure_needs_a_reason(self) -> None:
         """Nobody can act on a failure without one."""
@@ -278,7 +278,7 @@ class TestReport:
 
     def test_the_error_names_the_first_failed_constraints(self) -> None:
         """Three are named, the rest counted."""
-        report = Report("2013-03", tuple(broken(f"check {each}") for each in range(5)), ())
+        report = Report("2013-03", tuple(broken(f"check {index}") for index in range(5)), ())
         with pytest.raises(ContractError) as caught:
             report.raise_if_failed()
         assert caught.value.what == "2013-03 violates 5 of its 5 constraints"

@@ -115,8 +115,8 @@ CASES = {
         broken("c", column="<img src=x>", count=1, share=0.5, samples=("<script>", "@team", "\u202egnp", "z" * 200)),
     ],
     "many": [
-        broken(f"check_{each}", column=f"column_{each}", count=each, share=each / 1000, samples=("1", "2", "3", "4"))
-        for each in range(500)
+        broken(f"check_{rank}", column=f"column_{rank}", count=rank, share=rank / 1000, samples=("1", "2", "3", "4"))
+        for rank in range(500)
     ],
 }
 

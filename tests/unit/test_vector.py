@@ -22,7 +22,7 @@ def test_the_first_event_that_is_not_before_a_moment(times: int, asked: list[tup
     at = np.array([timestamp for own, _ in asked for timestamp in own] or [0.0])
     start, stop = np.tile(ends[:-1], times), np.tile(ends[1:], times)
     expected = [
-        begin + sum(each < timestamp for each in own) for begin, (own, timestamp) in zip(ends, asked, strict=False)
+        begin + sum(event < timestamp for event in own) for begin, (own, timestamp) in zip(ends, asked, strict=False)
     ]
-    found = positions(at, start, stop, np.tile([float(timestamp) for _, timestamp in asked], times))
-    assert found.tolist() == expected * times
+    indices = positions(at, start, stop, np.tile([float(timestamp) for _, timestamp in asked], times))
+    assert indices.tolist() == expected * times

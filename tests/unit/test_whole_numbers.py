@@ -31,11 +31,11 @@ def test_a_column_that_takes_no_fraction_takes_every_whole_number() -> None:
     """One of codes keeps those of the sample: the model knows no other."""
     takes = accepted(strict, COLUMNS, FEATURES, lambda: COLUMNS)
     assert (takes["age"].values, takes["age"].whole) == ((20.0, 30.0, 40.0), False)
-    found = with_whole(takes, DATATYPES, strict, COLUMNS, FEATURES)
-    assert (found["age"].values, found["age"].whole, found["age"].nullable) == (None, True, False)
-    assert (found["code"].values, found["code"].whole) == ((1.0, 2.0), False)
-    assert "share" not in found
-    field = narrowed(Field("age", "number"), found["age"])
+    columns = with_whole(takes, DATATYPES, strict, COLUMNS, FEATURES)
+    assert (columns["age"].values, columns["age"].whole, columns["age"].nullable) == (None, True, False)
+    assert (columns["code"].values, columns["code"].whole) == ((1.0, 2.0), False)
+    assert "share" not in columns
+    field = narrowed(Field("age", "number"), columns["age"])
     assert (field.whole, field.allowed) == (True, None)
 
 

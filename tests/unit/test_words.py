@@ -21,11 +21,11 @@ COUNT = re.compile(r"(?:^|\W)and ([\d,]+) more$")
 def test_what_is_named_and_what_is_counted_are_all(number: int, most: int, words: tuple[str, str]) -> None:
     """The first names are there in their order, and no name is lost between them and the count."""
     between, last = words
-    names = [f"n{each}" for each in range(number)]
+    names = [f"n{index}" for index in range(number)]
     text = first_few(names, most, between, last)
-    found = COUNT.search(text)
-    left = int(found[1].replace(",", "")) if found else 0
-    shown = text.removesuffix(f"{last}{left:,} more") if found else text
+    match = COUNT.search(text)
+    left = int(match[1].replace(",", "")) if match else 0
+    shown = text.removesuffix(f"{last}{left:,} more") if match else text
     assert [name for name in shown.split(between) if name] == names[:most]
     assert min(number, most) + left == number
 

@@ -42,7 +42,7 @@ class Job:
     @property
     def log(self) -> str:
         """All that the steps printed."""
-        return "".join(each["log"] for each in self.steps.values())
+        return "".join(step["log"] for step in self.steps.values())
 
 
 def in_order(workflow: str) -> list[str]:
@@ -76,7 +76,7 @@ def run(
     says where the artifacts of other runs lie.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    told = _asked(
+    report = _asked(
         {
             "root": str(root),
             "workspace": str(workspace),
@@ -94,7 +94,7 @@ def run(
             "runs": {name: str(place) for name, place in (runs or {}).items()},
         }
     )
-    return Job(told["status"], {each["name"]: each for each in told["steps"]}, told["summary"], told["outputs"])
+    return Job(report["status"], {step["name"]: step for step in report["steps"]}, report["summary"], report["outputs"])
 
 
 def combinations(workflow: str, job: str, *, github: dict[str, Any], needs: dict[str, Any]) -> list[dict[str, Any]]:

@@ -93,20 +93,20 @@ class Judging:
         if left:
             shutil.copytree(left, self.folder / f"run-{self.count}" / "artifacts")
             result = "success"
-        for each in [] if result else matrix:
-            job, where = self._job("judge", name, event, each, needs, variables)
+        for combination in [] if result else matrix:
+            job, where = self._job("judge", name, event, combination, needs, variables)
             ended.folders.append(where)
             if job.status != "skipped":
-                ended.judge[each["pull"]["number"]] = job
+                ended.judge[combination["pull"]["number"]] = job
         results = {job.status for job in ended.judge.values()}
-        told = result or next((status for status in ("failure", "success") if status in results), "skipped")
+        conclusion = result or next((status for status in ("failure", "success") if status in results), "skipped")
         outputs = next((job.outputs for job in ended.judge.values() if job.outputs), {})
-        needs["judge"] = {"result": told, "outputs": outputs}
-        for each in matrix:
-            job, where = self._job("publish", name, event, each, needs, variables)
+        needs["judge"] = {"result": conclusion, "outputs": outputs}
+        for combination in matrix:
+            job, where = self._job("publish", name, event, combination, needs, variables)
             ended.folders.append(where)
             if job.status != "skipped":
-                ended.publish[each["pull"]["number"]] = job
+                ended.publish[combination["pull"]["number"]] = job
         return ended
 
     def _context(self, name: str, event: dict[str, Any]) -> dict[str, Any]:

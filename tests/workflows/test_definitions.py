@@ -70,8 +70,8 @@ def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, *, inf
             (folder / name).write_text(text, encoding="utf-8")
         done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
         assert done.returncode == (14 if wrong else 0), done.stdout + done.stderr
-        told = [json.dumps(each) for each in json.loads(done.stdout) if each["determinations"]["severity"] == "High"]
-        assert {name for name in names for each in told if f'/{name}"' in each} == wrong, done.stdout
+        flaws = [json.dumps(flaw) for flaw in json.loads(done.stdout) if flaw["determinations"]["severity"] == "High"]
+        assert {name for name in names for flaw in flaws if f'/{name}"' in flaw} == wrong, done.stdout
         parsed = subprocess.run(
             ["node", str(HERE / "parse.mjs"), *map(str, sorted(folder.iterdir()))],
             capture_output=True, text=True, check=True,
@@ -95,9 +95,9 @@ def test_actions_are_what_the_commands_ask_for() -> None:
         command = leverframe.get_command(click.Context(leverframe), lever)
         assert command is not None
         (step,) = _steps(_read(ROOT / f"actions/{lever}/action.yml"))
-        options = {str(each.name) for each in command.params} - {"as_json", "help"}
+        options = {str(parameter.name) for parameter in command.params} - {"as_json", "help"}
         mapped = {name for name in step["env"] if name.startswith("LEVERFRAME_")}
-        assert mapped == {f"LEVERFRAME_{lever}_{each}".upper().replace("-", "_") for each in options}
+        assert mapped == {f"LEVERFRAME_{lever}_{option}".upper().replace("-", "_") for option in options}
         assert step["run"].startswith(f"exec leverframe {lever}")
 
 
@@ -248,8 +248,8 @@ def test_init_writes_the_judge_that_judges_this_repository() -> None:
             if not step.get("with", True):
                 del step["with"]
     assert written["jobs"] == ours["jobs"]
-    assert {name: each for name, each in written["on"].items() if name != "workflow_run"} == {
-        name: each for name, each in ours["on"].items() if name != "workflow_run"
+    assert {name: trigger for name, trigger in written["on"].items() if name != "workflow_run"} == {
+        name: trigger for name, trigger in ours["on"].items() if name != "workflow_run"
     }
 
 

@@ -39,9 +39,9 @@ def _author(folder: Path) -> TemporaryRepository:
 def test_the_workflows_of_a_folder_are_its_own(tmp_path: Path) -> None:
     """Names, artifacts and variables carry the folder, every action of ours runs there, and nothing lies in it."""
     author = _author(tmp_path)
-    told = author.run("leverframe", "-C", ML, "init", "--actions", f"leverframe/leverframe/actions@{'a' * 40} # v1")
-    assert f"write ../../{WORKFLOW}: every pull request is reproduced" in told
-    assert f"write ../../{JUDGE}: every pull request gets a card" in told
+    output = author.run("leverframe", "-C", ML, "init", "--actions", f"leverframe/leverframe/actions@{'a' * 40} # v1")
+    assert f"write ../../{WORKFLOW}: every pull request is reproduced" in output
+    assert f"write ../../{JUDGE}: every pull request gets a card" in output
     assert author.run("leverframe", "-C", ML, "init") == "nothing to do\n"
     for name in ("monitor", "infra", "review", "judge"):
         assert (author.root / f".github/workflows/leverframe-services-ml-{name}.yml").is_file()

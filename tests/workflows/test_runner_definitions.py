@@ -62,21 +62,21 @@ def test_nothing_is_left_to_find(tmp_path: Path) -> None:
     assert findings(tmp_path, texts) == ""
     wrong = texts["launch.yml"].replace("runs-on: ubuntu-24.04\n", "runs-on: ubuntu-24.04\n    colour: red\n", 1)
     wrong = wrong.replace("persist-credentials: false", "persist-credentials: true")
-    found = findings(tmp_path, {"launch.yml": wrong})
-    assert "colour" in found
-    assert "artipacked" in found
+    output = findings(tmp_path, {"launch.yml": wrong})
+    assert "colour" in output
+    assert "artipacked" in output
 
 
 def test_each_phase_needs_all_before_it_and_asks_the_newest() -> None:
     """A phase that was skipped tells nothing, so the one before it is asked; a failure ends the chain."""
     jobs = yaml.safe_load(written("workflow.yml"))["jobs"]
-    assert [phase.runner for phase in PLAN.found] == ["", "big", "gpu", "", "gpu", ""]
+    assert [phase.runner for phase in PLAN.phases] == ["", "big", "gpu", "", "gpu", ""]
     assert list(jobs) == ["phase_1", "phase_2", "phase_3", "phase_4", "phase_5", "model"]
     assert jobs["phase_3"]["needs"] == ["phase_1", "phase_2"]
     assert jobs["model"]["needs"] == [f"phase_{number}" for number in range(1, 6)]
-    told = "needs.phase_2.outputs.phases || needs.phase_1.outputs.phases || '[]'"
-    assert f"contains(fromJSON({told}), 3)" in jobs["phase_3"]["if"]
-    assert f"(needs.phase_3.outputs.phases || {told}) != '[]'" in jobs["phase_4"]["if"]
+    expression = "needs.phase_2.outputs.phases || needs.phase_1.outputs.phases || '[]'"
+    assert f"contains(fromJSON({expression}), 3)" in jobs["phase_3"]["if"]
+    assert f"(needs.phase_3.outputs.phases || {expression}) != '[]'" in jobs["phase_4"]["if"]
     assert all("!cancelled()" in job["if"] and "!failure()" in job["if"] for job in list(jobs.values())[:-1])
     assert (jobs["phase_2"]["runs-on"], jobs["phase_2"]["timeout-minutes"]) == ("ubuntu-24.04-16-cores", 90)
     (setup,) = [step for step in jobs["phase_3"]["steps"] if "/setup@" in step["uses"]]

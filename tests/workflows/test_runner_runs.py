@@ -80,14 +80,14 @@ class Run:
 
 def test_a_change_goes_over_both_machines(forge: tuple[LocalForge, Author], tmp_path: Path) -> None:
     """Each job starts where the one before asks for it; the claim has the stages and times of all."""
-    found = Run(forge, "rows", tmp_path)
-    assert found.job("phase_1").outputs == {"phases": "[2]"}
-    second = found.job("phase_2")
-    assert (second.status, second.outputs, found.trained) == ("success", {"phases": "[]"}, 1), second.log
-    model = found.job("model")
-    reproduced = found.reproduced()
+    run = Run(forge, "rows", tmp_path)
+    assert run.job("phase_1").outputs == {"phases": "[2]"}
+    second = run.job("phase_2")
+    assert (second.status, second.outputs, run.trained) == ("success", {"phases": "[]"}, 1), second.log
+    model = run.job("model")
+    reproduced = run.reproduced()
     assert reproduced["violations"] == [], model.log
-    assert [(each["stage"], each["how"]) for each in reproduced["stages"]] == [
+    assert [(stage["stage"], stage["how"]) for stage in reproduced["stages"]] == [
         ("prepare", "ran"), ("train", "ran"), ("evaluate", "ran"),
     ]  # fmt: skip
     assert "`train` ran on the runner `gpu`" in model.summary
@@ -98,33 +98,33 @@ def test_a_change_goes_over_both_machines(forge: tuple[LocalForge, Author], tmp_
 
 def test_a_change_that_needs_no_other_machine_starts_none(forge: tuple[LocalForge, Author], tmp_path: Path) -> None:
     """The job is skipped, and the last one runs after it all the same."""
-    found = Run(forge, "words", tmp_path)
-    assert found.job("phase_1").outputs == {"phases": "[]"}
-    assert found.job("phase_2").status == "skipped"
-    found.job("model")
-    assert found.reproduced()["violations"] == []
+    run = Run(forge, "words", tmp_path)
+    assert run.job("phase_1").outputs == {"phases": "[]"}
+    assert run.job("phase_2").status == "skipped"
+    run.job("model")
+    assert run.reproduced()["violations"] == []
 
 
 def test_a_fork_starts_no_other_machine(forge: tuple[LocalForge, Author], tmp_path: Path) -> None:
     """Its card says which stages did not run, and what somebody who may write does about it."""
-    found = Run(forge, "rows", tmp_path, fork=True)
-    assert [found.job(name).status for name in ("phase_1", "phase_2")] == ["skipped", "skipped"]
-    model = found.job("model")
-    assert [each["reason"] for each in found.reproduced()["violations"]] == ["not-judged"]
+    run = Run(forge, "rows", tmp_path, fork=True)
+    assert [run.job(name).status for name in ("phase_1", "phase_2")] == ["skipped", "skipped"]
+    model = run.job("model")
+    assert [violation["reason"] for violation in run.reproduced()["violations"]] == ["not-judged"]
     assert "`train` did not run on the runner `gpu`" in model.summary
     assert "pushes its branch" in model.summary
 
 
 def test_a_failure_on_the_other_machine_is_on_the_card(forge: tuple[LocalForge, Author], tmp_path: Path) -> None:
     """Its job does not fail, so that the last one tells it; a job that was lost is told apart."""
-    found = Run(forge, "fails", tmp_path)
-    found.job("phase_1")
-    second = found.job("phase_2")
+    run = Run(forge, "fails", tmp_path)
+    run.job("phase_1")
+    second = run.job("phase_2")
     assert (second.status, second.outputs) == ("success", {"phases": "[]"})
     assert second.steps[f"leverframe/leverframe/actions/reproduce@{'a' * 40}"]["outcome"] == "failure"
-    model = found.job("model")
+    model = run.job("model")
     assert "stage `train` failed" in model.summary
-    assert [each["reason"] for each in found.reproduced()["violations"]] == ["stage-failed"]
+    assert [violation["reason"] for violation in run.reproduced()["violations"]] == ["stage-failed"]
 
 
 @pytest.mark.deep

@@ -23,8 +23,8 @@ TITLE = 'a title `touch INJECTED` $(touch INJECTED) ${{ github.token }} ]]> "; t
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
     """A fake GitHub server with the shop on it."""
-    with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as found:
-        yield found
+    with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as server:
+        yield server
 
 
 @pytest.mark.deep
@@ -152,9 +152,9 @@ def test_the_monitor_alerts_and_leaves_a_site(tmp_path: Path) -> None:
             )  # fmt: skip
 
         assert ended("monitor").status == "skipped"
-        found = ended("monitor", ENVIRONMENT="local", PAGES="true")
-        assert found.status == "success", found.log
-        assert SECRET not in found.log
+        job = ended("monitor", ENVIRONMENT="local", PAGES="true")
+        assert job.status == "success", job.log
+        assert SECRET not in job.log
         (issue,) = place.issues
         assert issue.title == "[shop/local] missing values: amount"
         assert place.kept("monitor.json")

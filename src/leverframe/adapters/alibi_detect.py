@@ -40,7 +40,7 @@ class AlibiDetectEngine:
 
         Raises ``InstallationError`` where alibi-detect is not installed.
         """
-        found = np.full(len(pairs), np.nan)
+        statistics = np.full(len(pairs), np.nan)
         alike: dict[tuple[bool, int, int], list[int]] = {}
         for number, pair in enumerate(pairs):
             if pair.reference.any() and pair.window.any():
@@ -48,8 +48,8 @@ class AlibiDetectEngine:
         with _quiet():
             detector = _detectors().TabularDrift if alike else None
             for (_, *sizes), numbers in alike.items():
-                found[numbers] = _computed(detector, [pairs[number] for number in numbers], sizes)
-        return found
+                statistics[numbers] = _computed(detector, [pairs[number] for number in numbers], sizes)
+        return statistics
 
 
 class AlibiDetectDiscriminator:
@@ -66,8 +66,8 @@ class AlibiDetectDiscriminator:
         """
         with _quiet():
             drift = _detectors().ClassifierDrift(reference, self._model, backend="sklearn", n_folds=_FOLDS, seed=0)
-            found = drift.predict(live, return_model=False)["data"]
-        sides = [np.asarray(found[side], np.float64) for side in ("probs_ref", "probs_test")]
+            detection = drift.predict(live, return_model=False)["data"]
+        sides = [np.asarray(detection[side], np.float64) for side in ("probs_ref", "probs_test")]
         scores, is_live = np.concatenate(sides), np.repeat([False, True], [len(side) for side in sides])
         return Ranking(scores, is_live).area()[0]
 
@@ -85,8 +85,8 @@ def _computed(detector: Any, pairs: Sequence[Pair], sizes: Sequence[int]) -> Flo
     ]
     drift = detector(sides[0], categories_per_feature={} if ordered else dict.fromkeys(range(len(pairs))))
     given = drift.predict(sides[1], return_distance=True)["data"]["distance"]
-    found: Floats = np.asarray(given, np.float64)
-    return np.clip(found if ordered else np.sqrt(found / (2 * sizes[0])), 0.0, 1.0)
+    distances: Floats = np.asarray(given, np.float64)
+    return np.clip(distances if ordered else np.sqrt(distances / (2 * sizes[0])), 0.0, 1.0)
 
 
 def _sizes(pair: Pair) -> tuple[int, int]:
@@ -101,8 +101,8 @@ def _codes(counts: Ints, size: int, *, ordered: bool) -> Ints:
     rows = np.floor(wanted + 1e-9).astype(np.int64)
     rest = np.argsort(rows - wanted, kind="stable")[: size - int(rows.sum())]
     rows[rest] += 1
-    found = np.repeat(np.arange(len(counts)), rows)
-    return found if ordered else np.concatenate([found, [len(counts)]])
+    bins = np.repeat(np.arange(len(counts)), rows)
+    return bins if ordered else np.concatenate([bins, [len(counts)]])
 
 
 def _detectors() -> Any:

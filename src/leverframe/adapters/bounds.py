@@ -87,11 +87,11 @@ def _watched(limit: int) -> Iterator[list[int]]:
 
 def _started(processes: set[psutil.Process]) -> list[psutil.Process]:
     """Return some processes and all that they started."""
-    found = list(processes)
+    family = list(processes)
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            found += process.children(recursive=True)
-    return found
+            family += process.children(recursive=True)
+    return family
 
 
 def _resident(process: psutil.Process) -> int:

@@ -37,10 +37,10 @@ class CatBoostModel:
         """Return (n, classes) probabilities, or (n,) numbers; a missing category is refused, as the library does."""
         predict = self._model.predict_proba if self.about.classes else self._model.predict
         try:
-            found = predict(self._rows(list(columns.values())), thread_count=1)
+            predictions = predict(self._rows(list(columns.values())), thread_count=1)
         except (catboost.CatBoostError, ValueError, TypeError) as error:
             raise unpredicted("CatBoost", first_line(error)) from ValueError(str(error))
-        return np.asarray(found, np.float64)
+        return np.asarray(predictions, np.float64)
 
     def to_onnx(self) -> bytes:
         """Return the model in ONNX, as CatBoost writes it; raises its error for one that has no such form."""

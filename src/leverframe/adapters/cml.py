@@ -28,7 +28,7 @@ _PLACE = re.compile(r"https?://\S+#issuecomment-\d+")
 _KEPT = ("PATH", "LANG", "LC_ALL", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
-def found() -> str | None:
+def executable() -> str | None:
     """Return where the program is; None where it is not on PATH."""
     return shutil.which("cml")
 
@@ -76,7 +76,7 @@ class ByCml:
 
     def __call__(self, comments: list[Comment], mine: Comment | None) -> Handed | Refused:
         """Post the comment, given all that are there, and ours."""
-        program = found()
+        program = executable()
         if program is None:
             return Refused("not posted by CML: there is no `cml` on PATH")
         missed = misses(comments, mine, title(self.posting.key))

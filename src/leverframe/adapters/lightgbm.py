@@ -45,10 +45,10 @@ class LightGBMModel:
         """Return (n,) probabilities of class 1 or numbers, or (n, classes) probabilities."""
         try:
             rows = self._rows(list(columns.values()))
-            found = self._booster.predict(rows, num_threads=1, validate_features=False)
+            predictions = self._booster.predict(rows, num_threads=1, validate_features=False)
         except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
             raise unpredicted("LightGBM", first_line(error)) from ValueError(str(error))
-        return np.asarray(found, np.float64)
+        return np.asarray(predictions, np.float64)
 
     def _rows(self, values: list[NDArray[Any]]) -> Any:
         """Return the rows as the library takes them: a matrix, or a frame of pandas where it keeps its categories."""
@@ -84,5 +84,5 @@ class _Quiet:
 
 
 def _line(head: str, name: str) -> str:
-    found = re.search(_LINE.format(name), head, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(_LINE.format(name), head, re.MULTILINE)
+    return match[1] if match else ""

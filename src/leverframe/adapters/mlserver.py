@@ -138,9 +138,9 @@ class ServerFolder:
     def _started(self, host: str, ports: tuple[int, int, int], mark: str, *, last: bool) -> Running | None:
         """Start the process and wait until it listens; None where it ended and should be tried once more."""
         process = self._spawn()
-        found = Running(process.pid, self._processes.born(process.pid) or 0, host, *ports, mark)
-        write_json(self._state, plain(found))
-        client = self.client(found)
+        running = Running(process.pid, self._processes.born(process.pid) or 0, host, *ports, mark)
+        write_json(self._state, plain(running))
+        client = self.client(running)
         until = time.monotonic() + _START
         while not client.live():
             if process.poll() is not None or time.monotonic() > until:
@@ -153,7 +153,7 @@ class ServerFolder:
                     next=f"read {self.log}",
                 )
             time.sleep(0.05)
-        return found
+        return running
 
     def stop(self) -> bool:
         """End the server: requests under way get their response first. Return whether one was running."""
@@ -236,12 +236,12 @@ class V2:
     def metrics(self, model: str) -> dict[tuple[str, ...], float]:
         """Return the metrics of Leverframe for a model: (name, version, outcome) or the like, by the labels it has."""
         text = self._raw(self._metrics, "GET", "/metrics")[1].decode(errors="replace")
-        found: dict[tuple[str, ...], float] = {}
+        metrics: dict[tuple[str, ...], float] = {}
         for name, labels, value in _METRIC.findall(text):
             known = dict(_LABEL.findall(labels))
             if name.startswith("leverframe_") and known.pop("model", "") == model:
-                found[name, *(known[label] for label in sorted(known))] = float(value)
-        return found
+                metrics[name, *(known[label] for label in sorted(known))] = float(value)
+        return metrics
 
     def _call(
         self, at: tuple[str, int], method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None

@@ -20,8 +20,8 @@ def from_xgboost(booster: Any, width: int) -> bytes:
 
 def from_lightgbm(booster: Any, width: int) -> bytes:
     """Return a booster of LightGBM in ONNX; raises what the converter likes for one that it does not know."""
-    found = convert_lightgbm(booster, initial_types=_matrix(width), target_opset=_OPSET, zipmap=False)
-    data: bytes = found.SerializeToString()
+    proto = convert_lightgbm(booster, initial_types=_matrix(width), target_opset=_OPSET, zipmap=False)
+    data: bytes = proto.SerializeToString()
     return data
 
 

@@ -38,12 +38,12 @@ class OwnOnnxModel:
         self._inputs = self._session.get_inputs()
         outputs = self._session.get_outputs()
         self._output = outputs[-1]
-        strange = [each.type for each in self._inputs if each.type not in _TYPES]
+        strange = [tensor.type for tensor in self._inputs if tensor.type not in _TYPES]
         if strange:
             raise unopened(_LIBRARY, f"an input is a {strange[0]}, and the rows of a table are none")
         wide = self._inputs[0].shape[-1] if len(self._inputs) == 1 and len(self._inputs[0].shape) == 2 else 1
         self._matrix = wide != 1
-        named = tuple(each.name for each in self._inputs)
+        named = tuple(tensor.name for tensor in self._inputs)
         classes = next(_classes(graph), ())
         width = (wide if isinstance(wide, int) else None) if self._matrix else len(named)
         self.about = About(None if self._matrix else named, width, _kind(classes, len(outputs)), classes)
@@ -55,22 +55,24 @@ class OwnOnnxModel:
             if self._matrix:
                 given = {self._inputs[0].name: np.column_stack(values).astype(_TYPES[self._inputs[0].type])}
             else:
-                given = {each.name: _tensor(each, column) for each, column in zip(self._inputs, values, strict=True)}
-            found = self._session.run([self._output.name], given)[0]
+                given = {
+                    tensor.name: _tensor(tensor, column) for tensor, column in zip(self._inputs, values, strict=True)
+                }
+            output = self._session.run([self._output.name], given)[0]
         except Exception as error:  # as above
             raise unpredicted(_LIBRARY, first_line(error)) from ValueError(str(error))
-        return np.asarray([list(row.values()) for row in found] if isinstance(found, list) else found, np.float64)
+        return np.asarray([list(row.values()) for row in output] if isinstance(output, list) else output, np.float64)
 
 
 def thresholds(data: bytes) -> Iterator[tuple[int, float]]:
     """Yield the feature, by its place, and the value of each split of the trees in a model, the same ones once."""
     seen: set[tuple[int, float]] = set()
     for node in onnx.load_model_from_string(data).graph.node:
-        told = {attribute.name: attribute for attribute in node.attribute}
-        if "nodes_featureids" not in told or "nodes_values" not in told:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if "nodes_featureids" not in attributes or "nodes_values" not in attributes:
             continue
-        splits = zip(told["nodes_featureids"].ints, told["nodes_values"].floats, strict=True)
-        for split, mode in zip(splits, told["nodes_modes"].strings, strict=True):
+        splits = zip(attributes["nodes_featureids"].ints, attributes["nodes_values"].floats, strict=True)
+        for split, mode in zip(splits, attributes["nodes_modes"].strings, strict=True):
             if mode != b"LEAF" and split not in seen:
                 seen.add(split)
                 yield split

@@ -140,7 +140,7 @@ def _plain(root: Any, series: Sequence[_Series]) -> Any:
             node.set("class", kind + series[int(number[1])].classes)
         for name in ("d", "x", "y", "cx", "cy", "r"):
             if name in node.attrib:
-                node.set(name, _COORDINATE.sub(lambda found: f"{float(found[0]):.1f}", node.get(name)))
+                node.set(name, _COORDINATE.sub(lambda match: f"{float(match[0]):.1f}", node.get(name)))
     root.find(".//style").text = _STYLE
     root.set("role", "img")
     return root

@@ -145,8 +145,8 @@ class SnapshotFile:
             self._about = About(**header["about"])
             self._check(spec)
             arrays = [_array(mapped, first, place) for place in header["arrays"]]
-            self._tables = {name: _table(name, each, arrays) for name, each in header["tables"].items()}
-            self._keys: dict[str, dict[str, str]] = {name: each["keys"] for name, each in header["tables"].items()}
+            self._tables = {name: _table(name, table, arrays) for name, table in header["tables"].items()}
+            self._keys: dict[str, dict[str, str]] = {name: table["keys"] for name, table in header["tables"].items()}
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise self._damaged(f"its header makes no sense: {error!r}") from error
 
@@ -239,7 +239,7 @@ def _table(name: str, header: Mapping[str, Any], arrays: list[Array]) -> tuple[I
         name,
         header["rows"],
         header["unique"],
-        {column: Column(**each) for column, each in header["columns"].items()},
+        {column: Column(**fields) for column, fields in header["columns"].items()},
         {kind: arrays[number] for kind, number in header["blocks"].items()},
         {column: Words(arrays[ends], arrays[content]) for column, (ends, content) in header["words"].items()},
     )

@@ -89,13 +89,13 @@ def recording(stage: str, partition: str = "", *, folder: Path) -> Iterator[Reco
 
 def records(folder: Path) -> list[StageRecord]:
     """Return the records in ``folder`` in the order of their start; what is no record is passed over."""
-    found = []
+    entries = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(parsed(StageRecord, path.read_bytes()))
+            entries.append(parsed(StageRecord, path.read_bytes()))
         except (OSError, ValueError) as error:
             _log.debug("%s is passed over: %s", path, error)
-    return sorted(found, key=lambda record: record.started)
+    return sorted(entries, key=lambda record: record.started)
 
 
 def _cpu_seconds() -> float:

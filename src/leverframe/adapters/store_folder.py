@@ -44,10 +44,10 @@ class StoreFolder:
     def stamp(self) -> tuple[int, int]:
         """Return what changes with the pointer; zeros where there is none."""
         try:
-            found = (self.folder / _POINTER).stat()
+            status = (self.folder / _POINTER).stat()
         except OSError:
             return 0, 0
-        return found.st_ino, found.st_mtime_ns
+        return status.st_ino, status.st_mtime_ns
 
     def current(self, *, whatever: bool = False) -> Generation | None:
         """Return the generation in force, None where there is none of this spec.
@@ -55,8 +55,8 @@ class StoreFolder:
         Raises ``SnapshotError`` for one that cannot be read; ``whatever`` it is, it is none then.
         """
         try:
-            found = parsed(Generation, (self.folder / _POINTER).read_bytes())
-            for at in (found.as_of, found.since, found.base_as_of):
+            generation = parsed(Generation, (self.folder / _POINTER).read_bytes())
+            for at in (generation.as_of, generation.since, generation.base_as_of):
                 written(at)
         except FileNotFoundError:
             return None
@@ -64,9 +64,9 @@ class StoreFolder:
             if whatever:
                 return None
             raise self._unusable(f"{_POINTER}: {error}") from error
-        if found.format != FORMAT and not whatever:
-            raise self._unusable(f"it has format {found.format}, this version reads {FORMAT}")
-        return found if found.spec == self.spec else None
+        if generation.format != FORMAT and not whatever:
+            raise self._unusable(f"it has format {generation.format}, this version reads {FORMAT}")
+        return generation if generation.spec == self.spec else None
 
     def opened(self, known: Mapping[str, Layer] | None = None) -> OpenGeneration | None:
         """Return the generation in force with its files open, those of ``known`` as they are; None where there is none.

@@ -93,11 +93,11 @@ def estimator(data: bytes, kind: LabelKind) -> Any:
 
 def _categorical(pandas: Any, values: NDArray[Any], known: list[Any]) -> Any:
     """Return values as categories of pandas: those of training in their order, then others, which XGBoost judges."""
-    if values.dtype != object and all(isinstance(each, int) for each in known):
-        whole = [int(each) if float(each).is_integer() else each for each in values[np.isfinite(values)].tolist()]
+    if values.dtype != object and all(isinstance(category, int) for category in known):
+        whole = [int(value) if float(value).is_integer() else value for value in values[np.isfinite(values)].tolist()]
         others = sorted({*whole} - {*known})
     else:
-        others = sorted({each for each in values.tolist() if isinstance(each, str)} - {*known})
+        others = sorted({value for value in values.tolist() if isinstance(value, str)} - {*known})
     return pandas.Categorical(values, categories=[*known, *others])
 
 

@@ -59,7 +59,7 @@ def alert(
         steps = tuple(str(step) for step in plan.steps)
         if dry_run or not steps:
             return Alerted(steps, tuple(notes), open_alerts(known, monitored))
-        send = _Sender({each.url: each for each in settings.webhooks}, mask)
+        send = _Sender({webhook.url: webhook for webhook in settings.webhooks}, mask)
         executor = AlertExecutor(issues, known, settings.labels[0], send)
         execute(plan.steps, executor, Progress(time.monotonic))
         failure = next(iter(executor.failures.values()), None)
@@ -108,14 +108,14 @@ def state_page(workspace: Workspace, environment: str) -> str:
 
 def _owners(workspace: Workspace, settings: AlertSettings) -> tuple[list[str], list[str]]:
     """Return logins to assign, and everybody to mention: as set, or of the CODEOWNERS file of the repository."""
-    named = [each.removeprefix("@") for each in settings.owners]
+    named = [owner.removeprefix("@") for owner in settings.owners]
     if not named:
         prefix = workspace.git.prefix()
         top = workspace.root / Path(*[".."] * len(Path(prefix).parts))
         text = next((_text(top / place) for place in codeowners.PLACES if (top / place).is_file()), "")
         owners = codeowners.owners(text, prefix + _owned(workspace))
         named = [*owners.logins, *owners.teams]
-    return [each for each in named if "/" not in each], [f"@{each}" for each in named]
+    return [name for name in named if "/" not in name], [f"@{name}" for name in named]
 
 
 def _owned(workspace: Workspace) -> str:

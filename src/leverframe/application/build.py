@@ -21,9 +21,9 @@ def build(workspace: Workspace, partition: str) -> Built:
     group, partitions = workspace.partitions.named(partition), workspace.partitions
     built = run(plan, group, partitions, engine(settings.features), Disk(root).exists, root)
     path = root / built.path
-    found = DuckDBStatistician().measure(Survey(layout.FEATURE_TABLE, partition, path, settings.data.timezone))
-    sketch = summed(DuckDBSketcher(), path, plan.spine_key, found.current.columns)
-    profiles = {"partition": partition, "tables": {layout.FEATURE_TABLE: table_profile(found)}}
+    statistics = DuckDBStatistician().measure(Survey(layout.FEATURE_TABLE, partition, path, settings.data.timezone))
+    sketch = summed(DuckDBSketcher(), path, plan.spine_key, statistics.current.columns)
+    profiles = {"partition": partition, "tables": {layout.FEATURE_TABLE: table_profile(statistics)}}
     sketches = {"partition": partition, "tables": {layout.FEATURE_TABLE: sketch}}
     write_json(root / layout.feature_profile(partition), profiles)
     write_json(root / layout.feature_sketch(partition), sketches)

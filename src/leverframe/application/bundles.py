@@ -175,17 +175,17 @@ def _recorded(git: Git, commit: str, path: str) -> Iterator[Recorded]:
         return (git.show(commit, lock) or b"").decode(errors="replace")
 
     yield from (entry.outputs[path] for entry in entries(text(LOCK), LOCK).values() if path in entry.outputs)
-    found = dict[str, Locked]()
+    records = dict[str, Locked]()
     with suppress(LeverframeError):  # without a definition that can be read, the root has the only lock
-        found = locked_here(stages(git, tree_around(git.root)), text)
-    yield from (entry.outputs[path] for entry in found.values() if path in entry.outputs)
+        records = locked_here(stages(git, tree_around(git.root)), text)
+    yield from (entry.outputs[path] for entry in records.values() if path in entry.outputs)
 
 
 def _written(workspace: Workspace, path: str) -> bool:
     """Tell whether a stage writes an output; of a definition that is not followed, whether it names it."""
     tree = tree_around(workspace.root)
     try:
-        found = stages(workspace.git, tree)
+        all_stages = stages(workspace.git, tree)
     except LeverframeError:
         return path in (tree.text("dvc.yaml") or "")
-    return any(output.path == path for stage in found for output in stage.outputs)
+    return any(output.path == path for stage in all_stages for output in stage.outputs)

@@ -172,7 +172,7 @@ class _Change:
         return uncommitted_notes(self._status, self.uncommitted())
 
     def pushed(self, outputs: Sequence[Kept]) -> Pushed:
-        claimed = [replace(each, recorded=self._claimed.get(each.path, each.recorded)) for each in outputs]
+        claimed = [replace(output, recorded=self._claimed.get(output.path, output.recorded)) for output in outputs]
         return pushed_of(claimed, self._store, self._tree.content)
 
     def _store(self, name: str) -> Store:

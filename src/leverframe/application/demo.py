@@ -20,9 +20,9 @@ from leverframe.domain.pipeline.summary import Results, progress_line, summary
 def demo(workspace: Workspace, tell: Callable[[str], None]) -> list[str]:
     """Run what is stale, and return the summary of data, contracts, training set and model."""
     root = workspace.root
-    found = status(root)
-    total, ended = len(found.stages), 0
-    to_run = sum(stage.state is not State.FRESH for stage in found.stages)
+    state = status(root)
+    total, ended = len(state.stages), 0
+    to_run = sum(stage.state is not State.FRESH for stage in state.stages)
     tell(f"{total} stages, {to_run} of them to run; the full output goes to {LOG}")
 
     def on_event(event: object) -> None:

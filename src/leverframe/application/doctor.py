@@ -56,24 +56,24 @@ def doctor(workspace: Workspace, tell: Callable[[str], None], *, offline: bool) 
     ]  # fmt: skip
     if not offline:
         looks.insert(5, (FORGE, _forge))
-    found: list[Diagnosed] = []
+    diagnoses: list[Diagnosed] = []
     for area, look in looks:
         tell(f"looking at {area}")
-        found += _looked(area, look(workspace))
-    return ordered(found)
+        diagnoses += _looked(area, look(workspace))
+    return ordered(diagnoses)
 
 
 def _looked(area: str, findings: Iterable[Diagnosed]) -> list[Diagnosed]:
     """Return findings; an error on the way is one of them, and those before it stay."""
-    found: list[Diagnosed] = []
+    diagnoses: list[Diagnosed] = []
     try:
-        for each in findings:
-            found.append(each)  # noqa: PERF402 - what was found before an error counts
+        for finding in findings:
+            diagnoses.append(finding)  # noqa: PERF402 - what was found before an error counts
     except LeverframeError as error:
-        found.append(Diagnosed(area, "wrong", f"{error.what}: {error.why}", error.next))
+        diagnoses.append(Diagnosed(area, "wrong", f"{error.what}: {error.why}", error.next))
     except OSError as error:
-        found.append(Diagnosed(area, "unknown", f"cannot be looked at: {error.strerror or error}"))
-    return found
+        diagnoses.append(Diagnosed(area, "unknown", f"cannot be looked at: {error.strerror or error}"))
+    return diagnoses
 
 
 def _programs(workspace: Workspace) -> Findings:
@@ -108,11 +108,11 @@ def _version(*command: str) -> tuple[int, ...] | None:
     if not shutil.which(command[0]):
         return None
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False).stdout
+        stdout = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False).stdout
     except subprocess.TimeoutExpired:
         return None
-    found = re.search(r"\d+(?:\.\d+)+", told)
-    return tuple(map(int, found[0].split("."))) if found else None
+    match = re.search(r"\d+(?:\.\d+)+", stdout)
+    return tuple(map(int, match[0].split("."))) if match else None
 
 
 def _git(workspace: Workspace) -> Findings:
@@ -149,12 +149,12 @@ def _dvc(workspace: Workspace, *, offline: bool) -> Findings:
     else:
         yield Diagnosed(area, "ok", f"{len(status.stages)} stages are as the lock says")
     kept = kept_elsewhere(status)
-    if Remote.of(tree.root) is None and not any(each.remote for each in kept):
+    if Remote.of(tree.root) is None and not any(output.remote for output in kept):
         what = "no remote is shared, so nobody else gets data and models: CI runs every stage anew"
         yield Diagnosed(area, "warning", what, "dvc remote add --default storage s3://BUCKET/PATH")
         return
-    for name in dict.fromkeys(each.remote for each in kept) or [""]:
-        yield from _remote(tree, name, [each for each in kept if each.remote == name], offline=offline)
+    for name in dict.fromkeys(output.remote for output in kept) or [""]:
+        yield from _remote(tree, name, [output for output in kept if output.remote == name], offline=offline)
 
 
 def _remote(tree: WorkingTree, name: str, kept: Sequence[Kept], *, offline: bool) -> Findings:
@@ -174,7 +174,7 @@ def _remote(tree: WorkingTree, name: str, kept: Sequence[Kept], *, offline: bool
     if not kept:
         yield Diagnosed(area, "ok", f"the remote `{store.name}` is declared, and the lock names nothing that it holds")
         return
-    asked = min(kept, key=lambda each: each.recorded.size or 0)
+    asked = min(kept, key=lambda output: output.recorded.size or 0)
     answers = store.sizes([StoredObject.of(asked.recorded)])
     if answers.failure:
         yield Diagnosed(area, "wrong", f"{answers.failure.what}: {answers.failure.why}", answers.failure.next)
@@ -235,8 +235,8 @@ def _forge(workspace: Workspace) -> Findings:
 
 
 def _origin(workspace: Workspace) -> str:
-    found = _SLUG.search(workspace.git.config("remote.origin.").get("remote.origin.url", ""))
-    return found[1] if found else ""
+    match = _SLUG.search(workspace.git.config("remote.origin.").get("remote.origin.url", ""))
+    return match[1] if match else ""
 
 
 def _ports(workspace: Workspace) -> Findings:

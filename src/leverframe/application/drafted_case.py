@@ -11,7 +11,7 @@ from leverframe.adapters.polars import PolarsFrames
 from leverframe.adapters.polars.table_facts import facts_of
 from leverframe.domain.data.readers import Csv, Parquet
 from leverframe.domain.pipeline.case_draft.case_choice import Asked, choice
-from leverframe.domain.pipeline.case_draft.case_texts import files_of, said
+from leverframe.domain.pipeline.case_draft.case_texts import files_of, summary_lines
 from leverframe.domain.pipeline.case_draft.table_facts import TableFacts
 from leverframe.domain.pipeline.init import DRAFTED, Step, WriteFile
 from leverframe.errors import SettingsError
@@ -33,7 +33,7 @@ def drafted_case(root: Path, tables: Sequence[str], asked: Asked) -> tuple[list[
             why="a draft never overwrites",
             next="remove or rename it, or go on from what it says: `leverframe stages --write`",
         )
-    return [WriteFile(path, text, DRAFTED) for path, text in files.items()], said(chosen)
+    return [WriteFile(path, text, DRAFTED) for path, text in files.items()], summary_lines(chosen)
 
 
 def _facts(root: Path, given: str) -> TableFacts:

@@ -77,7 +77,8 @@ def _check(workspace: Workspace, folder: StoreFolder, partitions: Partitions, fr
         here = {name: source.static for name, source in workspace.sources.items()}
         known = {
             name: replace(
-                contract, monitors=tuple(each for each in contract.monitors if _of_rows(each, here, part, exists))
+                contract,
+                monitors=tuple(monitor for monitor in contract.monitors if _of_rows(monitor, here, part, exists)),
             )
             for name, contract in contracts.items()
         }

@@ -79,7 +79,7 @@ def _tell_stale(workspace: Workspace, tell: Callable[[str], None]) -> None:
     """Tell of stages that edits made stale: what is judged is of before the edit, and passes as the same model."""
     with suppress(LeverframeError):  # what cannot be read of the pipeline, `check` says
         stages = staleness.run(workspace.git, tree_around(workspace.root)).stages
-        stale = [f"`{each.stage.name}`" for each in stages if each.state in (State.CHANGED, State.NEW)]
+        stale = [f"`{stage.stage.name}`" for stage in stages if stage.state in (State.CHANGED, State.NEW)]
         if stale:
             tell(f"stale: {first_few(stale, _NAMED)}; what ran before is judged: `dvc repro` first")
 

@@ -28,7 +28,7 @@ def read(folder: Path, number: int) -> list[Handover]:
 
     Raises ``RepositoryError`` for a file that no phase wrote.
     """
-    found: list[Handover] = []
+    handovers: list[Handover] = []
     for earlier in range(1, number):
         file = folder / f"{earlier}.json"
         if not file.is_file() or file.is_symlink():
@@ -40,8 +40,8 @@ def read(folder: Path, number: int) -> list[Handover]:
         handover = loaded(Handover, data, name=file.name)
         if handover.phase != earlier:
             raise unfit(f"{file.name} is of phase {handover.phase}")
-        found.append(handover)
-    return found
+        handovers.append(handover)
+    return handovers
 
 
 def unfit(why: str) -> RepositoryError:
@@ -63,17 +63,17 @@ def write(folder: Path, handover: Handover) -> Path:
 
 def entries_of(root: Path, stages: Sequence[Stage]) -> dict[str, str]:
     """Return the texts of the entries of some stages in the locks of a folder."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for lock in dict.fromkeys(lock_of(stage.file) for stage in stages):
         names = {stage.name_in_file: stage.name for stage in stages if lock_of(stage.file) == lock}
         entries = taken((root / lock).read_text(encoding="utf-8"), list(names))
-        found |= {names[name]: text for name, text in entries.items()}
-    return found
+        texts |= {names[name]: text for name, text in entries.items()}
+    return texts
 
 
 def files_of(root: Path, stages: Sequence[Stage]) -> dict[str, str]:
     """Return the outputs of some stages that no remote gets, in base64; raises ``RepositoryError`` for too much."""
-    found, size = dict[str, str](), 0
+    contents, size = dict[str, str](), 0
     for file in _files(root, (output for stage in stages for output in stage.outputs if not output.pushed)):
         size += file.stat().st_size
         if size > LARGEST // 2:
@@ -83,8 +83,8 @@ def files_of(root: Path, stages: Sequence[Stage]) -> dict[str, str]:
                 f"{LARGEST // 2:,} bytes",
                 next="let DVC keep them: remove `cache: false` or `push: false` in dvc.yaml",
             )
-        found[file.relative_to(root).as_posix()] = base64.b64encode(file.read_bytes()).decode()
-    return found
+        contents[file.relative_to(root).as_posix()] = base64.b64encode(file.read_bytes()).decode()
+    return contents
 
 
 def _files(root: Path, outputs: Iterable[Artefact]) -> Iterator[Path]:
@@ -147,11 +147,11 @@ def _apply(root: Path, handed: Sequence[Handover], stages: Sequence[Stage], befo
         here = file.read_text(encoding="utf-8") if file.is_file() else ""
         before.keep(file)
         write_text(file, merged(here, texts))
-    done = {name for each in handed for name in each.entries}
-    for each in status(root).stages if done else ():
-        odd = [finding for finding in each.findings if finding.reason not in _NO_MISMATCH]
-        if each.stage.name in done and odd:
-            what = f"`{each.stage.name}`: {odd[0].reason.value} {odd[0].subject}"
+    done = {name for earlier in handed for name in earlier.entries}
+    for stage in status(root).stages if done else ():
+        odd = [finding for finding in stage.findings if finding.reason not in _NO_MISMATCH]
+        if stage.stage.name in done and odd:
+            what = f"`{stage.stage.name}`: {odd[0].reason.value} {odd[0].subject}"
             raise unfit(f"its entries are not those of the files that are here ({what})")
 
 

@@ -97,12 +97,12 @@ def _named(root: Path, folder: Path) -> str:
 def _folder(root: Path, path: str) -> ObservedFolder:
     folder = root / path
     try:
-        found = folder.stat()
+        status = folder.stat()
     except OSError:
         return ObservedFolder(path)
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         return ObservedFolder(path)
-    return ObservedFolder(path, stat.S_IMODE(found.st_mode), _text(folder / MARKER))
+    return ObservedFolder(path, stat.S_IMODE(status.st_mode), _text(folder / MARKER))
 
 
 def _text(path: Path) -> str:

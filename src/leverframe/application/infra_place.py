@@ -94,7 +94,7 @@ class InfraPlace:
                 )
             raise SettingsError(
                 f"no environment `{name}` of infrastructure is declared" if name else "which environment?",
-                why=f"`infra.environments` of {LEVERS} declares {', '.join(f'`{each}`' for each in known) or 'none'}"
+                why=f"`infra.environments` of {LEVERS} declares {', '.join(f'`{key}`' for key in known) or 'none'}"
                 if (workspace.root / LEVERS).is_file()
                 else f"there is no {LEVERS} in {workspace.root}",
                 next="name one of them with `--environment`" if known and not name else nearest(name or "", known),

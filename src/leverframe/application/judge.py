@@ -106,7 +106,7 @@ def _claim(path: Path) -> str:
 def plan(workspace: Workspace, asked: Asked) -> Plan:
     """Return what the judge would make of each path, without running anything."""
     change = _read(workspace, asked)
-    return Plan(change.tip, change.head, change.merged.conflicts, change.found)
+    return Plan(change.tip, change.head, change.merged.conflicts, change.sorted_paths)
 
 
 def _read(workspace: Workspace, asked: Asked) -> Change:
@@ -122,15 +122,15 @@ def _read(workspace: Workspace, asked: Asked) -> Change:
     merged = git.trees.merged(tip, head)
     here = has_dvc(workspace.root)
     paths = paths_of(workspace, workspace.root) if here else ProjectPaths(git.prefix())
-    found = _sorted(workspace, git.trees.changes(tip, merged.tree) if merged.tree else [], paths)
-    return Change(tip, head, merged, found if here else _all_owed(found), paths)
+    sorting = _sorted(workspace, git.trees.changes(tip, merged.tree) if merged.tree else [], paths)
+    return Change(tip, head, merged, sorting if here else _all_owed(sorting), paths)
 
 
-def _all_owed(found: Sorted) -> Sorted:
+def _all_owed(sorting: Sorted) -> Sorted:
     """Return the paths of a change to a base without a pipeline: there is nothing to run it with."""
-    known = (*found.inputs, *found.claims, *found.derived)
+    known = (*sorting.inputs, *sorting.claims, *sorting.derived)
     owed = {change.path: "the base has no pipeline that could run it" for change in known}
-    return Sorted(idle=found.idle, owed={**found.owed, **owed})
+    return Sorted(idle=sorting.idle, owed={**sorting.owed, **owed})
 
 
 def _sorted(workspace: Workspace, changes: Sequence[TreeChange], paths: ProjectPaths) -> Sorted:
@@ -140,22 +140,22 @@ def _sorted(workspace: Workspace, changes: Sequence[TreeChange], paths: ProjectP
 
 
 def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> Card:
-    found, owed = change.found, owed_by(change.found.owed)
-    judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed, found=beyond(found.owed))
+    sorting, owed = change.sorted_paths, owed_by(change.sorted_paths.owed)
+    judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed, found=beyond(sorting.owed))
     if judged.found:
         return card_of(change, judged, "it is too large")
-    if not (found.inputs or found.claims or found.derived or _read_by_stages(found, change.paths)):
+    if not (sorting.inputs or sorting.claims or sorting.derived or _read_by_stages(sorting, change.paths)):
         tell("the change touches nothing that a stage reads or writes")
         return card_of(change, replace(judged, notes=("no stage reads or writes what this change touches",)))
     limits = levers_at(workspace, change.tip).judge
-    with judged_checkout(workspace, (change.tip, found), limits, asked.objects, tell) as work:
+    with judged_checkout(workspace, (change.tip, sorting), limits, asked.objects, tell) as work:
         absent = _bring(work, change)
         if absent:
             return card_of(change, replace(judged, found=(absent,)), "data are missing")
-        odd = odd_folders(found.pointers, work.objects)
+        odd = odd_folders(sorting.pointers, work.objects)
         odd |= _other_code(workspace, work.workspace, change.paths.folder)
         if odd:
-            return card_of(change, replace(judged, owed=owed_by({**found.owed, **odd})), "it may hold code")
+            return card_of(change, replace(judged, owed=owed_by({**sorting.owed, **odd})), "it may hold code")
         return _run(work, change, judged, (limits, tell))
 
 
@@ -175,15 +175,15 @@ def _other_code(base: Workspace, here: Workspace, folder: str) -> dict[str, str]
     return {} if one == other else {f"{folder}{PARAMS}": "it names other code than the base"}
 
 
-def _read_by_stages(found: Sorted, paths: ProjectPaths) -> bool:
+def _read_by_stages(sorting: Sorted, paths: ProjectPaths) -> bool:
     """Tell whether a path that is an owner's is one that stages read: what they wrote may be of the change's code."""
-    names = [path.removeprefix(paths.folder) for path in found.owed]
+    names = [path.removeprefix(paths.folder) for path in sorting.owed]
     return any(name == read or name.startswith(f"{read}/") for name in names for read in paths.read)
 
 
 def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
     """Bring the data that pointers name; return what says that some are nowhere."""
-    pointers = change.found.pointers.values()
+    pointers = change.sorted_paths.pointers.values()
     absent = missing(pointers, work.objects)
     if absent:
         for first in range(0, len(absent), _AT_ONCE):
@@ -202,17 +202,17 @@ def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
 def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeSettings, Tell]) -> Card:
     limits, tell = how
     try:
-        if change.paths.star and (change.found.inputs or change.found.derived):
+        if change.paths.star and (change.sorted_paths.inputs or change.sorted_paths.derived):
             check_definitions(work.workspace)
             work.pipeline.define()
         state = status(work.root)
     except LeverframeError as error:
         return card_of(change, replace(judged, found=(_wrong(error, limits),)), "its declarations cannot be used")
     change = _sorted_again(work, change, kept_in_git(state))
-    judged = replace(judged, owed=owed_by(change.found.owed))
+    judged = replace(judged, owed=owed_by(change.sorted_paths.owed))
     tell("running what the change made stale, with the code of the base")
     try:
-        runs = work.run(stale=bool(change.found.inputs))
+        runs = work.run(stale=bool(change.sorted_paths.inputs))
     except PipelineError as error:
         ran = tuple(run.stage for run in work.pipeline.runs() if run.how == "ran")
         return card_of(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
@@ -267,25 +267,25 @@ def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:
 
 def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) -> Change:
     """Return the change once it is known what its declarations derive, such as outputs of new stages."""
-    owed = dict(change.found.owed)
+    owed = dict(change.sorted_paths.owed)
     prefix = change.paths.folder
     trees = work.workspace.git.trees
-    for derived in change.found.derived:
+    for derived in change.sorted_paths.derived:
         file = work.root / derived.path.removeprefix(prefix)
         written = file.read_bytes() if file.is_file() else None
         if written != trees.blob(change.merged.tree, derived.path):
             owed[derived.path] = "it is not what the declarations derive"
     written_by_stages = (path for path in owed if within(path.removeprefix(prefix), outputs))
-    for path in [path for path in written_by_stages if path not in change.found.odd]:
+    for path in [path for path in written_by_stages if path not in change.sorted_paths.odd]:
         del owed[path]
-    return replace(change, found=replace(change.found, owed=owed))
+    return replace(change, sorted_paths=replace(change.sorted_paths, owed=owed))
 
 
 def _claims(
     work: JudgedCheckout, change: Change, outputs: list[str], ran: Sequence[str], tell: Tell
 ) -> tuple[Claimed, Claims]:
     """Return what the change claims, and how that compares; what differs is run twice, as training may be random."""
-    owed = {path.removeprefix(change.paths.folder) for path in change.found.owed}
+    owed = {path.removeprefix(change.paths.folder) for path in change.sorted_paths.owed}
     state = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
     claimed, made = Claimed(state, work.objects), work.made(outputs)
     terms = Terms(_TOLERANCE, owed, ClaimedContents(work.workspace, work.pipeline, claimed))

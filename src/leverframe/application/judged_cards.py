@@ -27,7 +27,7 @@ class Change:
     tip: str
     head: str
     merged: Merged
-    found: Sorted
+    sorted_paths: Sorted
     paths: ProjectPaths
 
 

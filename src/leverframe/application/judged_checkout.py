@@ -88,8 +88,8 @@ def judged_checkout(
     workspace: Workspace, change: tuple[str, Sorted], limits: JudgeSettings, objects: Path | None, tell: Tell
 ) -> Iterator[JudgedCheckout]:
     """Yield the tip with the inputs of a change, in a folder that is removed in the end."""
-    tip, found = change
-    entries_of = {path.path: (path.mode_after, path.after) for path in found.inputs}
+    tip, sorting = change
+    entries_of = {path.path: (path.mode_after, path.after) for path in sorting.inputs}
     commit = workspace.git.trees.committed(tip, entries_of, "Data, settings and declarations of a change")
     with TemporaryDirectory(prefix="leverframe-", ignore_cleanup_errors=True) as place:
         yield JudgedCheckout(workspace, Path(place, "judged"), commit, limits, objects, tell)
@@ -116,7 +116,7 @@ def claimed_state(workspace: Workspace, tree: str, kept: list[str]) -> State:
 
 def kept_in_git(state: PipelineStatus) -> list[str]:
     """Return the outputs of stages that git keeps."""
-    stages = [found.stage for found in state.stages if not found.stage.is_source]
+    stages = [stage.stage for stage in state.stages if not stage.stage.is_source]
     return sorted({output.path for stage in stages for output in stage.outputs if not output.cached})
 
 
@@ -132,7 +132,7 @@ def has_dvc(root: Path) -> bool:
 def paths_of(workspace: Workspace, root: Path) -> ProjectPaths:
     """Return what a checkout knows of its paths; nothing where it has no pipeline."""
     state = status(root)
-    stages = [found.stage for found in state.stages if not found.stage.is_source]
+    stages = [stage.stage for stage in state.stages if not stage.stage.is_source]
     settings = {file.path for stage in stages for file in stage.parameters}
     star = _star(workspace)
     read = {artefact.path for stage in stages for artefact in stage.dependencies}

@@ -40,7 +40,9 @@ class Objects:
         if not md5.endswith(".dir"):
             return True
         files = listed(self.tree.content(Recorded(md5)) or b"")
-        return isinstance(files, str) or all(self.take(each) for each in files.values())  # an owner looks at odd ones
+        return isinstance(files, str) or all(
+            self.take(digest) for digest in files.values()
+        )  # an owner looks at odd ones
 
     def content(self, md5: str) -> bytes | None:
         """Return what has that digest, of a file that a claim names; None where it is nowhere, or too large to read."""
@@ -100,5 +102,5 @@ def missing(pointers: Iterable[Pointer], objects: Objects) -> list[str]:
 def odd_folders(pointers: Mapping[str, Pointer], objects: Objects) -> dict[str, str]:
     """Return the pointers to folders that hold more than data, with what that is."""
     folders = {file: pointer for file, pointer in pointers.items() if pointer.md5.endswith(".dir")}
-    found = {file: listed(objects.content(pointer.md5) or b"") for file, pointer in folders.items()}
-    return {file: told for file, told in found.items() if isinstance(told, str)}
+    listings = {file: listed(objects.content(pointer.md5) or b"") for file, pointer in folders.items()}
+    return {file: reason for file, reason in listings.items() if isinstance(reason, str)}

@@ -28,13 +28,13 @@ def leave_outputs(workspace: Workspace, base: str | None, folder: Path, limit: i
     fork = git.base(base).commit
     locks = git.files(LOCK, f"*/{LOCK}")
     contents = git.contents(fork, *locks) if locks else {}
-    before = {md5: found for lock in contents.values() for md5, found in _outputs(lock).items()}
-    after = {md5: found for lock in locks for md5, found in _outputs((workspace.root / lock).read_bytes()).items()}
-    new = [found for md5, found in after.items() if md5 not in before]
+    before = {md5: output for lock in contents.values() for md5, output in _outputs(lock).items()}
+    after = {md5: output for lock in locks for md5, output in _outputs((workspace.root / lock).read_bytes()).items()}
+    new = [output for md5, output in after.items() if md5 not in before]
     if not new:
         return []
     tree, left = WorkingTree.around(workspace.root), list[str]()
-    for md5, content in _contents(tree, sorted(new, key=lambda found: (found.size or 0, found.md5))):
+    for md5, content in _contents(tree, sorted(new, key=lambda output: (output.size or 0, output.md5))):
         limit -= len(content)
         if limit < 0:
             break
@@ -46,8 +46,8 @@ def leave_outputs(workspace: Workspace, base: str | None, folder: Path, limit: i
 
 def _outputs(lock: bytes) -> dict[str, Recorded]:
     with suppress(LeverframeError):  # `check` says what is wrong with it
-        found = entries(lock.decode(errors="replace"), LOCK).values()
-        return {recorded.md5: recorded for entry in found for recorded in entry.outputs.values()}
+        lock_entries = entries(lock.decode(errors="replace"), LOCK).values()
+        return {recorded.md5: recorded for entry in lock_entries for recorded in entry.outputs.values()}
     return {}
 
 

@@ -79,10 +79,10 @@ def _local(base: Path, source: str, wanted: Callable[[str], bool], nothing: tupl
         )
     if not base.is_dir():
         return [LogFile(base, base.name, day_of(base.as_posix()))]
-    found = []
+    paths = []
     for folder, folders, names in os.walk(base):
         below = Path(folder).relative_to(base)
         # A folder that is called like a file is looked at, so that it is named as unreadable.
-        named = [*names, *(each for each in folders if is_closed(each))]
-        found += [(below / name).as_posix() for name in named]
-    return [LogFile(base / name, name, day_of(name)) for name in sorted(found) if wanted(name)]
+        named = [*names, *(name for name in folders if is_closed(name))]
+        paths += [(below / name).as_posix() for name in named]
+    return [LogFile(base / name, name, day_of(name)) for name in sorted(paths) if wanted(name)]

@@ -128,11 +128,11 @@ class _Making:
         fields = {name: kinds[name] for name in required(plan) if name in kinds} or dict(old.fields if old else {})
         whole: list[str] = []
         described = about(plan, span, fields)
-        with changes(plan, self.rows.files, span, old.base_as_of if old else 0, changed) as found:
+        with changes(plan, self.rows.files, span, old.base_as_of if old else 0, changed) as source:
             for step in plan.steps:
                 if isinstance(step, Windows):
-                    found.refuse_late(step)
-            tables = _above(plan.steps, found, base, changed, whole) if base else _all(plan.steps, found)
+                    source.refuse_late(step)
+            tables = _above(plan.steps, source, base, changed, whole) if base else _all(plan.steps, source)
             layer, rows, keys = self._written("delta" if old else "base", described, tables)
         file = LayerFile(layer.name, rows, tuple(whole)) if layer else None
         generation = Generation(
@@ -140,7 +140,7 @@ class _Making:
             microseconds_of(span.since), fields, base=old.base if old else file or LayerFile("", {}),
             base_as_of=old.base_as_of if old else described.as_of, raw=raw, base_raw=old.base_raw if old else raw,
             delta=file if old else None,
-            previous=tuple(each.file for each in self.before.layers()) if self.before else (),
+            previous=tuple(earlier.file for earlier in self.before.layers()) if self.before else (),
             delivered=self.rows.delivered,
         )  # fmt: skip
         return _Made(generation, layer, rows, keys)
@@ -214,13 +214,13 @@ def _pushed(
     return str(redis.redacted(url))
 
 
-def _all(steps: tuple[Step, ...], found: DuckDBChanges) -> Iterator[Arranged]:
-    return (arranged(found.whole(step)) for step in steps)
+def _all(steps: tuple[Step, ...], source: DuckDBChanges) -> Iterator[Arranged]:
+    return (arranged(source.whole(step)) for step in steps)
 
 
 def _above(
     steps: tuple[Step, ...],
-    found: DuckDBChanges,
+    source: DuckDBChanges,
     base: Layer,
     changed: dict[str, ChangedFiles],
     whole: list[str],
@@ -231,15 +231,15 @@ def _above(
         if rules.is_static(step):
             if changed[step.table].now:
                 whole.append(name)
-                yield arranged(found.whole(step))
+                yield arranged(source.whole(step))
             continue
-        rows = found.changed(step)
+        rows = source.changed(step)
         if rows is None:
             continue
         above = arranged(rows.rows)
         if not fits(above, base.table(name)) or _lost(above, base, name, rows.keys):
             whole.append(name)
-            above = arranged(found.whole(step))
+            above = arranged(source.whole(step))
         yield above
 
 

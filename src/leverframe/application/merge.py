@@ -19,12 +19,12 @@ def merge(base: Path, ours: Path, theirs: Path, path: str, marker: int) -> tuple
     """
     git = Git(Path())
     if Path(path).name != LOCK:
-        found = record(path, lambda file: _text(git.show("HEAD", file)))
-        if found and _written_by_stage(git, found, (ours, theirs)):
+        place = record(path, lambda file: _text(git.show("HEAD", file)))
+        if place and _written_by_stage(git, place, (ours, theirs)):
             return [f"{path}: kept as on this branch; `dvc repro` writes it again"], True
         return [], git.merge_file(ours, base, theirs, marker)
     try:
-        locks = merged(*(each.read_text(encoding="utf-8") for each in (base, ours, theirs)))
+        locks = merged(*(side.read_text(encoding="utf-8") for side in (base, ours, theirs)))
     except (RepositoryError, UnicodeDecodeError) as error:
         git.merge_file(ours, base, theirs, marker)
         why = error.why if isinstance(error, RepositoryError) else "it is not UTF-8 text"
@@ -38,9 +38,9 @@ def merge(base: Path, ours: Path, theirs: Path, path: str, marker: int) -> tuple
     return [f"{path}: both sides ran {', '.join(locks.dropped)}; run `dvc repro`, then commit"], True
 
 
-def _written_by_stage(git: Git, found: Record, sides: tuple[Path, ...]) -> bool:
+def _written_by_stage(git: Git, place: Record, sides: tuple[Path, ...]) -> bool:
     """Tell whether some lock records what both sides hold: what a person wrote or edited stands in none."""
-    return found.folder or all(git.ever_held(found.lock, f"md5: {md5(side)}") for side in sides)
+    return place.folder or all(git.ever_held(place.lock, f"md5: {md5(side)}") for side in sides)
 
 
 def _text(data: bytes | None) -> str | None:

@@ -113,8 +113,8 @@ def _observed(
             classifier, known, why = classifier_of_weeks(workspace, known, settings, tell)
             upstream = replace(upstream, notes=(*upstream.notes, *([why] if why else [])))
         elif before is not None:  # until the next week is over, what was said of the last one holds
-            said = [each for each in before.findings if each.kind is Kind.MULTIVARIATE_DRIFT]
-            upstream = replace(upstream, findings=(*upstream.findings, *said))
+            drifts = [finding for finding in before.findings if finding.kind is Kind.MULTIVARIATE_DRIFT]
+            upstream = replace(upstream, findings=(*upstream.findings, *drifts))
         sources = Sources(Requests(files, replace(query, keys=())), labels, engine, upstream, classifier)
         return monitor_run(run, sources, tell), known
 
@@ -128,13 +128,13 @@ def _alerted(
         results.write(known, monitored)
     if not asked.alerts:
         return monitored, None
-    told = alert(workspace, monitored, results.folder, dry_run=asked.dry_run, mask=mask)
-    for step in told.steps:
+    alerts = alert(workspace, monitored, results.folder, dry_run=asked.dry_run, mask=mask)
+    for step in alerts.steps:
         tell(step)
-    monitored = replace(monitored, alerts=told.standing, notes=(*monitored.notes, *told.notes))
+    monitored = replace(monitored, alerts=alerts.standing, notes=(*monitored.notes, *alerts.notes))
     if not asked.dry_run:
         results.write(known, monitored)
-    return monitored, told.failure
+    return monitored, alerts.failure
 
 
 def self_tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:

@@ -20,5 +20,5 @@ def open_model(root: Path, role: ModelRole, seconds: float = SECONDS) -> OpenedM
     if role.predict is not None:
         file = str((root / role.path).resolve()) if role.path else None
         return OpenedModel(Order(str(root.resolve()), function=role.predict, file=file), seconds=seconds)
-    told, data = model_in(root / (role.path or ""), role.format)
-    return OpenedModel(Order(str(root.resolve()), told), data, seconds)
+    source, data = model_in(root / (role.path or ""), role.format)
+    return OpenedModel(Order(str(root.resolve()), source), data, seconds)

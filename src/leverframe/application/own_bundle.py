@@ -87,7 +87,7 @@ def _by_library(asked: Asked, table: Table, wanted: Wanted, tell: Callable[[str]
     sample = Sample(table, *model.asked(table, columns))
     onnx, why = _converted(source, model, sample, wanted)
     engine: NativeFormat = source if onnx is None else "onnx"
-    versions = {name: number for each in {source, engine} for name, number in _versions(each).items()}
+    versions = {name: number for form in {source, engine} for name, number in _versions(form).items()}
     return sample, Served(engine, data if onnx is None else onnx, source, why, versions)
 
 
@@ -113,10 +113,10 @@ def _refuse_unservable(folder: Path) -> None:
 
 
 def _versions(source: NativeFormat) -> dict[str, str]:
-    found = {}
+    versions = {}
     for library in _LIBRARIES[source]:
         try:
-            found[library] = version(library)
+            versions[library] = version(library)
         except PackageNotFoundError:  # XGBoost has two packages
             continue
-    return found
+    return versions

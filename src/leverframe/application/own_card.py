@@ -29,10 +29,10 @@ def own_parameters(read: Callable[[str], bytes | None], status: PipelineStatus) 
         if content is None:
             continue
         try:
-            found = parsed(content.decode(errors="replace"), path)
+            parameters = parsed(content.decode(errors="replace"), path)
         except LeverframeError:  # `check` says what is wrong with it
             continue
-        values |= found if path == str(PARAMS) else {f"{path}:{name}": value for name, value in found.items()}
+        values |= parameters if path == str(PARAMS) else {f"{path}:{name}": value for name, value in parameters.items()}
     return values
 
 

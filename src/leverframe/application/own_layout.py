@@ -83,7 +83,7 @@ def _form(place: Path) -> str:
 
 def _figures(here: OwnRevision) -> list[Figure]:
     try:
-        found = named(here.metrics())
+        metrics = named(here.metrics())
     except LeverframeError:
         return []
-    return [Figure(name, value, direction_of(name)) for name, value in found.items()]
+    return [Figure(name, value, direction_of(name)) for name, value in metrics.items()]

@@ -78,16 +78,16 @@ class OwnRevision:
                 next="run `dvc repro` there, or correct the path",
             )
         opened = open_model(self.root, model)
-        found = predictions_of(roles, table, opened.predict(table, roles.features(table)), opened.about.classes)
-        return replace(found, function=model.predict or "")
+        predictions = predictions_of(roles, table, opened.predict(table, roles.features(table)), opened.about.classes)
+        return replace(predictions, function=model.predict or "")
 
     def content(self, path: str) -> bytes | None:
         """Return the content of a file that is here or in the cache; None where it is neither, or none at all."""
         place = self.root / path
         if place.is_file():
             return place.read_bytes()
-        found = self.status.recorded.get(path)
-        return None if found is None or found.md5.endswith(".dir") else self.tree.content(found)
+        record = self.status.recorded.get(path)
+        return None if record is None or record.md5.endswith(".dir") else self.tree.content(record)
 
     def megabytes(self) -> float:
         """Return the size of the model, 0 where no path of one is declared."""
@@ -111,7 +111,7 @@ class OwnRevision:
 
         Raises ``SourceError`` where the lock names it and nobody has it.
         """
-        missing = {path: found for path, found in self._outputs(pattern).items() if not (self.root / path).exists()}
+        missing = {path: record for path, record in self._outputs(pattern).items() if not (self.root / path).exists()}
         if missing:
             self._bring(missing)
         return any(self.root.glob(pattern))
@@ -119,14 +119,14 @@ class OwnRevision:
     def _outputs(self, pattern: str) -> dict[str, Recorded]:
         """Return what the locks name of a path: the output itself, those of a pattern, or the folder that holds it."""
         return {
-            path: found
-            for path, found in self.status.recorded.items()
+            path: record
+            for path, record in self.status.recorded.items()
             if fnmatchcase(path, pattern) or pattern.startswith(f"{path}/")
         }
 
     def _bring(self, missing: Mapping[str, Recorded]) -> None:
-        for path, found in missing.items():
-            content = None if found.md5.endswith(".dir") else self.tree.content(found)
+        for path, record in missing.items():
+            content = None if record.md5.endswith(".dir") else self.tree.content(record)
             if content is not None:
                 with replacing(self.root / path) as temporary:
                     temporary.write_bytes(content)
@@ -159,11 +159,11 @@ def revision_of(
         whole = Path(place, "base")
         git = workspace.git.copied(commit, whole)
         run = PipelineRun.of(workspace, git.root, tell)
-        found = OwnRevision("the base branch", git.root, settings, run)
+        revision = OwnRevision("the base branch", git.root, settings, run)
         try:
             tree_around(workspace.root).lend(git.root)
-            found.status  # noqa: B018 - it is read only now
+            revision.status  # noqa: B018 - it is read only now
         except (RepositoryError, FileNotFoundError):  # no definition, or no `.dvc` that a cache could be lent to
             yield None
             return
-        yield found
+        yield revision

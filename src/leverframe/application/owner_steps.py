@@ -32,15 +32,15 @@ def owner_steps(workspace: Workspace, given: str | None, *, first: bool) -> list
     """
     project, top = workspace.project, workspace.git.top()
     place = next((place for place in PLACES if (top / place).is_file()), PLACES[0])
-    found = patterns(project, workspace.git.files(), place)
+    globs = patterns(project, workspace.git.files(), place)
     steps = list[Step]()
     if given:
         text = (top / place).read_text(encoding="utf-8") if (top / place).is_file() else ""
-        wanted = completed_with(text, project, found, owner(given))
+        wanted = completed_with(text, project, globs, owner(given))
         path = os.path.normpath(os.path.join(os.path.relpath(top, workspace.root.resolve()), place))  # noqa: PTH118
         steps += [WriteFile(path, wanted, _WHY)] if wanted != text else []
     elif first:
-        lines = ", ".join(f"`{pattern}`" for pattern in found)
+        lines = ", ".join(f"`{pattern}`" for pattern in globs)
         steps.append(OnForge(f"{place} names no owner", _WHY, f"`leverframe init --owner @LOGIN` adds {lines}"))
     if first:
         required = rule(project.titled(check_name("model")))

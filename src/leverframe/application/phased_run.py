@@ -41,7 +41,7 @@ class Turn:
     @property
     def done(self) -> set[str]:
         """Return the stages that earlier phases ran."""
-        return {name for each in self.handed for name in each.entries}
+        return {name for handover in self.handed for name in handover.entries}
 
 
 class PhasedRun(Rerun):
@@ -67,22 +67,22 @@ class PhasedRun(Rerun):
             if mine:
                 super().repro("--no-run-cache", "--force", "--single-item", *mine)
             return
-        found = status(self.root)
-        needed, part = self.due(found) if not self._begun else self._again(found)
+        state = status(self.root)
+        needed, part = self.due(state) if not self._begun else self._again(state)
         if not self._begun:
             self._begin(needed, part)
-        run = in_order(found, needed.stale & part.mine)
+        run = in_order(state, needed.stale & part.mine)
         if run:
-            self._require(run, self._inputs(found, part.mine))
+            self._require(run, self._inputs(state, part.mine))
             flags = [flag for flag in ("--allow-missing", "--force") if flag in arguments]
             super().repro("--no-run-cache", "--single-item", *flags, *run)
 
     def again(self, names: Sequence[str]) -> None:
         """Run fresh stages of this phase all the same, writers before their readers."""
-        found = status(self.root)
-        run = [name for name in in_order(found, names) if name in self._mine]
+        state = status(self.root)
+        run = [name for name in in_order(state, names) if name in self._mine]
         if run:
-            self._require(run, self._inputs(found, run))
+            self._require(run, self._inputs(state, run))
             super().repro("--no-run-cache", "--force", "--single-item", *run)
 
     def claims(self, paths: Sequence[str]) -> None:
@@ -91,17 +91,17 @@ class PhasedRun(Rerun):
         if missing:
             self.data("pull", "--allow-missing", *missing)
 
-    def due(self, found: PipelineStatus, ran: Iterable[str] = ()) -> tuple[Needs, Share]:
+    def due(self, state: PipelineStatus, ran: Iterable[str] = ()) -> tuple[Needs, Share]:
         """Return what has to run yet, and the part of this phase; ``ran`` are stages that it has run."""
         turn = self.turn
         done = turn.done | {*ran}
-        needed = needs(found, turn.plan, (self.lock(), turn.base), turn.metrics, done, full=turn.full)
+        needed = needs(state, turn.plan, (self.lock(), turn.base), turn.metrics, done, full=turn.full)
         return needed, share(turn.plan, turn.number, needed.all)
 
-    def _again(self, found: PipelineStatus) -> tuple[Needs, Share]:
+    def _again(self, state: PipelineStatus) -> tuple[Needs, Share]:
         """Return what became stale in this phase, of its own stages: by a second run of what they read."""
         turn = self.turn
-        needed = Needs(stale(found, turn.plan, turn.done))
+        needed = Needs(stale(state, turn.plan, turn.done))
         part = share(turn.plan, turn.number, needed.all)
         self._mine |= part.mine
         return needed, part
@@ -109,7 +109,7 @@ class PhasedRun(Rerun):
     def _begin(self, needed: Needs, part: Share) -> None:
         """Tell of the stages that ran before, and of those that are to be verified here."""
         self._begun, self._mine = True, part.mine
-        self._events += [run for each in self.turn.handed for run in each.runs]
+        self._events += [run for handover in self.turn.handed for run in handover.runs]
         self._events += [StageRun(name, "unchanged") for name in sorted(needed.verifying & part.mine)]
 
     def fetch(self, paths: Sequence[str]) -> None:
@@ -155,22 +155,24 @@ class PhasedRun(Rerun):
         remote = ("--remote", self.turn.remote) if self.turn.remote else ()
         return not paths or self.data("push", *remote, *paths)
 
-    def _inputs(self, found: PipelineStatus, names: Iterable[str]) -> list[str]:
+    def _inputs(self, state: PipelineStatus, names: Iterable[str]) -> list[str]:
         """Return what some stages read of the outputs of others, and of data beside them."""
         wanted, inside = set(names), dict[str, list[str]]()  # folder -> the outputs at any depth in it
-        others = {each.path for stage in found.stages if stage.stage.name not in wanted for each in stage.stage.outputs}
+        others = {
+            other.path for stage in state.stages if stage.stage.name not in wanted for other in stage.stage.outputs
+        }
         for output in sorted(others):
             for folder in PurePosixPath(output).parents:
                 inside.setdefault(str(folder), []).append(output)
-        stages = [each.stage for each in found.stages if each.stage.name in wanted]
+        stages = [stage.stage for stage in state.stages if stage.stage.name in wanted]
         read: dict[str, None] = {}
-        for path in dict.fromkeys(each.path for stage in stages for each in stage.dependencies):
+        for path in dict.fromkeys(dependency.path for stage in stages for dependency in stage.dependencies):
             within = not others.isdisjoint([path, *map(str, PurePosixPath(path).parents)])
             read |= dict.fromkeys([path] if within else inside.get(path, []))
         return list(read)
 
 
-def in_order(found: PipelineStatus, names: Iterable[str]) -> list[str]:
+def in_order(state: PipelineStatus, names: Iterable[str]) -> list[str]:
     """Return some stages, writers before their readers."""
     wanted = set(names)
-    return [each.stage.name for each in found.stages if each.stage.name in wanted]
+    return [stage.stage.name for stage in state.stages if stage.stage.name in wanted]

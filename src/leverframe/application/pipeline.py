@@ -117,14 +117,14 @@ class PipelineRun:
     def texts(self, paths: Sequence[str]) -> dict[str, str]:
         """Return the text files at or below some paths, by path; what a suffix does not call a text is none."""
         places = [self.root / path for path in paths]
-        files = [each for place in places for each in ([place] if place.is_file() else place.rglob("*"))]
-        found = [file.relative_to(self.root).as_posix() for file in files if file.suffix in _TEXTS and file.is_file()]
-        return {path: self.text(path) for path in sorted(found)}
+        files = [path for place in places for path in ([place] if place.is_file() else place.rglob("*"))]
+        names = [file.relative_to(self.root).as_posix() for file in files if file.suffix in _TEXTS and file.is_file()]
+        return {path: self.text(path) for path in sorted(names)}
 
     def runs(self) -> list[StageRun]:
         """Return what happened to each stage since the last call."""
-        found, self._events = self._events, []
-        return found
+        runs, self._events = self._events, []
+        return runs
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, StageFinished | StageFailed):

@@ -195,8 +195,8 @@ def _rated(workspace: Workspace, model: ModelDescription, table: Table, labels: 
         inputs = model_inputs(rows, model.features, file=layout.HOLDOUT)
         if model.label.kind == "regression":
             return models.predictions(opened, inputs)
-        found = models.probabilities(opened, inputs)
-        return found if model.label.kind == "multiclass" else found[:, positive_column(model.classes, model.label)]
+        scores = models.probabilities(opened, inputs)
+        return scores if model.label.kind == "multiclass" else scores[:, positive_column(model.classes, model.label)]
 
     with models.threads(1):
         return importances(model.label.kind, table, labels, predict, [feature.name for feature in model.features])

@@ -117,12 +117,12 @@ def shown(
 
 def _as_claim(card: Card) -> Card:
     """Return the card that a run of the pull request made as what it is: whatever it says of a judge, none looked."""
-    found = Violation(
+    violation = Violation(
         Reason.NOT_JUDGED,
         "a run made this card that executes code of the change, so it is a claim: no judge has looked",
         "let `judge.yml` judge the change: `leverframe init` writes that workflow",
     )
-    return replace(card, judged=Judged("", "", card.head, found=(found,)))
+    return replace(card, judged=Judged("", "", card.head, found=(violation,)))
 
 
 def project_of(workspace: Workspace, *, anywhere: bool) -> Project:

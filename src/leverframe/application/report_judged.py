@@ -57,8 +57,8 @@ def report_unjudged(workspace: Workspace, asked: Asked, summary: Tell) -> Publis
     """Post that there is no verdict, and why: the check fails."""
     stand, words = _standing(workspace, asked), asked.unjudged
     head, tip = stand.head, stand.tip
-    found = Violation(_reason(words), f"no verdict: {words}", "read the log of the judge, then run its job again")
-    judged = Judged(stand.place.base, tip, head, found=(found,))
+    violation = Violation(_reason(words), f"no verdict: {words}", "read the log of the judge, then run its job again")
+    judged = Judged(stand.place.base, tip, head, found=(violation,))
     gated = Gated(tip, head, because="the judge left nothing")
     card = Card(tip, head, Checked(head), Reproduced(head), gated, judged=judged, target=stand.place.base)
     card = replace(card, project=stand.place.project.folder)
@@ -108,8 +108,8 @@ def _reviewed(judged: Judged, stand: Standing, *, own: bool) -> Judged:
         return judged
     looked = Looked(stand.pull.head, stand.pull.author, reviews.rules(judged.tip), reviews, own)
     owed = replace(judged.owed, missing=judged.owed.paths, approved_by=())  # what a file says of reviews is no review
-    found, notes = resolved(owed, reviews.reviews(stand.pull.number), looked)
-    return replace(judged, owed=found, notes=(*judged.notes, *notes))
+    review, notes = resolved(owed, reviews.reviews(stand.pull.number), looked)
+    return replace(judged, owed=review, notes=(*judged.notes, *notes))
 
 
 def _claim(path: Path | None, card: Card) -> tuple[Card, str]:

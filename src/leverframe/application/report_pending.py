@@ -54,20 +54,20 @@ class _Waiting:
 
     def all(self, pulls: list[Pull], why: tuple[str, ...]) -> Pending:
         """Post each check, and return the pull requests that are to be judged."""
-        found, lines, refusals = [], list(why), []
+        queue, lines, refusals = [], list(why), []
         for pull in pulls:
             waiting, words, refusal = self._one(pull)
-            found += [waiting] if waiting else []
+            queue += [waiting] if waiting else []
             lines += [f"#{pull.number}: {words}"] if words else []
             refusals += [refusal] if refusal else []
         if refusals and len(refusals) == len(pulls):
             raise refusals[0]
-        left = [pull.number for pull in found[MOST:]]
+        left = [pull.number for pull in queue[MOST:]]
         if left:
             lines.append(
                 f"{len(left)} more wait, as {MOST} are judged at once: start the judge by hand for each of them"
             )
-        return Pending(tuple(found[:MOST]), tuple(lines))
+        return Pending(tuple(queue[:MOST]), tuple(lines))
 
     def _one(self, pull: Pull) -> tuple[Awaited | None, str, PublishError | None]:
         """Post one check; nothing is awaited where a newer run has posted. Return why, and what was refused.

@@ -28,8 +28,8 @@ _SHA = re.compile(r"\A[0-9a-f]{7,40}\Z")
 
 def branch_named(revision: str | None) -> str:
     """Return the branch that ``--base`` names; empty where it names a commit, or nothing."""
-    told = _REMOTE.match(revision or "")
-    return told["branch"] if told and not _SHA.match(told["branch"]) else ""
+    match = _REMOTE.match(revision or "")
+    return match["branch"] if match and not _SHA.match(match["branch"]) else ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Place:
     @cached_property
     def publisher(self) -> Publisher:
         """Who posts; raises ``PublishError`` where what was asked for cannot work here."""
-        return chosen(self.asked, has_cml=cml.found() is not None, has_token=bool(runner.token()), run=self.run)
+        return chosen(self.asked, has_cml=cml.executable() is not None, has_token=bool(runner.token()), run=self.run)
 
     @property
     def pull(self) -> Pull | Nowhere | None:
@@ -167,17 +167,17 @@ class Place:
 
     def warnings(self, head: str) -> tuple[str, ...]:
         """Return what a reader of a card of ``head`` has to know before its verdict."""
-        now, told = self._now(), []
+        now, warnings = self._now(), []
         if self.pending:
-            told.append(f"This is no verdict any more: {self.pending}.")
+            warnings.append(f"This is no verdict any more: {self.pending}.")
         if now and now.head != head:
-            told.append(
+            warnings.append(
                 f"The pull request is at `{now.head[:12]}` by now. This card is of `{head[:12]}`: "
                 "nobody has looked at what came since."
             )
         if now and self.base and now.base not in ("", self.base):
-            told.append(f"The pull request goes into `{now.base}` by now. This card is made for `{self.base}`.")
-        return tuple(told)
+            warnings.append(f"The pull request goes into `{now.base}` by now. This card is made for `{self.base}`.")
+        return tuple(warnings)
 
     def unposted(self) -> tuple[str, ...]:
         """Return why a card is not posted although nobody asked for a file; empty where somebody did."""

@@ -77,7 +77,7 @@ def _of_ones_own(order: Order, state: PipelineStatus, pipeline: Rerun) -> Order:
         named = levers_of(levers, name=str(LEVERS)).pipeline.metrics
     except LeverframeError:  # `check` says what is wrong with it
         named = []
-    stages = [each.stage for each in state.stages]
+    stages = [stage.stage for stage in state.stages]
     return replace(
         order,
         metrics=tuple(dict.fromkeys([*named, *(view.path for view in state.metrics)])),

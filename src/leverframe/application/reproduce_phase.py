@@ -72,12 +72,12 @@ def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> P
         if unaffected := "" if question.full else untouched(workspace, since):
             result = Reproduced(head, notes=(*since.notes, unaffected))
             return Phased(kept(root, "reproduce", result))
-        found = status(root)
+        state = status(root)
         plan = plan_of(workspace)
         if plan.last == 1:
             return _undivided(workspace, question, asked)
         _check_count(plan, asked)
-        handed = _handed(workspace, plan, found, asked)
+        handed = _handed(workspace, plan, state, asked)
         phased = _Phase(workspace, asked, plan, handed).run(question)
     except (SettingsError, DefinitionError) as error:
         phased = Phased(Reproduced(head, violations=(refused(error),)))
@@ -103,9 +103,9 @@ def _check_count(plan: Phases, asked: Asked) -> None:
         )
 
 
-def _handed(workspace: Workspace, plan: Phases, found: PipelineStatus, asked: Asked) -> list[Handover]:
+def _handed(workspace: Workspace, plan: Phases, state: PipelineStatus, asked: Asked) -> list[Handover]:
     handed = handover_files.read(workspace.root / asked.folder, asked.number)
-    stages = [each.stage for each in found.stages]
+    stages = [stage.stage for stage in state.stages]
     if why := refusal(handed, plan, stages, workspace.git.named("HEAD"), asked.number):
         raise handover_files.unfit(why)
     return handed
@@ -131,9 +131,9 @@ class _Phase:
         pipeline.turn = Turn(
             self.plan, self.asked.number, order.base, order.metrics, question.full, remote, self.handed
         )
-        stops = tuple(stop for each in self.handed for stop in each.stops)
+        stops = tuple(stop for handover in self.handed for stop in handover.stops)
         if stops:
-            runs = tuple(run for each in self.handed for run in each.runs)
+            runs = tuple(run for handover in self.handed for run in handover.runs)
             return Phased(Reproduced(order.head, self._all(runs), stops, notes=(*notes, *changes), full=order.full))
         order = self._taken_over(pipeline, order)
         if not pipeline.turn.last:
@@ -152,17 +152,17 @@ class _Phase:
             if pipeline.turn.last and (absent := pipeline.bring(outputs)):
                 why = f"{', '.join(absent[:3])}: not in the remote, or not with the bytes of the lock"
                 raise handover_files.unfit(why)
-        odd = tuple(name for each in self.handed for name in each.unstable)
+        odd = tuple(name for handover in self.handed for name in handover.unstable)
         return replace(order, committed=before, elsewhere=frozenset(done), unstable=odd)
 
     def _handing_over(self, pipeline: PhasedRun, order: Order, base: str) -> Phased:
         """Run the stages of a phase that is not the last, push what they wrote, and leave the rest in a file."""
-        phase = self.plan.found[self.asked.number - 1]
+        phase = self.plan.phases[self.asked.number - 1]
         done, stops, odd = list[StageRun](), tuple[Violation, ...](), tuple[str, ...]()
-        found = status(self.workspace.root)
-        _, part = pipeline.due(found)
+        state = status(self.workspace.root)
+        _, part = pipeline.due(state)
         if part.mine and not order.pull:
-            stops = (no_remote(in_order(found, part.mine)),)
+            stops = (no_remote(in_order(state, part.mine)),)
         elif part.mine:
             order.tell(f"phase {phase.number} of {self.plan.last}")
             done, stops, odd = worked(pipeline, order)
@@ -176,7 +176,9 @@ class _Phase:
                         tuple(done), stops, odd)  # fmt: skip
         handover_files.write(root / self.asked.folder, left)
         _, part = pipeline.due(status(root), ran)
-        result = Reproduced(order.head, self._all((*(run for each in self.handed for run in each.runs), *done)), stops)
+        result = Reproduced(
+            order.head, self._all((*(run for handover in self.handed for run in handover.runs), *done)), stops
+        )
         return Phased(result, () if stops else part.later)
 
     def _compared(self, pipeline: PhasedRun, order: Order) -> Reproduced:
@@ -184,7 +186,7 @@ class _Phase:
         result = run(pipeline, order)
         ran = {stage.stage for stage in result.stages if stage.how in ("ran", "verified")}
         lacking, _ = pipeline.due(status(self.workspace.root), ran)
-        others = [name for phase in self.plan.found for name in phase.stages if phase.runner and name in lacking.all]
+        others = [name for phase in self.plan.phases for name in phase.stages if phase.runner and name in lacking.all]
         stopped = any(violation.reason in STOPS for violation in result.violations)
         violations = (*result.violations, *([] if stopped or not others else [not_run(others, self.plan)]))
         return replace(
@@ -197,5 +199,5 @@ class _Phase:
     def _all(self, runs: Sequence[StageRun]) -> tuple[StageRun, ...]:
         """Return what became of each stage of the pipeline, in their order."""
         known = {run.stage: run for run in merged_runs(runs, [])}
-        names = [name for phase in self.plan.found for name in phase.stages]
+        names = [name for phase in self.plan.phases for name in phase.stages]
         return tuple(known.get(name, StageRun(name, "unchanged")) for name in names)

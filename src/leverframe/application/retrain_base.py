@@ -133,12 +133,12 @@ def _of_own(workspace: Workspace, commit: str, levers: Levers, own: Own) -> Base
             next="name the parameter, or set `policy: expanding`",
         )
     keys = [key for key in (moved.train_first, moved.train_last, moved.holdout_first, moved.holdout_last) if key]
-    found = values_at(_text(workspace, commit, file), keys, name=f"{file} of {commit[:12]}")
-    last = Partition.of(found[moved.train_last], unit(moved.period))
+    values = values_at(_text(workspace, commit, file), keys, name=f"{file} of {commit[:12]}")
+    last = Partition.of(values[moved.train_last], unit(moved.period))
     years = last.plus(-3660 if last.period == "day" else -520)  # what is not known is long ago
-    first = found[moved.train_first] if moved.train_first else str(years)
-    begins = found[moved.holdout_first] if moved.holdout_first else str(last.plus(1))
-    ends = found[moved.holdout_last] if moved.holdout_last else begins
+    first = values[moved.train_first] if moved.train_first else str(years)
+    begins = values[moved.holdout_first] if moved.holdout_first else str(last.plus(1))
+    ends = values[moved.holdout_last] if moved.holdout_last else begins
     for key in (first, begins, ends):
         Partition.of(key, unit(moved.period))
     champion = recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", own.role.path)
@@ -162,11 +162,11 @@ def recorded_md5(lock: bytes, path: str) -> str:
 
 
 def _text(workspace: Workspace, commit: str, path: Path) -> str:
-    found = workspace.git.show(commit, path.as_posix())
-    if found is None:
+    content = workspace.git.show(commit, path.as_posix())
+    if content is None:
         raise SettingsError(
             f"the commit {commit[:12]} has no {path}",
             why="it says which rows the model learns from, and a candidate is trained on later ones",
             next=f"merge {path}; a pipeline of one's own names its parameters as `retrain.params` in {LEVERS}",
         )
-    return decoded(found, name=f"{path} of {commit[:12]}")
+    return decoded(content, name=f"{path} of {commit[:12]}")

@@ -35,12 +35,12 @@ def turned_out_worse(
     tell(f"comparing the model of #{pull.number} with the one before it, on labels that came true since")
     before = before_merge(workspace, pull)
     merged = Merged(pull.merge_commit, before, timestamp(pull.merged_at))
-    found = watched(workspace, environment, merged, monitored, now, tell)
-    tell(f"#{pull.number}: {found.why}")
-    if not found.worse:
+    aftercare = watched(workspace, environment, merged, monitored, now, tell)
+    tell(f"#{pull.number}: {aftercare.why}")
+    if not aftercare.worse:
         return None
     bare = Comparison("", base.levers.retrain.confidence, 0, 0, (), 0, "", (), (), ())  # where only the monitor judged
-    return PulledBack(pull, before, found.comparison or bare, found.why)
+    return PulledBack(pull, before, aftercare.comparison or bare, aftercare.why)
 
 
 def _watched(workspace: Workspace, base: Base, there: StandingBranch, now: datetime) -> StandingPull | None:

@@ -28,12 +28,12 @@ def runner_violations(workspace: Workspace) -> tuple[Violation, ...]:
         up = Path(os.path.relpath(workspace.git.top(), workspace.root.resolve()))
         names = (workflow_file(workspace.project, name) for name in _WITH_PHASES)
         files = {os.path.normpath(up / name): workspace.root / up / name for name in names}
-        found = {path: file.read_text(encoding="utf-8", errors="replace")
+        texts = {path: file.read_text(encoding="utf-8", errors="replace")
                  for path, file in files.items() if file.is_file()}  # fmt: skip
-        if not found or not (asked or any(_PHASE in text for text in found.values())):
+        if not texts or not (asked or any(_PHASE in text for text in texts.values())):
             return ()
         wanted = workflow_texts(workspace, _ACTIONS)
-        differences = {path: differing(text, wanted[path][0], path) for path, text in found.items()}
+        differences = {path: differing(text, wanted[path][0], path) for path, text in texts.items()}
     except LeverframeError as error:
         return (refused(error),)
     return tuple(

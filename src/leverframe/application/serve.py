@@ -125,8 +125,8 @@ def _wanted(
     own = workspace.root / layout.BUNDLE
     if path is not None and path.resolve() != own.resolve():
         return _releases_in(path, trusted_types(workspace) if settings_hold(workspace, path) else ())
-    found = Local(own, AS_IS) if how.as_is else bundle_of_lock(workspace, Releases(server.folder), tell)
-    return _releases_in(found.folder, trusted_types(workspace, found.commit), found.commit)
+    bundle = Local(own, AS_IS) if how.as_is else bundle_of_lock(workspace, Releases(server.folder), tell)
+    return _releases_in(bundle.folder, trusted_types(workspace, bundle.commit), bundle.commit)
 
 
 def _goes_on(server: ServerFolder, mark: str) -> bool:
@@ -196,7 +196,9 @@ def look(workspace: Workspace, name: str) -> Served:
             shown = example(*_described(server, model, releases[-1]))
     note = ""
     with suppress(LeverframeError):  # without a lock that can be read it names nothing
-        if lock_names_another(workspace, {_told(each, "bundle"): _told(each, "commit") for each in newest.values()}):
+        if lock_names_another(
+            workspace, {_told(settings, "bundle"): _told(settings, "commit") for settings in newest.values()}
+        ):
             note = other_wanted(name, deployed=_deployed(server))
     note = _different(server, running, name) or note
     return Served(running, models, str(server.folder), shown, commits, note)

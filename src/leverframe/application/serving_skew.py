@@ -72,9 +72,9 @@ def serving_skew(
         return _none(f"{error.what}: {error.why}")
     used = tuple(request for part in parts for request in part.requests)
     skipped["lack what the log may not hold, or do not fit the schema"] += len(asked) - len(used)
-    found = (*skews(bundle.features, parts), *_of_predictions(bundle, used))
+    all_skews = (*skews(bundle.features, parts), *_of_predictions(bundle, used))
     notes = (f"of {len(logged):,} logged requests, {_reasons(skipped)}",) if +skipped else ()
-    return SkewFacts(found, skew_findings(found, used, settings.quality, windows), notes)
+    return SkewFacts(all_skews, skew_findings(all_skews, used, settings.quality, windows), notes)
 
 
 def _none(why: str) -> SkewFacts:
@@ -127,7 +127,7 @@ def _timestamps(request: LookedUp) -> list[datetime] | None:
 def _recomputed(workspace: Workspace, bundle: OpenBundle, asked: Sequence[LookedUp]) -> Iterator[Recomputed]:
     """Yield the requests with the features that a snapshot of today's data gives for their timestamps."""
     timestamps = {request.id: _timestamps(request) or [] for request in asked}
-    every = [timestamp_of_row for each in timestamps.values() for timestamp_of_row in each]
+    every = [timestamp_of_row for times in timestamps.values() for timestamp_of_row in times]
     with TemporaryDirectory(prefix="leverframe-skew-") as folder:
         path = Path(folder, "snapshot.bin")
         write(path, *described(workspace, Span(min(every), max(every))))
@@ -137,7 +137,7 @@ def _recomputed(workspace: Workspace, bundle: OpenBundle, asked: Sequence[Looked
                 fields = _fields(bundle, requests)
                 if fields is None:
                     continue
-                at = np.array([microseconds_of(each) for one in requests for each in timestamps[one.id]], np.int64)
+                at = np.array([microseconds_of(time) for one in requests for time in timestamps[one.id]], np.int64)
                 made = vectors(workspace.plan, store, Requests(fields, at))
                 yield Recomputed(requests, as_inputs(made, bundle.features))
         finally:
@@ -161,7 +161,7 @@ def _fields(bundle: OpenBundle, requests: Sequence[LookedUp]) -> dict[str, Any] 
         if name in known and name != AS_OF
     }
     rows = sum(request.rows for request in requests)
-    found: dict[str, list[Any]] = defaultdict(list)
+    columns: dict[str, list[Any]] = defaultdict(list)
     for start in range(0, rows, bundle.schema.maximum_rows):
         part = slice(start, start + bundle.schema.maximum_rows)
         tensors = [
@@ -172,8 +172,8 @@ def _fields(bundle: OpenBundle, requests: Sequence[LookedUp]) -> dict[str, Any] 
         except RequestError:
             return None
         for name, values in _typed(bundle, request).items():
-            found[name].append(values)
-    return {name: np.ma.concatenate(parts) for name, parts in found.items()}
+            columns[name].append(values)
+    return {name: np.ma.concatenate(parts) for name, parts in columns.items()}
 
 
 def _typed(bundle: OpenBundle, request: Checked) -> dict[str, Any]:

@@ -22,9 +22,9 @@ def silence_of_monitor(workspace: Workspace) -> str:
             return ""
         environment = levers.monitor.environment or [*levers.deploy.environments][-1]
         here = workspace.root / layout.MONITOR / environment / RESULT
-        found = [here.read_bytes()] if here.is_file() else []
+        results = [here.read_bytes()] if here.is_file() else []
         kept = workspace.git.show(f"origin/{BRANCH}", f"{environment}/{RESULT}")
-        found += [kept] if kept else []
-        return silence(found, environment, levers.monitor.every_hours, datetime.now(UTC))
+        results += [kept] if kept else []
+        return silence(results, environment, levers.monitor.every_hours, datetime.now(UTC))
     except (LeverframeError, OSError):
         return ""  # whatever is wrong with settings or git is said by those who need them

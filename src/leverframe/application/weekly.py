@@ -48,7 +48,7 @@ def is_due(settings: MonitorSettings, timezone: str, before: str, now: datetime)
     if not before:
         return True
     zone, period = ZoneInfo(timezone), settings.classifier.period
-    at = [each.astimezone(zone).replace(tzinfo=None) for each in (datetime.fromisoformat(before), now)]
+    at = [instant.astimezone(zone).replace(tzinfo=None) for instant in (datetime.fromisoformat(before), now)]
     return Partition.at(at[0], period) != Partition.at(at[1], period)
 
 

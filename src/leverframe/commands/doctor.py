@@ -21,6 +21,6 @@ def doctor(context: click.Context, offline: bool, as_json: bool) -> None:
     """
     from leverframe.application.doctor import doctor as run
 
-    found = run(wiring.workspace(), output.progress, offline=offline)
-    output.result(found, found.lines(), as_json=as_json)
-    context.exit(REFUSED if found.wrong else 0)
+    diagnosis = run(wiring.workspace(), output.progress, offline=offline)
+    output.result(diagnosis, diagnosis.lines(), as_json=as_json)
+    context.exit(REFUSED if diagnosis.wrong else 0)

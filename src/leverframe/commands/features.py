@@ -25,12 +25,12 @@ def get(entity: tuple[str, ...], as_of: str, snapshot: Path | None, url: str | N
     """Print the feature vector of one request; a feature given by its own name overrides the snapshot."""
     from leverframe.application.features import features as run
 
-    fields = dict(each.split("=", 1) for each in entity if "=" in each)
+    fields = dict(pair.split("=", 1) for pair in entity if "=" in pair)
     if len(fields) != len(entity):
         raise click.UsageError("write each --entity once, as NAME=VALUE")
     workspace = wiring.workspace()
-    found = run(workspace, fields, as_of, snapshot or workspace.root / layout.SNAPSHOT, url)
+    vector = run(workspace, fields, as_of, snapshot or workspace.root / layout.SNAPSHOT, url)
     if as_json:
-        output.product_json(found.to_json())
+        output.product_json(vector.to_json())
     else:
-        output.product("\n".join(found.lines()))
+        output.product("\n".join(vector.lines()))

@@ -41,8 +41,8 @@ def fetch(
     from leverframe.domain.release.fetch import Wanted
 
     wanted = Wanted(md5=md5, bundle=bundle, model=model, release=release, commit=commit, trusted=trusted)
-    found = run((remote, seconds), wanted, to, (serve, online), log, output.progress)
+    fetched = run((remote, seconds), wanted, to, (serve, online), log, output.progress)
     if as_json:
-        output.product_json(found)
+        output.product_json(fetched)
     else:
-        output.product(found.line())
+        output.product(fetched.line())

@@ -18,7 +18,7 @@ def ingest(partition: str, through: str | None) -> None:
 
     with wiring.stage("ingest", partition) as (workspace, record):
         written = run(workspace, partition, through)
-        record.rows(sum(each.rows for each in written))
-        for each in written:
-            left_out = f"; {each.later:,} later than data.last are left out" if each.later else ""
-            output.product(f"{each.path}  {each.rows:,} rows{left_out}")
+        record.rows(sum(file.rows for file in written))
+        for table in written:
+            left_out = f"; {table.later:,} later than data.last are left out" if table.later else ""
+            output.product(f"{table.path}  {table.rows:,} rows{left_out}")

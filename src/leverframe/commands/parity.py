@@ -16,10 +16,10 @@ def parity(partition: tuple[str, ...], as_json: bool) -> None:
     from leverframe.domain.features.parity import refuse
 
     with wiring.stage("parity") as (workspace, record):
-        found = run(workspace, partition)
-        record.rows(found.rows)
+        result = run(workspace, partition)
+        record.rows(result.rows)
     if as_json:
-        output.product_json(found.to_json())
+        output.product_json(result.to_json())
     else:
-        output.product("\n".join(found.lines()))
-    refuse(found)
+        output.product("\n".join(result.lines()))
+    refuse(result)

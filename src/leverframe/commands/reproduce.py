@@ -65,8 +65,8 @@ def _phase(text: str | None, folder: Path | None) -> Asked | None:
 
     if not text:
         return None
-    found = re.fullmatch(r"([1-9][0-9]?)/([1-9][0-9]?)", text)
-    number, count = map(int, found.groups()) if found else (1, 0)
+    match = re.fullmatch(r"([1-9][0-9]?)/([1-9][0-9]?)", text)
+    number, count = map(int, match.groups()) if match else (1, 0)
     if number > count:
         raise click.BadParameter("a phase is written as 2/3, the second of three", param_hint="--phase")
     return Asked(number, count, folder or HANDOVER)

@@ -46,5 +46,5 @@ def serve(
         output.product_json({"ended": ended}) if as_json else output.product(words)
         return
     start = partial(application.serve, place, bundle, name, how, output.progress)
-    found = application.look(place, name) if action == "status" else start()
-    output.product_json(found.to_json()) if as_json else output.product("\n".join(found.lines()))
+    server = application.look(place, name) if action == "status" else start()
+    output.product_json(server.to_json()) if as_json else output.product("\n".join(server.lines()))

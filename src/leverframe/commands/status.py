@@ -25,8 +25,8 @@ def status(context: click.Context, pattern: str | None, as_json: bool, as_graph:
     from leverframe.domain.pipeline.status.staleness import selected
     from leverframe.domain.pipeline.status.status_table import document, mermaid, table
 
-    found = run(wiring.workspace(anywhere=True).root)
-    shown = selected(found, pattern) if pattern else found
+    pipeline = run(wiring.workspace(anywhere=True).root)
+    shown = selected(pipeline, pattern) if pattern else pipeline
     if as_json:
         output.product_json(document(shown))
     else:

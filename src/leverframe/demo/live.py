@@ -102,7 +102,7 @@ def push_slow(scene: Scene, size: int) -> None:
     author = scene.clone("past", "main")
     folder = author.root / layout.BUNDLE
     author.dvc("checkout", "--quiet", "--allow-missing")  # all of it: `dvc commit` looks at what a stage reads
-    files = slow({each.name: each.read_bytes() for each in folder.iterdir()}, size)
+    files = slow({path.name: path.read_bytes() for path in folder.iterdir()}, size)
     for name, data in files.items():
         (folder / name).unlink()  # it may be a link into the cache
         (folder / name).write_bytes(data)

@@ -66,7 +66,7 @@ class _Director:
             scene.push(main, "main")
             self._params, self._levers = _settings(main)
             split = self._params.features
-            step.said = f"main learns from {split.train.first} to {split.train.last}"
+            step.outcome = f"main learns from {split.train.first} to {split.train.last}"
         self.machine = scene.clone(MACHINE, "main")
         self.machine.dvc("checkout", "--quiet", "--allow-missing")
         self._lend_earlier()
@@ -85,7 +85,7 @@ class _Director:
         if self._plan.environment in self._levers.infra.environments:
             self._provisioned(Provisioned(self._scene, self.machine, self._plan.environment))
         with self._line.step(_START, "deploy") as step:
-            step.said = self._deployed().line()
+            step.outcome = self._deployed().line()
             status = self._scene.json(self.machine, "serve", "--status", "--name", self._plan.environment)
             self._port = status["running"]["port"]
 
@@ -94,14 +94,14 @@ class _Director:
         try:
             if self._infra is not None:
                 with self._line.step(_END, "infra") as step:
-                    step.said = self._infra.destroyed()
+                    step.outcome = self._infra.destroyed()
                 self._write_timeline()
         finally:
             self._scene.leverframe(self.machine, "serve", "--stop", "--name", self._plan.environment)
 
     def _provisioned(self, infra: Provisioned) -> None:
         with self._line.step(_START, "infra") as step:
-            applied, step.said = infra.created()
+            applied, step.outcome = infra.created()
             self._infra = infra if applied else None
 
     def passed(self, key: str) -> None:
@@ -148,14 +148,14 @@ class _Director:
             replaced(author, file, texts, where)
             author.commit(title)
             self._scene.push(author, "main")
-            step.said = f"a person pushes to main: {title}"
+            step.outcome = f"a person pushes to main: {title}"
 
     def _slowed(self, key: str, size: int) -> None:
         """Push a slow model to main, which is refused, and merge the pull request that reverts it."""
         known = set(self._scene.forge.pulls)
         with self._line.step(key, "push") as step:
             push_slow(self._scene, size)
-            step.said = "a person pushes to main: A faster model"
+            step.outcome = "a person pushes to main: A faster model"
         self._update()
         self._deployment(key)
         for number in sorted(set(self._scene.forge.pulls) - known):
@@ -164,7 +164,7 @@ class _Director:
     def _healed(self, key: str, infra: Provisioned) -> None:
         """Let the server be killed, and Terraform start it again, with the model that was deployed to it."""
         with self._line.step(key, "infra") as step:
-            self._port, step.said = infra.healed(self._path, self._example)
+            self._port, step.outcome = infra.healed(self._path, self._example)
 
     @property
     def _path(self) -> str:
@@ -176,7 +176,7 @@ class _Director:
             author = self._scene.clone(f"author-{key}-back", "main")
             author.git("revert", "--no-edit", "HEAD")
             self._scene.push(author, "main")
-            step.said = "a person reverts the push"
+            step.outcome = "a person reverts the push"
         self._tables(key)
 
     def _tables(self, key: str) -> None:
@@ -184,10 +184,10 @@ class _Director:
         with self._line.step(key, "validate") as step:
             self._update()
             for command in ("ingest", "validate"):
-                told = self._scene.leverframe(
+                stdout = self._scene.leverframe(
                     self.machine, command, "--partition", key, "--through", key, refused=(ContractError.exit_code,)
                 )
-            step.said = first_line(told)
+            step.outcome = first_line(stdout)
 
     def _traffic(self, key: str, end: datetime, *, built: bool) -> None:
         """Send the rows of a partition to the server, and let their labels arrive."""
@@ -198,7 +198,7 @@ class _Director:
             table, zone = PolarsTables(root).read(layout.features(key)), self._params.data.timezone
             rows = Rows.of(table, until=end, timezone=zone, daily=self._plan.rows)
             traffic = sent(self._port, self._params.bundle.model, rows, key)
-            step.said = str(traffic)
+            step.outcome = str(traffic)
             self._example = one(self._port, self._params.bundle.model, rows)
             write_labels(self.machine.root / _LABELS / f"{key}.csv", rows, key, label)
             log = self.machine.root / layout.PRIVATE / "servers" / self._plan.environment / "log"
@@ -214,18 +214,18 @@ class _Director:
 
     def _monitored(self, key: str, end: datetime) -> None:
         with self._line.step(key, "monitor") as step:
-            found = self._scene.json(self.machine, "monitor", "--as-of", end.isoformat())
-            open_findings = [each for each in found["findings"] if not each["explained_by"]]
-            grave = [each for each in open_findings if each["severity"] != "info"]
-            step.said = f"{found['verdict']}: {grave[0]['what'].rstrip('.') if grave else 'nothing changed'}"
+            result = self._scene.json(self.machine, "monitor", "--as-of", end.isoformat())
+            open_findings = [finding for finding in result["findings"] if not finding["explained_by"]]
+            grave = [finding for finding in open_findings if finding["severity"] != "info"]
+            step.outcome = f"{result['verdict']}: {grave[0]['what'].rstrip('.') if grave else 'nothing changed'}"
 
     def _retrained(self, key: str, now: datetime, *, forced: bool) -> None:
         with self._line.step(key, "retrain") as step:
             asked = ["--as-of", now.isoformat(), *(["--force"] if forced else [])]
-            found = self._scene.json(self.machine, "retrain", *asked)
-            attempt, waiting = found["attempt"], found["waiting"]
-            step.said = f"{attempt['outcome']}: {attempt['why']}" if attempt else f"none: {waiting['why']}"
-            opened = next((each for each in found["proposals"] if each["state"] in ("ready", "draft")), None)
+            result = self._scene.json(self.machine, "retrain", *asked)
+            attempt, waiting = result["attempt"], result["waiting"]
+            step.outcome = f"{attempt['outcome']}: {attempt['why']}" if attempt else f"none: {waiting['why']}"
+            opened = next((pull for pull in result["proposals"] if pull["state"] in ("ready", "draft")), None)
         if opened:
             self._merged(key, opened)
 
@@ -234,7 +234,7 @@ class _Director:
         pull = self._scene.forge.pulls[opened["number"]]
         with self._line.step(key, "card") as step:
             verdict = judged(self._scene, pull)
-            step.said = f"{verdict}: {heading(pull)}"
+            step.outcome = f"{verdict}: {heading(pull)}"
             step.link = page(self._scene, pull, f"pull-{pull.number}").name
         if opened["state"] != "ready" or verdict != "passed":
             return
@@ -247,7 +247,7 @@ class _Director:
                 raise PipelineError(
                     f"#{pull.number} cannot be merged", why="git found a conflict", next="check demo.yaml of the case"
                 )
-            step.said = f"a person merges {heading(pull)}"
+            step.outcome = f"a person merges {heading(pull)}"
         self._update()
         self._deployment(key)
 
@@ -258,7 +258,7 @@ class _Director:
             with traffic.running():
                 released = self._deployed()
             took = Times.of(traffic.responses)
-            step.said = f"{released.line()}; {took.requests:,} requests meanwhile, {len(traffic.failed)} failed"
+            step.outcome = f"{released.line()}; {took.requests:,} requests meanwhile, {len(traffic.failed)} failed"
 
     def _update(self) -> None:
         """Check main out beside the server, as a job on that machine does; files of a partition may be in the way."""

@@ -54,11 +54,11 @@ class Rows:
         count = np.bincount(days)
         place = np.arange(len(days)) - (np.cumsum(count) - count)[days]
         chosen = order[place * daily % count[days] < daily].tolist()
-        found = {}
+        columns = {}
         for name in table.columns:
             values = table.get_column(name).to_list()
-            found[name] = [_plain(values[row]) for row in chosen]
-        return cls(found)
+            columns[name] = [_plain(values[row]) for row in chosen]
+        return cls(columns)
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -119,17 +119,17 @@ def _inputs(port: int, model: str) -> dict[str, str]:
     """Return the inputs of a model with their datatypes."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", f"/v2/models/{model}")
-    found = json.loads(connection.getresponse().read())
+    metadata = json.loads(connection.getresponse().read())
     connection.close()
-    return {each["name"]: each["datatype"] for each in found["inputs"]}
+    return {tensor["name"]: tensor["datatype"] for tensor in metadata["inputs"]}
 
 
 def _bodies(rows: Rows, name: str, inputs: Mapping[str, str]) -> Iterator[bytes]:
     for first in range(0, len(rows), _ROWS):
-        parts = {each: rows.values[each][first : first + _ROWS] for each in inputs if each in rows.values}
+        parts = {column: rows.values[column][first : first + _ROWS] for column in inputs if column in rows.values}
         tensors = [
-            {"name": each, "datatype": inputs[each], "shape": [len(part), 1], "data": part}
-            for each, part in parts.items()
+            {"name": column, "datatype": inputs[column], "shape": [len(part), 1], "data": part}
+            for column, part in parts.items()
         ]
         yield json.dumps({"id": f"{name}-{first // _ROWS}", "inputs": tensors}).encode()
 

@@ -43,7 +43,7 @@ class Released:
             report["verdict"],
             report["serving"]["number"],
             recorded.get("version", ""),
-            sum(each["seconds"] for each in report["steps"]),
+            sum(step["seconds"] for step in report["steps"]),
             f"{wrong[0]['reason']}: {wrong[0]['what']}" if wrong else "",
             report["rolled_back"],
             recorded.get("revert", ""),
@@ -74,9 +74,9 @@ class Live:
     def lines(self) -> list[str]:
         """Return it for a terminal."""
         lines = []
-        for each in self.released:
-            lines += [f"  {each.verdict:<7} {each.what}", f"          {each.line().partition(': ')[2]}"]
-            lines += [f"          {each.revert}"] if each.revert else []
+        for release in self.released:
+            lines += [f"  {release.verdict:<7} {release.what}", f"          {release.line().partition(': ')[2]}"]
+            lines += [f"          {release.revert}"] if release.revert else []
         return [
             "",
             "Deployments to a real MLServer",
@@ -106,7 +106,7 @@ class Looped:
             if step.partition != before:
                 lines.append(step.partition)
                 before = step.partition
-            lines.append(f"  {step.name:<9} {step.said}")
+            lines.append(f"  {step.name:<9} {step.outcome}")
         width = max(len(name) for name, _ in self.pages)
         return [*lines, "", "Pages", *(f"  {name:<{width}}  {address}" for name, address in self.pages)]
 
@@ -131,11 +131,11 @@ class Showing:
 
 
 def _inputs(request: Mapping[str, Any]) -> str:
-    return ", ".join(f"{each['name']} {each['data'][0]}" for each in request["inputs"])
+    return ", ".join(f"{tensor['name']} {tensor['data'][0]}" for tensor in request["inputs"])
 
 
 def _outputs(response: Mapping[str, Any]) -> str:
-    values = [f"{each['name']} {_short(each['data'][0])}" for each in response["outputs"]]
+    values = [f"{tensor['name']} {_short(tensor['data'][0])}" for tensor in response["outputs"]]
     return (
         f"{', '.join(values)} by release {response['model_version']} of commit {response['parameters']['commit'][:12]}"
     )

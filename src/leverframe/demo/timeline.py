@@ -17,13 +17,13 @@ class Step:
 
     partition: str
     name: str
-    said: str = ""
+    outcome: str = ""
     link: str = ""
     seconds: float = 0.0
 
     def line(self) -> str:
         """Return it for a terminal."""
-        return f"  {self.name:<9} {self.said}  {self.seconds:.1f} s"
+        return f"  {self.name:<9} {self.outcome}  {self.seconds:.1f} s"
 
 
 @dataclass
@@ -49,8 +49,8 @@ class Timeline:
         rows = ["| when | step | result | seconds |", "| --- | --- | --- | ---: |"]
         before = ""
         for step in self.steps:
-            said = f"[{sentence(step.said)}]({step.link})" if step.link else sentence(step.said)
-            rows.append(f"| {step.partition if step.partition != before else ''} | {step.name} | {said} "
+            outcome = f"[{sentence(step.outcome)}]({step.link})" if step.link else sentence(step.outcome)
+            rows.append(f"| {step.partition if step.partition != before else ''} | {step.name} | {outcome} "
                         f"| {step.seconds:.1f} |")  # fmt: skip
             before = step.partition
         return page(title, f"# {title}\n\n" + "\n".join(rows) + "\n")

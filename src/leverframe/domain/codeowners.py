@@ -28,12 +28,12 @@ class Owners:
 
 def owners(text: str, path: str) -> Owners:
     """Return who owns a file, its path relative to the repository; nobody where the last match names nobody."""
-    found: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     for pattern, named in _lines(text):
         if _expression(pattern).match(path):
-            found = named
-    logins = tuple(dict.fromkeys(name[1:] for name in found if _LOGIN.fullmatch(name)))
-    return Owners(logins, tuple(dict.fromkeys(name[1:] for name in found if _TEAM.fullmatch(name))))
+            names = named
+    logins = tuple(dict.fromkeys(name[1:] for name in names if _LOGIN.fullmatch(name)))
+    return Owners(logins, tuple(dict.fromkeys(name[1:] for name in names if _TEAM.fullmatch(name))))
 
 
 def _lines(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:

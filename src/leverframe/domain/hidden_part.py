@@ -53,8 +53,8 @@ class HiddenPart:
 
     def record_in(self, body: str) -> str:
         """Return the record in our part of a body as JSON, the one at its end; empty where there is none."""
-        found = self._record.findall(self._inside(body.replace("\r\n", "\n")))
-        return str(found[-1]) if found else ""
+        records = self._record.findall(self._inside(body.replace("\r\n", "\n")))
+        return str(records[-1]) if records else ""
 
     def text_in(self, body: str) -> str:
         """Return what stands in the part, without its record; of a damaged one the whole body."""

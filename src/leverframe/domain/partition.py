@@ -46,7 +46,7 @@ class Partition:
         """
         period = period_of(text)
         if period is None or (periods and period not in periods):
-            forms = [FORMS[each] for each in periods or ORDER]
+            forms = [FORMS[name] for name in periods or ORDER]
             raise SettingsError(
                 f"`{text}` is not a partition",
                 why=f"a partition is {' or '.join(form.words for form in forms)}",
@@ -206,7 +206,7 @@ class Partitions:
         """Return all partitions of a group or of another longer period, whether or not their data exist."""
         if group.period == "none":
             return self
-        first, after = (Partition.at(each.begins, self.first.period) for each in (group, group.plus(1)))
+        first, after = (Partition.at(partition.begins, self.first.period) for partition in (group, group.plus(1)))
         # A week around the turn of two months belongs to the month before.
         first = first if first.within(group.period) == group else first.plus(1)
         last = after.plus(-1) if after.within(group.period) == group.plus(1) else after

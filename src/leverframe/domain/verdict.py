@@ -138,10 +138,10 @@ def together(verdicts: Iterable[Verdict]) -> Verdict:
     Reasons keep the order in which they came, each once.
     """
     given = list(verdicts)
-    reasons = dict.fromkeys(reason for each in given if isinstance(each, Failed) for reason in each.reasons)
+    reasons = dict.fromkeys(reason for verdict in given if isinstance(verdict, Failed) for reason in verdict.reasons)
     if reasons:
         return Failed(tuple(reasons))
-    skipped = [each for each in given if isinstance(each, Skipped)]
+    skipped = [verdict for verdict in given if isinstance(verdict, Skipped)]
     if given and len(skipped) == len(given):
         return skipped[0]
     return Passed()

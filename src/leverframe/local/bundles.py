@@ -27,7 +27,7 @@ def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
     graph, output = model.graph, model.graph.output[-1]
     kept, first = f"{output.name}_kept", graph.input[0].name
     for node in graph.node:
-        node.output[:] = [kept if each == output.name else each for each in node.output]
+        node.output[:] = [kept if name == output.name else name for name in node.output]
     output_type = output.type.tensor_type.elem_type
     graph.initializer.extend(
         [

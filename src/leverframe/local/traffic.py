@@ -69,8 +69,8 @@ class Traffic:
             yield
         finally:
             self._stop.set()
-            for each in self._threads:
-                each.join(30)
+            for worker in self._threads:
+                worker.join(30)
 
     @property
     def failed(self) -> list[Asked]:

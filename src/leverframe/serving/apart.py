@@ -37,14 +37,14 @@ def _started(
     bundle: ServedBundle, request: Checked, now: datetime, room: asyncio.Semaphore
 ) -> Future[Predicted]:  # fmt: skip
     """Return what a thread, for which there is room, will have predicted; it gives the room back when it returns."""
-    loop, found = asyncio.get_running_loop(), Future[Predicted]()
-    found.set_running_or_notify_cancel()  # who waits no longer does not end it
+    loop, future = asyncio.get_running_loop(), Future[Predicted]()
+    future.set_running_or_notify_cancel()  # who waits no longer does not end it
 
     def work() -> None:
         try:
-            found.set_result(bundle.predict(request, now))
+            future.set_result(bundle.predict(request, now))
         except BaseException as error:  # who waits gets it, whatever it is
-            found.set_exception(error)
+            future.set_exception(error)
         finally:
             with suppress(RuntimeError):  # of a server that has ended
                 loop.call_soon_threadsafe(room.release)
@@ -54,4 +54,4 @@ def _started(
     except BaseException:
         room.release()
         raise
-    return found
+    return future

@@ -74,12 +74,12 @@ def packed(reply: Mapping[str, Any], wanted: Parameters) -> tuple[bytes, int | N
 
 
 def _texts(data: bytes) -> list[bytes]:
-    found, at = [], 0
+    texts, at = [], 0
     while at < len(data):
         end = at + 4 + int.from_bytes(data[at : at + 4], "little")
-        found.append(data[at + 4 : end])
+        texts.append(data[at + 4 : end])
         at = end
-    return found
+    return texts
 
 
 def _bytes_of(datatype: str, values: list[Any]) -> bytes:

@@ -51,7 +51,7 @@ class OpenBundle(ServedBundle):
         super().__init__(folder, manifest, files)
         try:
             description = json_of(files[names.DESCRIPTION])
-            self.features = tuple(Feature(**each) for each in description["features"])
+            self.features = tuple(Feature(**feature) for feature in description["features"])
             text = bounded_yaml(files[names.STAR].decode())
         except (ValueError, KeyError, TypeError) as error:
             raise invalid(folder, error) from error
@@ -80,10 +80,10 @@ class OpenBundle(ServedBundle):
             return Predicted(self._predicted(request.columns, request.rows))
         source = source or self.source
         if request.rows <= FEW:
-            found = self._row_by_row(request, now, source)
-            if found is not None:
-                self._refuse_unaccepted(found[0])
-                return Predicted(self._predicted(found[0], request.rows), *found)
+            lookup = self._row_by_row(request, now, source)
+            if lookup is not None:
+                self._refuse_unaccepted(lookup[0])
+                return Predicted(self._predicted(lookup[0], request.rows), *lookup)
         if request.rows <= FEW:
             request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
@@ -111,17 +111,17 @@ class OpenBundle(ServedBundle):
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now, source.since).tolist()
         missed: dict[str, list[int]] = {}
-        found = []
+        vectors = []
         for row, timestamp_of_row in enumerate(timestamps):
             lacking: list[str] = []
             vector = source.rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
             if vector is None:
                 return None
-            found.append(vector)
+            vectors.append(vector)
             for table in lacking:
                 missed.setdefault(table, []).append(row)
         return {
-            feature.name: _input(feature, [vector[feature.name] for vector in found]) for feature in self.features
+            feature.name: _input(feature, [vector[feature.name] for vector in vectors]) for feature in self.features
         }, missed
 
 
@@ -141,11 +141,11 @@ class _Watching:
         return self._store.about()
 
     def find(self, table: str, keys: Keys) -> Found:
-        found = self._store.find(table, keys)
-        lacking = np.flatnonzero(found.start == found.stop).tolist()
+        positions = self._store.find(table, keys)
+        lacking = np.flatnonzero(positions.start == positions.stop).tolist()
         if lacking:  # one key may stand for all rows
-            self.missed[table] = lacking if len(found.start) == len(self._every) else self._every
-        return found
+            self.missed[table] = lacking if len(positions.start) == len(self._every) else self._every
+        return positions
 
     def close(self) -> None:
         self._store.close()
@@ -166,16 +166,16 @@ def _timestamps(texts: Any, rows: int, now: datetime, since: int | None = None) 
     """Return the timestamp of each row; raises ``RequestError`` for none, and for one before ``since``."""
     if texts is None:
         return np.full(rows, microseconds_of(now), np.int64)
-    found = []
+    timestamps = []
     for row, text in enumerate(np.ma.asarray(texts).tolist()):
         try:
-            found.append(microseconds_of(now) if text is None else _microseconds(text))
+            timestamps.append(microseconds_of(now) if text is None else _microseconds(text))
         except RequestError as error:
             raise wrong_timestamp(row, text, str(error.why), f"{_WRITE}; without the column it is now") from error
-        if since is not None and found[-1] < since:
+        if since is not None and timestamps[-1] < since:
             why = f"the features keep what timestamps from {_written(since)} on can see"
             raise wrong_timestamp(row, text, why, "ask for a later one; without the column it is now")
-    return np.array(found, np.int64)
+    return np.array(timestamps, np.int64)
 
 
 @lru_cache(maxsize=1 << 14)  # a request is asked for its timestamps twice, and its rows often have the same

@@ -20,10 +20,10 @@ _opening = threading.Lock()  # one at a time: who asks for a bundle that is bein
 def cached(digest: str) -> ServedBundle | None:
     """Return the open bundle of that digest, None if there is none; never waits for one that is being opened."""
     with _lock:
-        found = _open.get(digest)
-        if found is not None:
+        bundle = _open.get(digest)
+        if bundle is not None:
             _open.move_to_end(digest)
-        return found
+        return bundle
 
 
 def opened(folder: Path, digest: str | None, trusted: Collection[str] = ()) -> ServedBundle:
@@ -33,11 +33,11 @@ def opened(folder: Path, digest: str | None, trusted: Collection[str] = ()) -> S
     are more than ``KEPT``; a model that still serves it keeps it.
     """
     with _opening:
-        found = cached(digest) if digest else None
-        if found is None:
-            found = open_bundle(folder, digest, trusted)
+        bundle = cached(digest) if digest else None
+        if bundle is None:
+            bundle = open_bundle(folder, digest, trusted)
             with _lock:
-                _open[found.digest] = found
+                _open[bundle.digest] = bundle
                 while len(_open) > KEPT:
                     _open.popitem(last=False)
-    return found
+    return bundle

@@ -41,7 +41,7 @@ class Choice:
     source: FeatureSource
     stale: bool = False
 
-    def told(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         """Return what a response says of them."""
         where = "online" if self.source.online else "bundle"
         stale = {"stale": True} if self.stale else {}

@@ -115,15 +115,15 @@ def descriptors() -> int:
 
 def quiet_at_the_limit(loop: asyncio.AbstractEventLoop) -> None:
     """Let the loop say once a minute that no connection can be accepted; asyncio says it for each that waits."""
-    said = -math.inf
+    logged_at = -math.inf
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        nonlocal said
+        nonlocal logged_at
         error = context.get("exception")
         if not (isinstance(error, OSError) and error.errno in _EXHAUSTED):
             loop.default_exception_handler(context)
-        elif time.monotonic() - said > _AGAIN:
-            said = time.monotonic()
+        elif time.monotonic() - logged_at > _AGAIN:
+            logged_at = time.monotonic()
             _log.error(
                 f"connections wait: this process may have {descriptors():,} files open, and has; raise `ulimit -n`"
             )
@@ -149,8 +149,8 @@ async def sweep(connections: Callable[[], Iterable[Any]]) -> None:
                 _close(connection)
             elif idle:
                 waiting.append((since, id(connection), connection))
-        for _, _, each in sorted(waiting, reverse=True)[: max(0, total - room())]:
-            _close(each)
+        for _, _, protocol in sorted(waiting, reverse=True)[: max(0, total - room())]:
+            _close(protocol)
 
 
 async def close_all(connections: Callable[[], Iterable[Any]]) -> None:

@@ -84,8 +84,8 @@ class Watch:
             if self._limits.refusal(self._bounds) is None:
                 return None
             self._count = Count()
-            for each in self._pieces:
-                _add(each, self._count)
+            for chunk in self._pieces:
+                _add(chunk, self._count)
             self._pieces.clear()
         else:
             _add(piece, self._count)

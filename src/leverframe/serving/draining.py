@@ -50,18 +50,18 @@ class Calls:
 
 async def drained(port: int, calls: Calls) -> None:
     """Stop listening on a port, and tell each client to leave once it has no call, until all have or time is over."""
-    loop, told = asyncio.get_running_loop(), set[int]()
+    loop, notified = asyncio.get_running_loop(), set[int]()
     until = loop.time() + DRAIN_SECONDS
     for connection in _connections(port):
         with connection, suppress(OSError):  # of a system where only connections can be shut
             if _listens(connection):
                 connection.shutdown(socket.SHUT_RDWR)
     await asyncio.sleep(_LOOK_AGAIN)  # for those that came just before: gRPC begins with its own words
-    while _tell(port, calls, told) and loop.time() < until:
+    while _tell(port, calls, notified) and loop.time() < until:
         await asyncio.sleep(_LOOK_AGAIN)
 
 
-def _tell(port: int, calls: Calls, told: set[int]) -> bool:
+def _tell(port: int, calls: Calls, notified: set[int]) -> bool:
     """Tell those to leave who are not told yet, and tell whether anybody is still there.
 
     Where no call is under way, gRPC is within no frame of its own.
@@ -71,9 +71,9 @@ def _tell(port: int, calls: Calls, told: set[int]) -> bool:
         with connection, suppress(OSError):  # of one that its client has just closed
             client = connection.getpeername()[1]
             clients.add(client)
-            if client not in told and not calls.on(client):
+            if client not in notified and not calls.on(client):
                 connection.send(_GOAWAY, socket.MSG_DONTWAIT)
-                told.add(client)
+                notified.add(client)
     return bool(clients)
 
 
@@ -88,8 +88,8 @@ def _connections(port: int) -> Iterator[socket.socket]:
             number = int(entry.name)
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 continue
-            found = socket.socket(fileno=os.dup(number))
-            if found.family in _INTERNET and found.getsockname()[1] == port:
-                yield found
+            connection = socket.socket(fileno=os.dup(number))
+            if connection.family in _INTERNET and connection.getsockname()[1] == port:
+                yield connection
             else:
-                found.close()
+                connection.close()

@@ -30,16 +30,16 @@ def too_much_of(request: Any) -> str:
         return f"the id of a request has at most {LONGEST} characters"
     if max(len(request.inputs), len(request.outputs), len(request.raw_input_contents)) > TENSORS:
         return f"a request has at most {TENSORS:,} inputs and outputs"
-    if any(len(each.parameters) > PARAMETERS for each in chain((request,), request.inputs, request.outputs)):
+    if any(len(message.parameters) > PARAMETERS for message in chain((request,), request.inputs, request.outputs)):
         return f"parameters are at most {PARAMETERS} plain values"
-    for each in request.inputs:
-        if len(each.shape) > DIMENSIONS:
-            return f"`{each.name[:60]}` has {len(each.shape):,} dimensions; a column has the shape [rows] or [rows, 1]"
-    given = [(each.name, len(values)) for each in request.inputs for _, values in each.contents.ListFields()]
-    for packed, each in zip(request.raw_input_contents, request.inputs, strict=False):
-        given.append((each.name, texts_in(packed) if each.datatype == "BYTES" else len(packed) // 8))
-    found = next((name for name, values in given if values > MAXIMUM_ROWS), None)
-    return "" if found is None else _too_many(found)
+    for part in request.inputs:
+        if len(part.shape) > DIMENSIONS:
+            return f"`{part.name[:60]}` has {len(part.shape):,} dimensions; a column has the shape [rows] or [rows, 1]"
+    given = [(tensor.name, len(values)) for tensor in request.inputs for _, values in tensor.contents.ListFields()]
+    for packed, part in zip(request.raw_input_contents, request.inputs, strict=False):
+        given.append((part.name, texts_in(packed) if part.datatype == "BYTES" else len(packed) // 8))
+    name = next((name for name, values in given if values > MAXIMUM_ROWS), None)
+    return "" if name is None else _too_many(name)
 
 
 def misplaced_in(request: Any) -> str:
@@ -47,36 +47,36 @@ def misplaced_in(request: Any) -> str:
 
     MLServer takes one of several contents, whatever the datatype, and unpacks bytes without a look at their length.
     """
-    empty = [each for each in request.inputs if not each.contents.ListFields()]
-    for each in request.inputs:
-        wanted, _ = _CONTENTS.get(each.datatype, ("", 0))
-        filled = [field.name for field, _ in each.contents.ListFields()]
+    empty = [tensor for tensor in request.inputs if not tensor.contents.ListFields()]
+    for part in request.inputs:
+        wanted, _ = _CONTENTS.get(part.datatype, ("", 0))
+        filled = [field.name for field, _ in part.contents.ListFields()]
         if wanted and filled and filled != [wanted]:
-            return f"`{each.name[:60]}` has values in {', '.join(filled)}; {each.datatype} has them in {wanted} alone"
+            return f"`{part.name[:60]}` has values in {', '.join(filled)}; {part.datatype} has them in {wanted} alone"
     raw = request.raw_input_contents
     if raw and len(empty) < len(request.inputs):
-        filled = next(each.name for each in request.inputs if each.contents.ListFields())
+        filled = next(tensor.name for tensor in request.inputs if tensor.contents.ListFields())
         return f"`{filled[:60]}` has contents beside raw contents; a request has values in one of them alone"
     if raw and len(raw) != len(empty):
         return f"the request has {len(raw)} raw contents for {len(empty)} inputs without values"
-    faults = (unpackable(each, packed) for packed, each in zip(raw, empty, strict=False))
+    faults = (unpackable(tensor, packed) for packed, tensor in zip(raw, empty, strict=False))
     parts = (request, *request.inputs, *request.outputs)
     return next(filter(None, faults), "") or next(filter(None, map(_unreadable_type, parts)), "")
 
 
-def unpackable(each: Any, packed: bytes) -> str:
+def unpackable(tensor: Any, packed: bytes) -> str:
     """Return why packed values are not those of a tensor."""
-    name, (_, width) = f"`{each.name[:60]}`", _CONTENTS.get(each.datatype, ("", 0))
-    if each.datatype == "BYTES":
+    name, (_, width) = f"`{tensor.name[:60]}`", _CONTENTS.get(tensor.datatype, ("", 0))
+    if tensor.datatype == "BYTES":
         at = 0
         while at < len(packed):
             at += 4 + int.from_bytes(packed[at : at + 4], "little")
         return f"{name} has raw contents that end within a text" if at != len(packed) else ""
-    rows = prod(each.shape)
-    if each.datatype == "BOOL" and packed.translate(None, b"\0\1"):
+    rows = prod(tensor.shape)
+    if tensor.datatype == "BOOL" and packed.translate(None, b"\0\1"):
         return f"{name} has raw contents that are neither 0 nor 1"
     if width and len(packed) != width * rows:
-        wanted = f"{rows:,} values of {each.datatype} have {width * rows:,}"
+        wanted = f"{rows:,} values of {tensor.datatype} have {width * rows:,}"
         return f"{name} has {len(packed):,} bytes of raw contents; {wanted}"
     return ""
 
@@ -99,10 +99,10 @@ def _too_many(name: str) -> str:
 
 def texts_in(packed: bytes) -> int:
     """Return how many texts are packed, at most one more than may come."""
-    found, at = 0, 0
+    count, at = 0, 0
     if len(packed) <= 4 * MAXIMUM_ROWS:  # each has its length before it, in four bytes
         return len(packed) // 4
-    while at < len(packed) and found <= MAXIMUM_ROWS:
+    while at < len(packed) and count <= MAXIMUM_ROWS:
         at += 4 + int.from_bytes(packed[at : at + 4], "little")
-        found += 1
-    return found
+        count += 1
+    return count

@@ -147,8 +147,8 @@ class Guard:
 
     def _limits_of(self, scope: Scope, route: Route) -> Limits:
         asked = route is not None and route["model"] is not None and scope.get("method") == "POST"
-        found = self._limits(route["model"], route["version"]) if route and asked else None
-        return found or Limits()
+        limits = self._limits(route["model"], route["version"]) if route and asked else None
+        return limits or Limits()
 
     def _too_long(self) -> tuple[int, str]:
         return 413, f"a body has at most {self._room.limit:,} bytes; send the rows in parts"
@@ -181,10 +181,10 @@ def is_local(host: str) -> bool:
 @lru_cache(maxsize=128)
 def _here(host: str) -> bool:
     """Tell whether a host is an address, or a name that nobody can let point to this machine; none is from HTTP/1.0."""
-    found = _HOST.fullmatch(host)
-    if found is None:
+    match = _HOST.fullmatch(host)
+    if match is None:
         return not host
-    name = found[1].strip("[]").lower()
+    name = match[1].strip("[]").lower()
     with suppress(ValueError):
         return bool(ip_address(name))
     return name in ("localhost", "leverframe") or name.endswith(".localhost")
@@ -204,8 +204,8 @@ def _ambiguous(scope: Scope) -> tuple[int, str] | None:
 
 def _json_bytes(headers: list[tuple[bytes, bytes]]) -> int | None:
     """Return how many bytes of a body are JSON, None for all; what is no number is refused where the body is read."""
-    said = next((value for name, value in headers if name == JSON_BYTES), b"")
-    return int(said) if said.isdigit() and len(said) < 20 else None
+    header = next((value for name, value in headers if name == JSON_BYTES), b"")
+    return int(header) if header.isdigit() and len(header) < 20 else None
 
 
 @lru_cache(maxsize=128)
@@ -223,7 +223,7 @@ def _last(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
 
 def _as_json(scope: Scope) -> Scope:
     """Return a request as JSON; without that header MLServer would say that it has no fields."""
-    others = [each for each in scope["headers"] if each[0] != _TYPE]
+    others = [header for header in scope["headers"] if header[0] != _TYPE]
     return {**scope, "headers": [*others, (_TYPE, b"application/json")]}
 
 

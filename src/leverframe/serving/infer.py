@@ -52,11 +52,11 @@ class Infer:
             if not model.ready:
                 raise MLServerError(f"model {name} is being loaded", 503)
             length = next((value for key, value in scope["headers"] if key == JSON_BYTES), None)
-            said = (await _body(receive), length and length.decode("latin-1"), scope.get(OWNER, False))
-            if len(said[0]) <= SMALL:
-                request, fit = read(*said), None
+            arguments = (await _body(receive), length and length.decode("latin-1"), scope.get(OWNER, False))
+            if len(arguments[0]) <= SMALL:
+                request, fit = read(*arguments), None
             else:
-                request, fit = await off_loop(_read_and_checked, model, *said)
+                request, fit = await off_loop(_read_and_checked, model, *arguments)
             reply = await model.reply(request, fit)
             if request.parameters:
                 await _send_packed(send, *packed(reply, request.parameters))
@@ -73,9 +73,9 @@ class Infer:
             await _send(send, 500, {"error": f"the model failed; the server's log says more of request {number}"})
 
 
-def _read_and_checked(model: Any, *said: Any) -> tuple[Asked, Any]:
+def _read_and_checked(model: Any, *arguments: Any) -> tuple[Asked, Any]:
     """Return a request and what its model says of it, by one way to the thread and back: each costs as much as both."""
-    request = read(*said)
+    request = read(*arguments)
     return request, model.check(request)
 
 

@@ -118,24 +118,24 @@ class InferenceLog:
 
     def _next(self) -> list[Mapping[str, Any]] | None:
         """Return the records that arrived within the time to the next flush; None when nothing more will come."""
-        found: list[Mapping[str, Any]] = []
+        records: list[Mapping[str, Any]] = []
         until = time.monotonic() + _FLUSH
-        while len(found) < 1000 and (patience := until - time.monotonic()) > 0:
+        while len(records) < 1000 and (patience := until - time.monotonic()) > 0:
             try:
                 record = self._queue.get(timeout=patience)
             except queue.Empty:
                 break
             if record is None:
-                self._append([*found, *self._counted()])
+                self._append([*records, *self._counted()])
                 return None
-            found.append(record)
-        return found
+            records.append(record)
+        return records
 
     def _counted(self) -> list[Mapping[str, Any]]:
         """Return a record for each way in which requests ended unanswered since the flush before."""
         with self._counting:
             counts, self._counts = self._counts, {}
-        return [{"at": at.isoformat(), **asdict(each), "count": count} for each, (at, count) in counts.items()]
+        return [{"at": at.isoformat(), **asdict(outcome), "count": count} for outcome, (at, count) in counts.items()]
 
     def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
         lines: list[bytes] = []
@@ -225,10 +225,10 @@ def _plain(values: Any) -> Any:
     return _finite(values.tolist())
 
 
-def _finite(found: Any) -> Any:
-    if isinstance(found, list):
-        return [_finite(each) for each in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def remove_older(folder: Path, first: date) -> None:

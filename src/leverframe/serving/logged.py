@@ -22,10 +22,10 @@ _FORMS = ("columns", "keys")
 
 def newest(folder: Path, model: str, count: int) -> RequestLog:
     """Return the newest ``count`` requests of a model in ``dt=*/*.jsonl``, which are the files that are closed."""
-    found: list[LoggedRequest] = []
+    requests: list[LoggedRequest] = []
     malformed = 0
     for line in islice(_backwards(folder.glob("dt=*/*.jsonl")), _LINES):
-        if len(found) >= count:
+        if len(requests) >= count:
             break
         if line is not None and is_count(line):
             continue
@@ -33,8 +33,8 @@ def newest(folder: Path, model: str, count: int) -> RequestLog:
         if request is None:
             malformed += 1
         elif request.model == model:
-            found.append(request)
-    return RequestLog(tuple(reversed(found)), malformed)
+            requests.append(request)
+    return RequestLog(tuple(reversed(requests)), malformed)
 
 
 def is_count(line: bytes) -> bool:
@@ -68,14 +68,14 @@ def logged_request(line: bytes) -> LoggedRequest | None:
 
 def newest_lookups(files: Iterable[Path], model: str, rows: int) -> tuple[LookedUp, ...]:
     """Return the newest requests by keys to a model that say what was looked up, up to so many rows."""
-    found: list[LookedUp] = []
+    requests: list[LookedUp] = []
     for line in islice(_backwards(files), _LINES):
-        if sum(request.rows for request in found) >= rows:
+        if sum(request.rows for request in requests) >= rows:
             break
         request = None if line is None or b'"features"' not in line else looked_up(line, model)
         if request is not None:
-            found.append(request)
-    return tuple(reversed(found))
+            requests.append(request)
+    return tuple(reversed(requests))
 
 
 def looked_up(line: bytes, model: str) -> LookedUp | None:
@@ -88,7 +88,7 @@ def looked_up(line: bytes, model: str) -> LookedUp | None:
     if not isinstance(features, dict) or not isinstance(predictions, list) or not isinstance(bundle, str):
         return None
     columns = [*features.values(), *request.columns.values()]
-    if not all(isinstance(each, list) and len(each) == len(predictions) for each in columns):
+    if not all(isinstance(column, list) and len(column) == len(predictions) for column in columns):
         return None
     try:
         snapshot = datetime.fromisoformat(record["snapshot"])

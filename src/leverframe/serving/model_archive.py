@@ -34,15 +34,15 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
     if not path.is_dir():
         yield path.name, path
         return
-    inside = sorted(each for each in path.resolve().rglob("*") if not each.is_dir())
+    inside = sorted(entry for entry in path.resolve().rglob("*") if not entry.is_dir())
     if len(inside) > _MOST_FILES or not inside:
         raise EstimatorError(
             f"the folder {path} is no model",
             why=f"it holds {len(inside):,} files; a model has one at least, and {_MOST_FILES:,} at most",
             next="name the folder that holds the model and nothing else",
         )
-    for each in inside:
-        yield PurePosixPath(path.resolve().name, *each.relative_to(path.resolve()).parts).as_posix(), each
+    for file in inside:
+        yield PurePosixPath(path.resolve().name, *file.relative_to(path.resolve()).parts).as_posix(), file
 
 
 def unpacked(data: bytes, folder: Path) -> None:

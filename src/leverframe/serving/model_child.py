@@ -61,10 +61,10 @@ def _by_file(folder: Path, order: Order) -> About:
     return model.about
 
 
-def _convert(folder: Path, found: tuple[bytes | None, str]) -> None:
-    (folder / CONVERSION).write_text(json.dumps(found[1]), encoding="utf-8")
-    if found[0] is not None:
-        (folder / ONNX).write_bytes(found[0])
+def _convert(folder: Path, conversion: tuple[bytes | None, str]) -> None:
+    (folder / CONVERSION).write_text(json.dumps(conversion[1]), encoding="utf-8")
+    if conversion[0] is not None:
+        (folder / ONNX).write_bytes(conversion[0])
 
 
 def _by_function(folder: Path, order: Order) -> About:
@@ -75,17 +75,17 @@ def _by_function(folder: Path, order: Order) -> About:
     function = load(order.function, Path(order.root), said_by="`pipeline.model.predict`")
     table = PolarsTables(folder).read(ROWS)
     try:
-        found = asked(function, table.to_arrow(), Path(order.file) if order.file else None)
+        predictions = asked(function, table.to_arrow(), Path(order.file) if order.file else None)
     except Exception as error:  # a function of a user raises what it likes
         raise unpredicted(f"`{order.function}`", f"{type(error).__name__}: {first_line(error)}") from error
-    np.save(folder / PREDICTIONS, outcome(found, table.height, None), allow_pickle=False)
+    np.save(folder / PREDICTIONS, outcome(predictions, table.height, None), allow_pickle=False)
     return About()
 
 
 def _fail(folder: Path, error: LeverframeError) -> None:
-    told = {"what": error.what, "why": error.why, "next": error.next}
+    failure = {"what": error.what, "why": error.why, "next": error.next}
     temporary = folder / f"{FAILURE}.new"
-    temporary.write_text(json.dumps(told), encoding="utf-8")
+    temporary.write_text(json.dumps(failure), encoding="utf-8")
     temporary.rename(folder / FAILURE)
 
 

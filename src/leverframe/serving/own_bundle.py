@@ -90,5 +90,5 @@ class _Model:
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return (n, classes) probabilities, or (n,) numbers of a regression."""
         inputs = {name: _doubles(columns[name]) for name in self._features}
-        found = self._model.predict(inputs)
-        return by_class(outcome(found, len(found), self._kind), self._kind)
+        predictions = self._model.predict(inputs)
+        return by_class(outcome(predictions, len(predictions), self._kind), self._kind)

@@ -28,12 +28,12 @@ def to_onnx(
     features, columns = rows
     try:
         data = _converted(format, model, len(features))
-        found = _compared(data, model, about, (features, columns), tolerance)
+        conversion = _compared(data, model, about, (features, columns), tolerance)
     except Exception as error:  # converters raise what they like, for what they do not know
         return None, itself(format, f"it cannot be converted to ONNX: {type(error).__name__}: {first_line(error)}")
-    if found.why:
-        return None, itself(format, found.why)
-    return data, f"{found.line().replace('scikit-learn', format)}, also at thresholds of the trees"
+    if conversion.why:
+        return None, itself(format, conversion.why)
+    return data, f"{conversion.line().replace('scikit-learn', format)}, also at thresholds of the trees"
 
 
 def _converted(format: NativeFormat, model: Any, width: int) -> bytes:
@@ -57,7 +57,7 @@ def _compared(
     asked = {name: np.concatenate([part[name] for part in parts]) for name in columns}
     count = len(next(iter(asked.values())))
     ours, theirs = (
-        by_class(outcome(each.predict(asked), count, about.kind), about.kind) for each in (model, OwnOnnxModel(data))
+        by_class(outcome(side.predict(asked), count, about.kind), about.kind) for side in (model, OwnOnnxModel(data))
     )
     scale = spread(ours) if about.kind == "regression" else 1.0
     return compared(about.kind, ours, theirs, tolerance, scale)

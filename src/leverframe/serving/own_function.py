@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.own_model.opened import About, Columns, told, unpredicted
+from leverframe.domain.own_model.opened import About, Columns, described, unpredicted
 from leverframe.domain.own_model.runtime_form import RuntimeForm
 from leverframe.errors import EstimatorError
 
@@ -27,8 +27,12 @@ def _takes_two(function: Callable[..., Any]) -> bool:
         given = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # of compiled code nobody knows
         return False
-    needed = [each for each in given if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    return len([each for each in needed if each.default is each.empty]) == 2
+    needed = [
+        parameter
+        for parameter in given
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return len([parameter for parameter in needed if parameter.default is parameter.empty]) == 2
 
 
 class FunctionModel:
@@ -57,4 +61,4 @@ class FunctionModel:
         names = ", ".join(columns)
         taken = f"{names[:200]}..." if len(names) > 200 else names
         fix = f"let it take a table of Arrow with {taken}, and return a number, or probabilities, for each row"
-        return unpredicted(f"`{self._form.path}`", told(error), fix)
+        return unpredicted(f"`{self._form.path}`", described(error), fix)

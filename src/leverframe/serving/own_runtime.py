@@ -25,7 +25,7 @@ from mlserver.settings import ModelParameters, ModelSettings
 from mlserver.types import InferenceRequest, Parameters, RequestInput, RequestOutput, TensorData
 from numpy.typing import NDArray
 
-from leverframe.domain.own_model.opened import About, Columns, NativeModel, first_line, told, unopened, unpredicted
+from leverframe.domain.own_model.opened import About, Columns, NativeModel, described, first_line, unopened, unpredicted
 from leverframe.domain.own_model.runtime_form import Datatype, RuntimeForm, not_importable
 from leverframe.errors import EstimatorError
 from leverframe.serving.model_archive import unpacked
@@ -42,7 +42,7 @@ def open_runtime(form: RuntimeForm, data: bytes) -> NativeModel:
     Its files lie in a folder of ours as long as it is open. Raises ``EstimatorError`` where it cannot be imported or
     does not load the model.
     """
-    found = _imported(form)
+    symbol = _imported(form)
     folder = TemporaryDirectory(prefix="leverframe-")
     place = Path(folder.name, form.file)
     try:
@@ -52,22 +52,22 @@ def open_runtime(form: RuntimeForm, data: bytes) -> NativeModel:
     except ValueError as error:
         raise unopened(form.path, str(error)) from error
     opened: NativeModel
-    opened = FunctionModel(form, found, place) if form.is_function else RuntimeModel(form, found, place)
+    opened = FunctionModel(form, symbol, place) if form.is_function else RuntimeModel(form, symbol, place)
     weakref.finalize(opened, folder.cleanup)
     return opened
 
 
 def _imported(form: RuntimeForm) -> Any:
     try:
-        found = getattr(importlib.import_module(form.module), form.name)
+        symbol = getattr(importlib.import_module(form.module), form.name)
     except (Exception, SystemExit) as error:  # what a user's module raises is theirs to fix
         missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
-        raise not_importable(form, missing, told(error)) from error
-    if form.is_function and not callable(found):
+        raise not_importable(form, missing, described(error)) from error
+    if form.is_function and not callable(symbol):
         raise not_importable(form, "", "it is no function")
-    if not form.is_function and not (isinstance(found, type) and issubclass(found, MLModel)):
+    if not form.is_function and not (isinstance(symbol, type) and issubclass(symbol, MLModel)):
         raise not_importable(form, "", "it is no class that inherits from `mlserver.MLModel`")
-    return found
+    return symbol
 
 
 class RuntimeModel:
@@ -87,7 +87,7 @@ class RuntimeModel:
             self._model = self._done(self._made(runtime), LOADS)
             loaded = self._done(self._loaded(), LOADS)
         except Exception as error:  # a runtime raises what it likes
-            raise unopened(form.path, told(error)) from error
+            raise unopened(form.path, described(error)) from error
         finally:
             weakref.finalize(self, _end, self._loop, self._model)
         if not loaded:
@@ -104,7 +104,7 @@ class RuntimeModel:
             cause = ValueError(str(error)) if error.status_code < 500 else error
             raise unpredicted(f"`{self._form.path}`", first_line(error)) from cause
         except Exception as error:  # a runtime raises what it likes
-            raise unpredicted(f"`{self._form.path}`", told(error)) from error
+            raise unpredicted(f"`{self._form.path}`", described(error)) from error
 
     async def _made(self, runtime: type[MLModel]) -> Any:
         return runtime(self._settings)
@@ -131,13 +131,13 @@ class RuntimeModel:
     def _numbers(self, reply: Any) -> NDArray[np.float64]:
         outputs: Mapping[str, Any] = {output.name: output for output in reply.outputs}
         name = self._form.output or next(iter(outputs), "")
-        found = outputs.get(name)
-        if found is None:
+        output = outputs.get(name)
+        if output is None:
             raise unpredicted(f"`{self._form.path}`", f"it has no output `{name}`, but {', '.join(outputs) or 'none'}")
-        kind = getattr(found.datatype, "value", found.datatype)
+        kind = getattr(output.datatype, "value", output.datatype)
         if kind == "BYTES":
             raise unpredicted(f"`{self._form.path}`", f"its output `{name}` has texts, not numbers")
-        return np.asarray(NumpyCodec.decode_output(found), np.float64)
+        return np.asarray(NumpyCodec.decode_output(output), np.float64)
 
 
 async def _contained(work: Coroutine[Any, Any, _T]) -> _T:
@@ -145,7 +145,7 @@ async def _contained(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         return await work
     except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-        raise RuntimeError(told(error)) from error
+        raise RuntimeError(described(error)) from error
 
 
 def _end(loop: asyncio.AbstractEventLoop, model: Any) -> None:

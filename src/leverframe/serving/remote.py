@@ -98,10 +98,10 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         """Tell what a model takes and gives."""
         _refuse_candidate(request.name)
         metadata = await self._data_plane.model_metadata(name=request.name, version=request.version)
-        told = plain_parameters(metadata.model_dump())
+        fields = plain_parameters(metadata.model_dump())
         for side in ("inputs", "outputs"):
-            told[side] = [plain_parameters(tensor) for tensor in told[side] or ()]
-        return ModelMetadataResponseConverter.from_types(type(metadata)(**told))
+            fields[side] = [plain_parameters(tensor) for tensor in fields[side] or ()]
+        return ModelMetadataResponseConverter.from_types(type(metadata)(**fields))
 
     async def ModelStreamInfer(self, requests_stream: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
         """Refuse: a request is one message."""
@@ -197,14 +197,14 @@ def register(servicer: Any, server: Any, arrivals: Arrivals, calls: Calls) -> No
 
     The core of gRPC lets calls wait in one queue for all methods, but for those that are registered by their names.
     """
-    found = _Handlers()
-    add_GRPCInferenceServiceServicer_to_server(servicer, found)
+    recorder = _Handlers()
+    add_GRPCInferenceServiceServicer_to_server(servicer, recorder)
     handlers = {
         name: handler if handler.request_streaming else _reading(handler, arrivals, calls, empty=name in _EMPTY)
-        for name, handler in found.handlers.items()
+        for name, handler in recorder.handlers.items()
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(found.service, handlers),))
-    server.add_registered_method_handlers(found.service, {name: handlers[name] for name in _HEALTH})
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(recorder.service, handlers),))
+    server.add_registered_method_handlers(recorder.service, {name: handlers[name] for name in _HEALTH})
 
 
 def nothing(servicer: Any, server: Any) -> None:

@@ -71,12 +71,12 @@ def _in_texts(data: Any) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise _wrong(f"`{twice[:60]}` stands twice in one object")
-    return found
+    return mapping
 
 
 def _wrong(why: str) -> RequestError:

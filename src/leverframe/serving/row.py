@@ -190,10 +190,10 @@ def _window(what: Aggregate, column: Summed, rows: Rows) -> Window:
                 known = rank[high] - rank[low]
                 if not known:
                     return math.nan
-                found = total(low, high, 0)
-                if math.isinf(found):  # no double holds the sum, but its mean
+                value = total(low, high, 0)
+                if math.isinf(value):  # no double holds the sum, but its mean
                     return math.ldexp(total(low, high, _SPARE) / known, _SPARE) if mean else math.nan
-                return found / known if mean else found
+                return value / known if mean else value
 
             return summed
         case "share_above":
@@ -236,18 +236,18 @@ def _over(function: str, column: Summed) -> Window:
 
 def _total(column: Summed) -> Callable[[int, int, int], float]:
     """Return how the exact sum of a range, divided by a power of two, is put together and rounded once."""
-    prefixes = [_view(each) for each in column.limbs.prefixes]
+    prefixes = [_view(prefix) for prefix in column.limbs.prefixes]
     exponent, units = column.limbs.exponent - _LIMB * len(prefixes), 10**column.scale
 
     def total(low: int, high: int, down: int) -> float:
-        found = 0
+        number = 0
         for prefix in prefixes:
-            found = (found << _LIMB) + prefix[high] - prefix[low]
+            number = (number << _LIMB) + prefix[high] - prefix[low]
         power = exponent - down
         try:  # a quotient of whole numbers is rounded once
-            return float((found << power) / units if power >= 0 else found / (units << -power))
+            return float((number << power) / units if power >= 0 else number / (units << -power))
         except OverflowError:
-            return math.copysign(math.inf, found)
+            return math.copysign(math.inf, number)
 
     return total
 

@@ -43,25 +43,25 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
     async def load(self) -> bool:
         """Open the bundle, at once where it is open already; raises ``MLServerError`` with the reason."""
         extra = self._settings.parameters.extra or {}
-        found = cache.cached(str(extra.get("bundle", "")))
-        if found is None:
+        bundle = cache.cached(str(extra.get("bundle", "")))
+        if bundle is None:
             folder = Path(await get_model_uri(self._settings))
             try:
-                found = await asyncio.to_thread(cache.opened, folder, extra.get("bundle"), extra.get("trusted", ()))
+                bundle = await asyncio.to_thread(cache.opened, folder, extra.get("bundle"), extra.get("trusted", ()))
             except LeverframeError as error:
                 raise MLServerError(f"{error.what}: {error.why}", 422) from error
-        freshness, of_case = process.freshness(), found if isinstance(found, OpenBundle) else None
+        freshness, of_case = process.freshness(), bundle if isinstance(bundle, OpenBundle) else None
         if freshness is not None and of_case and not freshness.watches(of_case.spec):
             await asyncio.to_thread(freshness.watch, of_case.plan)  # a bundle that is swapped in waits for nothing
-        self._bundle: ServedBundle = found
-        self.limits = limits_of(found.schema)
+        self._bundle: ServedBundle = bundle
+        self.limits = limits_of(bundle.schema)
         self._version = str(self.version or "1")
         self._labels = (self.name, self._version)
-        self._told = {"bundle": found.digest, "schema": found.schema_digest, "commit": str(extra.get("commit", ""))}
+        self._told = {"bundle": bundle.digest, "schema": bundle.schema_digest, "commit": str(extra.get("commit", ""))}
         self._answered = metrics.REQUESTS.labels(*self._labels, "answered")
         self._rows, self._seconds = metrics.ROWS.labels(*self._labels), metrics.SECONDS.labels(*self._labels)
-        self._release = (*self._labels, found.digest[:16], self._told["commit"])
-        earlier.loaded(*self._labels, found)
+        self._release = (*self._labels, bundle.digest[:16], self._told["commit"])
+        earlier.loaded(*self._labels, bundle)
         metrics.RELEASE.labels(*self._release).inc()  # one that is loaded anew is unloaded after
         if of_case:
             metrics.ages(self._labels, lambda: _seconds_of(of_case))
@@ -79,13 +79,13 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
 
     async def metadata(self) -> MetadataModelResponse:
         """Return the description of the model: its versions are releases, its libraries a parameter."""
-        told = await super().metadata()
+        description = await super().metadata()
         libraries = Parameters(libraries=list(self._settings.versions or ()))
-        return told.model_copy(update={"versions": process.versions(self.name), "parameters": libraries})
+        return description.model_copy(update={"versions": process.versions(self.name), "parameters": libraries})
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Return the response to a request over gRPC; raises ``MLServerError`` 400 for one that does not fit."""
-        tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
+        tensors = [Tensor(tensor.name, tensor.shape, tensor.datatype, tensor.data.root) for tensor in payload.inputs]
         own = {place: given for place, tensor in enumerate(payload.inputs) if (given := _parameters(tensor))}
         wanted = {output.name: _parameters(output) for output in payload.outputs or ()}
         parameters = Given(_parameters(payload), own, {name: given for name, given in wanted.items() if given})
@@ -147,7 +147,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             "model_name": self.name,
             "model_version": self._version,
             "id": name,
-            "parameters": {**self._told, **choice.told()} if choice else self._told,
+            "parameters": {**self._told, **choice.parameters()} if choice else self._told,
             "outputs": outputs,
         }
 
@@ -210,7 +210,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             "milliseconds": round(took * 1000, 3),
         }
         if source is not None:
-            record["features"] = {name: each[:kept] for name, each in predicted.features.items() if name not in deny}
+            record["features"] = {name: array[:kept] for name, array in predicted.features.items() if name not in deny}
             record["missed"] = {table: rows[: bisect_left(rows, kept)] for table, rows in predicted.missed.items()}
             record["snapshot"] = source.written
         log.put(record)

@@ -89,16 +89,16 @@ class ServedBundle:
 
         Raises ``RequestError`` for a name that no output has.
         """
-        found = self._outputs(predictions)
-        unknown = wanted - {each["name"] for each in found}
+        outputs = self._outputs(predictions)
+        unknown = wanted - {output["name"] for output in outputs}
         if unknown:
             name = min(unknown)[:60]
             raise RequestError(
                 f"`{name}` is not an output of this model",
                 why="the request asks for it",
-                next=nearest(name, [each["name"] for each in found]),
+                next=nearest(name, [output["name"] for output in outputs]),
             )
-        return [each for each in found if not wanted or each["name"] in wanted]
+        return [output for output in outputs if not wanted or output["name"] in wanted]
 
     def _outputs(self, predictions: Predictions) -> list[dict[str, Any]]:
         rows, label = len(predictions), self.schema.label
@@ -108,10 +108,10 @@ class ServedBundle:
         classes = self.schema.classes
         if label.kind == "binary":
             whole = [int(class_) for class_ in classes]
-            chosen = _tensor("label", "INT64", [rows, 1], [whole[each] for each in best])
+            chosen = _tensor("label", "INT64", [rows, 1], [whole[index] for index in best])
             shown = _tensor("probability", "FP64", [rows, 1], predictions[:, classes.index("1")].tolist())
         else:
-            chosen = _tensor("label", "BYTES", [rows, 1], [classes[each] for each in best])
+            chosen = _tensor("label", "BYTES", [rows, 1], [classes[index] for index in best])
             shown = _tensor("probability", "FP64", [rows, len(classes)], predictions.ravel().tolist())
         return [chosen, {**shown, "parameters": {"classes": self._classes}}]
 
@@ -126,21 +126,21 @@ class ServedBundle:
     def _prove_rows(self, form: str, rows: Sequence[dict[str, Any]]) -> None:
         try:
             asked = checked(self.schema, tensors(self.schema, rows))
-            found = self.predict(asked, datetime.now().astimezone()).predictions
+            predicted = self.predict(asked, datetime.now().astimezone()).predictions
         except LeverframeError as error:
             raise unusable(self._folder, f"a golden row by {form} is refused: {error.what}") from error
         except Exception as error:  # what a model raises of itself has no common class
             why = first_line(error)[:200]
             raise unusable(self._folder, f"the model fails with the golden rows by {form}: {why}") from error
-        expected = np.array([each["prediction"] for each in rows], np.float64)
-        if found.shape != expected.shape:
+        expected = np.array([golden["prediction"] for golden in rows], np.float64)
+        if predicted.shape != expected.shape:
             raise unusable(self._folder, f"predictions for golden rows by {form} have another shape")
-        apart = np.abs(found - expected).reshape(len(rows), -1).max(axis=1)
+        apart = np.abs(predicted - expected).reshape(len(rows), -1).max(axis=1)
         within = apart <= limits(expected, self.manifest.tolerance, self.manifest.scale)
         if not bool(within.all()):
             row = int(np.argmax(~within))
             raise unusable(
-                self._folder, f"the prediction for golden row {row} by {form} is {found[row].tolist()} instead of "
+                self._folder, f"the prediction for golden row {row} by {form} is {predicted[row].tolist()} instead of "
                 f"{expected[row].tolist()}"
             )  # fmt: skip
 

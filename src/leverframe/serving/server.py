@@ -142,8 +142,8 @@ def _put_together(settings: Settings, config: ServerConfig) -> Any:
         if model not in models or (version is not None and version not in models[model]._versions):
             return None
         release = models[model]._versions[version] if version else models[model].default
-        found: Limits = getattr(release, "limits", Limits())  # one that is being loaded has none of its own
-        return found
+        own_limits: Limits = getattr(release, "limits", Limits())  # one that is being loaded has none of its own
+        return own_limits
 
     def versions(model: str) -> list[str]:
         loaded = models[model]._versions.items() if model in models else ()
@@ -175,8 +175,8 @@ async def _stop(
     server: Any, stop: Callable[..., Awaitable[None]], waiting: Iterable[Arriving], sig: Any = None
 ) -> None:
     """End as MLServer does, but wait for no body, message or connection for longer than said."""
-    for each in waiting:
-        each.end()
+    for arrival in waiting:
+        arrival.end()
     closing = asyncio.create_task(close_all(lambda: _connections(server)))
     await stop(sig)
     await closing
@@ -184,8 +184,8 @@ async def _stop(
 
 def _connections(server: Any) -> list[Any]:
     """Return the connections of REST and of the metrics."""
-    servers = [getattr(each, "_server", None) for each in (server._rest_server, server._metrics_server)]
-    return [connection for found in servers if found is not None for connection in found.server_state.connections]
+    servers = [getattr(listener, "_server", None) for listener in (server._rest_server, server._metrics_server)]
+    return [connection for httpd in servers if httpd is not None for connection in httpd.server_state.connections]
 
 
 def _metrics_alone(app: Any, path: str | None) -> None:
@@ -203,7 +203,7 @@ async def _load(server: Any, models: list[Any]) -> None:
 
     MLServer itself would end because of one that cannot be loaded.
     """
-    waiting = sorted(models, key=lambda each: int(each.parameters.version or 0))
+    waiting = sorted(models, key=lambda release: int(release.parameters.version or 0))
     while waiting:
         model, loaded = waiting.pop(), False
         try:
@@ -221,8 +221,8 @@ async def _load(server: Any, models: list[Any]) -> None:
 async def _unreadable(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI hands it over
     first = error.errors()[0] if error.errors() else {}
     where = ".".join(str(part) for part in first.get("loc", ())[1:])[:120]
-    told = f"the request cannot be read: {where or 'the body'}: {first.get('msg', 'it is no JSON')}"
-    return Response(status_code=400, content={"error": told[:300]})
+    message = f"the request cannot be read: {where or 'the body'}: {first.get('msg', 'it is no JSON')}"
+    return Response(status_code=400, content={"error": message[:300]})
 
 
 async def _refused(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI hands it over

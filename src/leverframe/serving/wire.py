@@ -13,12 +13,12 @@ _FIXED = {1: 8, 5: 4}  # bytes of a field by its wire type
 
 def too_many_fields(message: bytes) -> bool:
     """Tell whether a message has more than ``FIELDS`` fields, counted up to where a parser gives up."""
-    found, parts = 0, [(0, len(message), True)]
+    count, parts = 0, [(0, len(message), True)]
     for start, end, outer in parts:
         at = start
         while at < end:
-            found += 1
-            if found > FIELDS:
+            count += 1
+            if count > FIELDS:
                 return True
             tag, at = _number(message, at, end)
             kind = tag & 7

@@ -197,13 +197,13 @@ def _an_image(text: str) -> str:
 
 
 def _an_address(text: str) -> str:
-    found = urlsplit(text)
-    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", found.scheme) or re.search(r"[\s$]", text):
+    address = urlsplit(text)
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", address.scheme) or re.search(r"[\s$]", text):
         raise ValueError("an address is written as scheme://place, such as https://data.example.org/storage")
-    if "@" in found.netloc or found.query:
+    if "@" in address.netloc or address.query:
         raise ValueError("an address holds no password and no key: they belong into the `secret`")
     try:
-        found.port  # noqa: B018 - it is parsed only now
+        address.port  # noqa: B018 - it is parsed only now
     except ValueError as error:
         raise ValueError("the port of the address is no port") from error
     return text

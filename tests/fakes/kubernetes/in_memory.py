@@ -23,13 +23,13 @@ class InMemoryCluster:
 
     def render(self, overlay: Manifest) -> list[Manifest]:
         """Return the two objects with what an overlay says of release, bundle and commit."""
-        instance, release = (each["pairs"] for each in overlay["labels"])
-        labels, patches = {**instance, **release}, "".join(each["patch"] for each in overlay["patches"])
-        told = {name: patches.partition(f'"{name}": "')[2].partition('"')[0] for name in (BUNDLE, COMMIT)}
+        instance, release = (entry["pairs"] for entry in overlay["labels"])
+        labels, patches = {**instance, **release}, "".join(patch["patch"] for patch in overlay["patches"])
+        annotations = {name: patches.partition(f'"{name}": "')[2].partition('"')[0] for name in (BUNDLE, COMMIT)}
         metadata = {"name": instance[INSTANCE], "namespace": NAMESPACE, "labels": labels}
         pod = {"containers": [{"name": "server", "image": IMAGE}]}
-        template = {"metadata": {"labels": labels, "annotations": told}, "spec": pod}
-        deployment = {"metadata": {**metadata, "annotations": told}, "spec": {"template": template}}
+        template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod}
+        deployment = {"metadata": {**metadata, "annotations": annotations}, "spec": {"template": template}}
         return [
             {"apiVersion": "v1", "kind": "Service", "metadata": {**metadata, "labels": instance}, "spec": {}},
             {"apiVersion": "apps/v1", "kind": "Deployment", **deployment},
@@ -50,7 +50,7 @@ class InMemoryCluster:
 
     def differs(self, objects: Sequence[Manifest]) -> bool:
         """Tell whether applying would change anything."""
-        return any(self.get(each["kind"], each["metadata"]["name"]) is None for each in objects)
+        return any(self.get(manifest["kind"], manifest["metadata"]["name"]) is None for manifest in objects)
 
     def apply(self, objects: Sequence[Manifest]) -> None:
         """Apply the objects."""
@@ -71,8 +71,8 @@ class InMemoryCluster:
                 return ""
 
     def _apply(self, objects: Sequence[Manifest], *, dry: bool) -> None:
-        for each in objects:
+        for manifest in objects:
             try:
-                self.objects.apply((each["kind"], NAMESPACE, each["metadata"]["name"]), each, dry=dry)
+                self.objects.apply((manifest["kind"], NAMESPACE, manifest["metadata"]["name"]), manifest, dry=dry)
             except RefusedError as error:
                 raise ServerBusyError("another deployment was quicker", why=error.message, next="again") from error

@@ -47,31 +47,31 @@ def discovery(path: str) -> dict[str, Any] | None:
         "/version": VERSION,
         "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": _groups()},
-        "/openapi/v3": {"paths": {each[1:]: {"serverRelativeURL": f"/openapi/v3{each}"} for each in _roots()}},
+        "/openapi/v3": {"paths": {root[1:]: {"serverRelativeURL": f"/openapi/v3{root}"} for root in _roots()}},
     }
     if path in fixed:
         return fixed[path]
     if path.startswith("/openapi/v3/"):
         return _described(path.removeprefix("/openapi/v3"))
     if path in _roots():
-        found = [each for each in KINDS if each.root == path]
+        kinds = [kind for kind in KINDS if kind.root == path]
         return {
-            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": found[0].api,
-            "resources": [_resource(each) for each in found],
+            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": kinds[0].api,
+            "resources": [_resource(kind) for kind in kinds],
         }  # fmt: skip
     return None
 
 
 def _roots() -> list[str]:
-    return sorted({each.root for each in KINDS})
+    return sorted({kind.root for kind in KINDS})
 
 
 def _groups() -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, str]]] = {}
-    for each in KINDS:
-        told = {"groupVersion": each.api, "version": each.version}
-        if each.group and told not in groups.setdefault(each.group, []):
-            groups[each.group].append(told)
+    for kind in KINDS:
+        version = {"groupVersion": kind.api, "version": kind.version}
+        if kind.group and version not in groups.setdefault(kind.group, []):
+            groups[kind.group].append(version)
     return [{"name": name, "versions": known, "preferredVersion": known[-1]} for name, known in groups.items()]
 
 
@@ -85,14 +85,14 @@ def _described(root: str) -> dict[str, Any]:
     """Return the smallest OpenAPI description by which `kubectl` sees that fields are checked, dry runs too."""
     words = [{"name": name, "in": "query"} for name in ("dryRun", "fieldManager", "fieldValidation", "force")]
     paths = {
-        f"{root}/namespaces/{{namespace}}/{each.plural}/{{name}}": {
+        f"{root}/namespaces/{{namespace}}/{kind.plural}/{{name}}": {
             "patch": {
                 "parameters": words,
                 "x-kubernetes-action": "patch",
-                "x-kubernetes-group-version-kind": {"group": each.group, "version": each.version, "kind": each.name},
+                "x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.name},
             }
         }
-        for each in KINDS
-        if each.root == root
+        for kind in KINDS
+        if kind.root == root
     }
     return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.32.0"}, "paths": paths}

@@ -65,9 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         at = urlsplit(self.path)
-        told = discovery(at.path)
-        if told is not None:
-            self._say(200, told)
+        document = discovery(at.path)
+        if document is not None:
+            self._say(200, document)
             return
         self._guarded(self._get)
 
@@ -91,10 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get(self, kind: Kind, namespace: str, name: str, asked: dict[str, str], _: bytes) -> None:
         if name:
-            found = self.cluster.objects.get((kind.name, namespace, name))
-            if found is None:
+            resource = self.cluster.objects.get((kind.name, namespace, name))
+            if resource is None:
                 raise RefusedError(404, "NotFound", f'{kind.plural} "{name}" not found')
-            self._say(200, found)
+            self._say(200, resource)
         elif "watch" in asked:
             self._watch(kind, namespace, asked)
         else:
@@ -104,9 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = dict(part.split("=") for part in asked.get("labelSelector", "").split(",") if part)
         called = asked.get("fieldSelector", "").removeprefix("metadata.name=")
         items = [
-            each
-            for each in self.cluster.objects.all(kind.name, namespace)
-            if wanted.items() <= each["metadata"].get("labels", {}).items() and called in ("", each["metadata"]["name"])
+            entry
+            for entry in self.cluster.objects.all(kind.name, namespace)
+            if wanted.items() <= entry["metadata"].get("labels", {}).items()
+            and called in ("", entry["metadata"]["name"])
         ]
         return {
             "kind": f"{kind.name}List",
@@ -124,12 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         seen, until = "", time.monotonic() + 60
         with suppress(OSError):
             while time.monotonic() < until:
-                for each in self._listed(kind, namespace, asked)["items"]:
-                    told = json.dumps({"type": "MODIFIED", "object": each})
-                    if told != seen:
-                        self.wfile.write(told.encode() + b"\n")
+                for resource in self._listed(kind, namespace, asked)["items"]:
+                    event = json.dumps({"type": "MODIFIED", "object": resource})
+                    if event != seen:
+                        self.wfile.write(event.encode() + b"\n")
                         self.wfile.flush()
-                        seen = told
+                        seen = event
                 time.sleep(_WATCH)
         self.close_connection = True
 

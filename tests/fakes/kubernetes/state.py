@@ -56,8 +56,8 @@ class Objects:
         with self.lock:
             self._control()
             if kind == "Pod":
-                return [pod for each in self._rollouts.values() for pod in each.pods()]
-            return [copy.deepcopy(each) for (a, b, _), each in self._all.items() if (a, b) == (kind, namespace)]
+                return [pod for rollout in self._rollouts.values() for pod in rollout.pods()]
+            return [copy.deepcopy(body) for (a, b, _), body in self._all.items() if (a, b) == (kind, namespace)]
 
     def apply(self, key: Key, body: Thing, *, dry: bool) -> Thing:
         """Apply as the server side does: what was applied before and is no longer goes, the rest is merged."""
@@ -109,24 +109,24 @@ class Objects:
 
     def _control(self) -> None:
         """Let controllers see what changed: KServe makes a Deployment, a Deployment makes pods."""
-        for (kind, namespace, name), each in list(self._all.items()):
+        for (kind, namespace, name), body in list(self._all.items()):
             if kind == "InferenceService":
-                self._predictor(namespace, name, each)
-        for key, each in self._all.items():
+                self._predictor(namespace, name, body)
+        for key, body in self._all.items():
             if key[0] == "Deployment":
                 scaler = self._all.get(("HorizontalPodAutoscaler", *key[1:]))
                 if scaler is not None:
-                    each["spec"]["replicas"] = max(each["spec"].get("replicas", 1), scaler["spec"]["minReplicas"])
+                    body["spec"]["replicas"] = max(body["spec"].get("replicas", 1), scaler["spec"]["minReplicas"])
                 rollout = self._rollouts.setdefault(key, _Rollout(key[2], self))
-                rollout.see(each)
-                each["status"] = rollout.status(each)
+                rollout.see(body)
+                body["status"] = rollout.status(body)
 
     def _predictor(self, namespace: str, name: str, service: Thing) -> None:
-        said, runtime = service["spec"]["predictor"], self._all.get(("ServingRuntime", namespace, name), {})
-        metadata = {"labels": said.get("labels", {}), "annotations": said.get("annotations", {})}
+        predictor, runtime = service["spec"]["predictor"], self._all.get(("ServingRuntime", namespace, name), {})
+        metadata = {"labels": predictor.get("labels", {}), "annotations": predictor.get("annotations", {})}
         pod = {"containers": runtime.get("spec", {}).get("containers", [])}
-        spec = {"replicas": said["minReplicas"], "template": {"metadata": metadata, "spec": pod}}
-        key, labels = ("Deployment", namespace, f"{name}-predictor"), said.get("labels", {})
+        spec = {"replicas": predictor["minReplicas"], "template": {"metadata": metadata, "spec": pod}}
+        key, labels = ("Deployment", namespace, f"{name}-predictor"), predictor.get("labels", {})
         self._all.setdefault(key, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}})
         old = self._all[key]
         generation = old["metadata"].get("generation", 0) + (old.get("spec") != spec)
@@ -174,14 +174,14 @@ class _Rollout:
 
     def pods(self) -> list[Thing]:
         """Return the pods that serve, and the one that comes up beside them."""
-        found = []
+        pods = []
         if self.serving is not None:
             fault = self.cluster.faults.get(_bundle(self.serving))
-            found = [_pod(self.name, self.serving, each, fault, ready=True) for each in range(self.replicas)]
+            pods = [_pod(self.name, self.serving, number, fault, ready=True) for number in range(self.replicas)]
         if self.wanted is not None and self.wanted != self.serving:
             fault = self.cluster.faults.get(_bundle(self.wanted))
-            found.append(_pod(self.name, self.wanted, len(found), fault, ready=False))
-        return found
+            pods.append(_pod(self.name, self.wanted, len(pods), fault, ready=False))
+        return pods
 
     def _stuck(self) -> bool:
         return self.cluster.faults.get(_bundle(self.wanted)) not in (None, "restarts")
@@ -213,8 +213,8 @@ def _coming(server: str, fault: Fault | None) -> Thing:
         why = "0/3 nodes are available: 3 Insufficient cpu."
         return {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "message": why}]}
     if fault == "fetch":
-        said = "error: the remote has no MANIFEST.json\n  why:  nothing there\n  next: push it"
-        last = {"terminated": {"exitCode": 28, "message": said}}
+        message = "error: the remote has no MANIFEST.json\n  why:  nothing there\n  next: push it"
+        last = {"terminated": {"exitCode": 28, "message": message}}
         fetch = {"name": "fetch", "state": back, "lastState": last}
         return {"phase": "Pending", "conditions": _PLACED, "initContainerStatuses": [fetch]}
     if fault == "crash":

@@ -66,8 +66,8 @@ def _first(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], count
     names = _quoted(key)
     known = " AND ".join(f"{column(name)} IS NOT NULL" for name in key)
     query = f"SELECT {names}, {count} AS __n FROM {table} WHERE {known} GROUP BY {names} HAVING __n > 1"
-    found = sql.execute(f"{query} ORDER BY ALL LIMIT 1").fetchone()
-    return tuple(found) if found else None
+    row = sql.execute(f"{query} ORDER BY ALL LIMIT 1").fetchone()
+    return tuple(row) if row else None
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -185,19 +185,19 @@ class _Build:
         if step.by_version:
             seen = Versions(events["__code"], events[KNOWN], events[UNTIL], events[PLACE])
             own = Own(np.arange(len(rows.code)), events[_OWN]) if step.own else None
-            found = over_versions(step.aggregates, values, seen, rows, own)
+            results = over_versions(step.aggregates, values, seen, rows, own)
         else:
-            found = over_events(step.aggregates, values, Timestamps(events["__code"], events[_AT]), rows)
+            results = over_events(step.aggregates, values, Timestamps(events["__code"], events[_AT]), rows)
         return {
-            aggregate.name: shaped(aggregate.function, events[aggregate.column], found[aggregate.name])
+            aggregate.name: shaped(aggregate.function, events[aggregate.column], results[aggregate.name])
             for aggregate in step.aggregates
         }
 
     def _types(self, table: str) -> dict[str, str]:
         """Return the columns of a table with the type that DuckDB has them in."""
         if table not in self._described:
-            found = self._sql.execute(f"DESCRIBE {column(f't_{table}')}").fetchall()
-            self._described[table] = {name: dtype for name, dtype, *_ in found}
+            rows = self._sql.execute(f"DESCRIBE {column(f't_{table}')}").fetchall()
+            self._described[table] = {name: dtype for name, dtype, *_ in rows}
         return self._described[table]
 
     def _window_columns(self, step: Windows) -> list[str]:
@@ -218,8 +218,8 @@ class _Build:
         self._sql.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {numbered}")
         equal = " AND ".join(f"s.{name} = k.{name}" for name in names) or "true"
         query = f"SELECT coalesce(k.__code, -1) AS code, s.{_AT} AS at FROM spine s LEFT JOIN keys k ON {equal}"
-        found = self._sql.execute(f"{query} ORDER BY s.{ROW}").fetchnumpy()
-        return Timestamps(found["code"].astype(np.int64), found["at"].astype(np.int64))
+        arrays = self._sql.execute(f"{query} ORDER BY s.{ROW}").fetchnumpy()
+        return Timestamps(arrays["code"].astype(np.int64), arrays["at"].astype(np.int64))
 
     def _events(self, step: Windows) -> dict[str, Any]:
         """Return the events that any window can reach, sorted by key, timestamp and row, as arrays."""
@@ -283,10 +283,10 @@ class _Build:
 
     def _fetched(self, query: str, types: Mapping[str, str]) -> dict[str, Any]:
         """Return columns of our own as arrays of integers, and those of a table as windows read them."""
-        found = self._sql.execute(query).fetchnumpy()
+        arrays = self._sql.execute(query).fetchnumpy()
         return {
-            name: each.astype(np.int64) if name.startswith(OURS) else fetched(name, each, types[name])
-            for name, each in found.items()
+            name: values.astype(np.int64) if name.startswith(OURS) else fetched(name, values, types[name])
+            for name, values in arrays.items()
         }
 
     def _column(self, query: str) -> Ints:
@@ -329,11 +329,11 @@ def _label_columns(label: LabelStep) -> list[str]:
 
 def _shown_label(label: LabelStep, alias: str) -> list[str]:
     """Return the label as the output has it: nobody can learn from it before the row of the spine arrived too."""
-    value, since, *told = (f"{alias}.{column(name)}" for name in label.outputs())
+    value, since, *histories = (f"{alias}.{column(name)}" for name in label.outputs())
     arrived = f"make_timestamptz(s.{ARRIVED})"
     later = f"CASE WHEN {since} IS NOT NULL THEN greatest({since}, {arrived}) END"
     pair = f"{{'known_at': greatest(each.known_at, {arrived}), 'value': each.value}}"
-    shown = (value, later, *(f"list_transform({versions}, lambda each: {pair})" for versions in told))
+    shown = (value, later, *(f"list_transform({versions}, lambda each: {pair})" for versions in histories))
     return [f"{what} AS {column(name)}" for what, name in zip(shown, label.outputs(), strict=True)]
 
 

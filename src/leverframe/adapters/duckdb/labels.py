@@ -75,12 +75,12 @@ class Labels:
         connection.execute("CREATE TABLE arrived (key UBIGINT, label DOUBLE, known BIGINT, place BIGINT)")
         lines = [file for file in self._files if format_of(file, "auto") == "lines"]
         for chunk in chunks(lines, self._tally):
-            connection.register("lines", found := valid(connection, chunk, lines, self._tally))
-            held = dict.fromkeys(objects(connection, found, lines, self._tally), "JSON")
+            connection.register("lines", valid_lines := valid(connection, chunk, lines, self._tally))
+            held = dict.fromkeys(objects(connection, valid_lines, lines, self._tally), "JSON")
             structure = json.dumps(held)
             shown = ", ".join(f"r.{column(name)} AS {column(name)}" for name in held)
             parsed = f"SELECT from_json(line, {text(structure)}) AS r FROM lines WHERE json_type(line) = 'OBJECT'"
-            names = [lines[number].name for number in found["file"].unique().to_pylist()]
+            names = [lines[number].name for number in valid_lines["file"].unique().to_pylist()]
             if self._has_columns(held, names):
                 self._insert(connection, f"(SELECT {shown} FROM ({parsed}))", held)
         for file in self._files:
@@ -123,11 +123,11 @@ class Labels:
             f"FROM (SELECT {', '.join(shown)} FROM {source}) WHERE NOT empty"
         )
         timed = known is not None
-        found = connection.execute(
+        counts = connection.execute(
             f"SELECT count(*), count(*) FILTER (label IS NULL), count(*) FILTER (key = 0), "
             f"count(*) FILTER ({timed} AND known IS NULL) FROM part"
         ).fetchall()[0]
-        self._counts.update(dict(zip(("labels", "strange", "keyless", "untimed"), found, strict=False)))
+        self._counts.update(dict(zip(("labels", "strange", "keyless", "untimed"), counts, strict=False)))
         connection.execute(
             "INSERT INTO arrived SELECT key, label, known, place FROM part WHERE label IS NOT NULL AND key <> 0"
         )
@@ -139,7 +139,7 @@ class Labels:
             return f"CASE WHEN isfinite(TRY_CAST({value} AS DOUBLE)) THEN TRY_CAST({value} AS DOUBLE) END"
         plain = without_fraction(value)
         if query.label == "multiclass":
-            branches = " ".join(f"WHEN {text(each)} THEN {place}" for place, each in enumerate(query.classes))
+            branches = " ".join(f"WHEN {text(name)} THEN {place}" for place, name in enumerate(query.classes))
             return f"(CASE {plain} {branches} END)::DOUBLE"
         return (
             f"(CASE lower({plain}) WHEN '1' THEN 1 WHEN 'true' THEN 1 WHEN '0' THEN 0 WHEN 'false' THEN 0 END)::DOUBLE"
@@ -156,10 +156,10 @@ class Labels:
             "count(*) AS n, count(DISTINCT label) AS different FROM arrived GROUP BY key"
         )
         connection.execute("DROP TABLE arrived")
-        found = connection.execute(
+        counts = connection.execute(
             "SELECT coalesce(sum(n - different), 0)::BIGINT, count(*) FILTER (different > 1) FROM labels"
         ).fetchall()[0]
-        self._counts.update(dict(zip(("repeated", "contradicting"), found, strict=False)))
+        self._counts.update(dict(zip(("repeated", "contradicting"), counts, strict=False)))
 
     def _read_requests(self, connection: duckdb.DuckDBPyConnection) -> None:
         numbers = len(self._query.classes) if self._query.label == "multiclass" else 1

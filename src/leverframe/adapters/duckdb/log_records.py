@@ -38,8 +38,8 @@ _OWN = {"id": "id", "row": "i::VARCHAR"}  # keys that are no columns
 def valid(connection: duckdb.DuckDBPyConnection, lines: pa.Table, files: Sequence[LogFile], tally: Tally) -> pa.Table:
     """Return the lines that are JSON; others are counted by file, but for blank ones."""
     connection.register("lines", lines)
-    found = connection.sql("SELECT json_valid(line) AS ok, file, trim(line, e' \\t\\r\\n') = '' AS blank FROM lines")
-    flags = found.to_arrow_table()
+    relation = connection.sql("SELECT json_valid(line) AS ok, file, trim(line, e' \\t\\r\\n') = '' AS blank FROM lines")
+    flags = relation.to_arrow_table()
     counted = connection.from_arrow(flags).filter("NOT ok AND NOT blank").aggregate("file, count(*) AS n").fetchall()
     for file, count in counted:
         tally.malformed[files[file].name] += count
@@ -66,7 +66,7 @@ def records(query: LogQuery) -> str:
         "predictions": ["DOUBLE"] if query.label == "regression" else [["DOUBLE"]],
     }  # fmt: skip
     inner = {name: ["VARCHAR"] for name in query.keys if name not in _OWN} | {
-        each.name: ["JSON" if each.name in query.numbers else "VARCHAR"] for each in query.columns
+        field.name: ["JSON" if field.name in query.numbers else "VARCHAR"] for field in query.columns
     }
     if time_of_rows(query):
         inner.setdefault(query.names.time, ["VARCHAR"])
@@ -88,8 +88,8 @@ def _judged(query: LogQuery) -> str:
 
     Where each row has a time of its own, the latest says so of all, and the server's clock nothing.
     """
-    lists = {each.name: f"coalesce(r.features.{column(each.name)}, r.columns.{column(each.name)})"
-             for each in query.columns}  # fmt: skip
+    lists = {field.name: f"coalesce(r.features.{column(field.name)}, r.columns.{column(field.name)})"
+             for field in query.columns}  # fmt: skip
     uneven = [f"len({values}) <> len(r.predictions)" for values in lists.values()]
     at, times = timestamp('r."at"'), time_of_rows(query)
     if times:
@@ -160,9 +160,9 @@ def _predictions(query: LogQuery) -> str:
 def _read(query: LogQuery) -> str:
     """Return the replacement of columns of numbers, which are JSON up to here."""
     made = [
-        f"{(truth if each.kind == 'boolean' else number)(f'{place}::VARCHAR')} AS {place}"
-        for each, place in zip(query.columns, places(query).values(), strict=True)
-        if each.kind == "boolean" or each.name in query.numbers
+        f"{(truth if field.kind == 'boolean' else number)(f'{place}::VARCHAR')} AS {place}"
+        for field, place in zip(query.columns, places(query).values(), strict=True)
+        if field.kind == "boolean" or field.name in query.numbers
     ]
     return f" REPLACE ({', '.join(made)})" if made else ""
 
@@ -178,5 +178,5 @@ def objects(connection: duckdb.DuckDBPyConnection, lines: pa.Table, files: Seque
     others = "SELECT file, count(*) FROM lines WHERE json_type(line) <> 'OBJECT' GROUP BY file"
     for file, count in connection.sql(others).fetchall():
         tally.malformed[files[file].name] += count
-    found = connection.sql("SELECT DISTINCT unnest(json_keys(line)) FROM lines WHERE json_type(line) = 'OBJECT'")
-    return {name for (name,) in found.fetchall()}
+    members = connection.sql("SELECT DISTINCT unnest(json_keys(line)) FROM lines WHERE json_type(line) = 'OBJECT'")
+    return {name for (name,) in members.fetchall()}

@@ -43,7 +43,7 @@ def flat(query: LogQuery, held: Mapping[str, str], source: str, *, loose: bool) 
     shown = [
         f"{microseconds(names.time, held, loose=loose)} AS us",
         "0::BIGINT AS i",
-        text("".join("1" if each.name in held else "0" for each in query.columns)) + " AS present",
+        text("".join("1" if field.name in held else "0" for field in query.columns)) + " AS present",
         f"left({level(names.release, held)}, 100) AS release",
         f"{_number(names.milliseconds, held, loose=loose)} AS milliseconds",
         "NULL::BIGINT AS snapshot",
@@ -51,7 +51,7 @@ def flat(query: LogQuery, held: Mapping[str, str], source: str, *, loose: bool) 
         row_hash(level(names.id, held), "0"),
         *_predictions(query, held, loose=loose),
         *([key([level(names.id if name == "id" else name, held) for name in query.keys])] if query.keys else []),
-        *(f"{_asked_value(each, query, held, loose=loose)} AS {places(query)[each.name]}" for each in query.columns),
+        *(f"{_asked_value(field, query, held, loose=loose)} AS {places(query)[field.name]}" for field in query.columns),
     ]
     what = f"CASE {what_of_time('us', query)} WHEN us >= {since} THEN {OURS} END AS what"
     inner = f"SELECT {', '.join(shown)} FROM {source}"
@@ -62,7 +62,7 @@ def flat(query: LogQuery, held: Mapping[str, str], source: str, *, loose: bool) 
 def structure(query: LogQuery, keys: set[str]) -> dict[str, str]:
     """Return the types in which members of a flat object are read: numbers and times stay JSON."""
     names = query.names
-    texts = {each.name for each in query.columns if each.name not in query.numbers} | {names.id, names.release}
+    texts = {field.name for field in query.columns if field.name not in query.numbers} | {names.id, names.release}
     texts |= set(query.keys) - query.numbers
     return {key: _TEXT if key in texts else "JSON" for key in sorted(asked(query) & keys)}
 
@@ -122,16 +122,16 @@ def table_rows(
 
 def described(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
     """Return the types of columns."""
-    found = connection.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    return {name: dtype for name, dtype, *_ in found}
+    rows = connection.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    return {name: dtype for name, dtype, *_ in rows}
 
 
 def asked(query: LogQuery) -> set[str]:
     """Return the columns that are read of a table."""
     names = query.names
-    predictions = {names.prediction, *(f"{names.probabilities}{each}" for each in query.classes)}
+    predictions = {names.prediction, *(f"{names.probabilities}{class_name}" for class_name in query.classes)}
     roles = {names.time, names.id, names.release, names.milliseconds, *query.keys} - {None}
-    return {str(each) for each in roles} | predictions | {each.name for each in query.columns}
+    return {str(role) for role in roles} | predictions | {field.name for field in query.columns}
 
 
 def lacking(query: LogQuery, held: Collection[str]) -> str:
@@ -163,14 +163,14 @@ def _epoch(value: str) -> str:
 
 def _predictions(query: LogQuery, held: Mapping[str, str], *, loose: bool) -> list[str]:
     names = query.names
-    given = [f"{names.probabilities}{each}" for each in query.classes]
+    given = [f"{names.probabilities}{class_name}" for class_name in query.classes]
     if query.label == "multiclass":
         if any(name in held for name in given):
             return [f"{_number(name, held, loose=loose)} AS p{place}" for place, name in enumerate(given)]
-        said = level(names.prediction, held)
+        prediction = level(names.prediction, held)
         return [
-            f"CASE WHEN {said} IS NOT NULL THEN ({said} = {text(each)})::DOUBLE END AS p{place}"
-            for place, each in enumerate(query.classes)
+            f"CASE WHEN {prediction} IS NOT NULL THEN ({prediction} = {text(class_name)})::DOUBLE END AS p{place}"
+            for place, class_name in enumerate(query.classes)
         ]
     one = f"{names.probabilities}1"
     name = one if query.label == "binary" and one in held else names.prediction
@@ -179,11 +179,11 @@ def _predictions(query: LogQuery, held: Mapping[str, str], *, loose: bool) -> li
     return [f"{_number(name, held, loose=loose)} AS p0"]
 
 
-def _asked_value(each: MonitoredColumn, query: LogQuery, held: Mapping[str, str], *, loose: bool) -> str:
-    if each.name in query.numbers:
-        return _number(each.name, held, loose=loose)
-    read = level(each.name, held)
-    return truth(read) if each.kind == "boolean" else read
+def _asked_value(field: MonitoredColumn, query: LogQuery, held: Mapping[str, str], *, loose: bool) -> str:
+    if field.name in query.numbers:
+        return _number(field.name, held, loose=loose)
+    read = level(field.name, held)
+    return truth(read) if field.kind == "boolean" else read
 
 
 def _number(name: str | None, held: Mapping[str, str], *, loose: bool) -> str:

@@ -94,18 +94,18 @@ def step_rows(sql: duckdb.DuckDBPyConnection, step: Step, span: Span, view: str,
     }
     among = f" SEMI JOIN {only} USING ({', '.join(map(column, step.key.table))})" if only and step.key.table else ""
     timestamps = {name: f"{timestamp} AS {name}" for name, timestamp in reading.timestamps.items()}
-    found = sql.execute(
+    arrays = sql.execute(
         f"SELECT {', '.join([*keys.values(), *shown.values(), *timestamps.values()])} FROM {reading.source}{among} "
         f"WHERE {reading.where} ORDER BY {', '.join(reading.order)}"
     ).fetchnumpy()
     return Table(
         table_of(step),
-        {name: _whole(found[f"__k{number}"], types[name]) for number, name in enumerate(keys)},
+        {name: _whole(arrays[f"__k{number}"], types[name]) for number, name in enumerate(keys)},
         {
-            name: fetched(name, found[f"__c{number}"], types[name] if name in exact else "")
+            name: fetched(name, arrays[f"__c{number}"], types[name] if name in exact else "")
             for number, name in enumerate(shown)
         }
-        | {name: found[name].astype(np.int64) for name in timestamps},
+        | {name: arrays[name].astype(np.int64) for name in timestamps},
     )
 
 
@@ -116,8 +116,8 @@ def step_keys(sql: duckdb.DuckDBPyConnection, step: Step, view: str, keys: str) 
     """
     types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {view}").fetchall()}
     shown = [f"{_key(name, types[name])} AS __k{number}" for number, name in enumerate(step.key.table)]
-    found = sql.execute(f"SELECT {', '.join(shown)} FROM {keys}").fetchnumpy()
-    return [_whole(found[f"__k{number}"], types[name]) for number, name in enumerate(step.key.table)]
+    arrays = sql.execute(f"SELECT {', '.join(shown)} FROM {keys}").fetchnumpy()
+    return [_whole(arrays[f"__k{number}"], types[name]) for number, name in enumerate(step.key.table)]
 
 
 def _reading(step: Step, view: str, span: Span) -> _Reading:
@@ -148,7 +148,7 @@ def _whole(values: Any, dtype: str) -> Any:
         return values
     missing = np.ma.getmaskarray(values).tolist()
     listed = np.ma.getdata(values).tolist()
-    return np.array([None if gone else int(each) for each, gone in zip(listed, missing, strict=True)], object)
+    return np.array([None if gone else int(value) for value, gone in zip(listed, missing, strict=True)], object)
 
 
 def _stored(name: str, dtype: str) -> str:

@@ -40,10 +40,10 @@ def provenance(plan: Plan, built: Path, files: Files, row: int) -> list[Origin]:
 
 
 def _row(connection: duckdb.DuckDBPyConnection, built: Path, row: int) -> dict[str, Any]:
-    found = connection.execute(
+    result = connection.execute(
         f"SELECT *, epoch_us(as_of) AS __at FROM ({relation(connection, [built]).sql}) WHERE {IN_FILE} = {int(row)}"
     )
-    names, values = [each[0] for each in found.description or []], found.fetchone()
+    names, values = [field[0] for field in result.description or []], result.fetchone()
     if values is None:
         raise SourceError(
             f"{built} has no row {row}",
@@ -56,16 +56,19 @@ def _row(connection: duckdb.DuckDBPyConnection, built: Path, row: int) -> dict[s
 def _origins(connection: duckdb.DuckDBPyConnection, step: Step, values: dict[str, Any]) -> list[Origin]:
     keys = [values[name] for name in step.key.spine]
     where = [f"{column(name)} = ?" for name in step.key.table]
-    key, at = ", ".join(_shown(each) for each in keys), int(values["__at"])
-    found = []
+    key, at = ", ".join(_shown(value) for value in keys), int(values["__at"])
+    origins = []
     for name, read, opens in _reads(step, at):
         table, timestamp, bounds, given = column(f"t_{step.table}"), "NULL::BIGINT", [], keys
         if isinstance(step, Windows):
             table, timestamp = f"({versions(table, step.corrected, step.known_at, before=at)})", KNOWN
             bounds = [f"{PLACE} >= {opens}", f"{UNTIL} IS NULL", HAPPENED, f"{column(read)} IS NOT NULL"]
             if step.own:
-                same = " AND ".join(f"{column(each)} = ?" for each in step.own)
-                bounds, given = [*bounds, f"NOT coalesce({same}, false)"], [*keys, *(values[each] for each in step.own)]
+                same = " AND ".join(f"{column(field)} = ?" for field in step.own)
+                bounds, given = (
+                    [*bounds, f"NOT coalesce({same}, false)"],
+                    [*keys, *(values[field] for field in step.own)],
+                )
         elif isinstance(step, AsOfLookup):
             timestamp = ARRIVED
             bounds = [f"{timestamp} >= {opens}", f"{timestamp} + {microseconds(step.lag)} < {at}", in_time(step)]
@@ -74,8 +77,8 @@ def _origins(connection: duckdb.DuckDBPyConnection, step: Step, values: dict[str
             f"FROM {table} WHERE {' AND '.join([*where, *bounds]) or 'true'}"
         )
         rows, newest, opened = connection.execute(query, given).fetchone() or (0, None, None)
-        found.append(Origin(name, _shown(values[name]), step.table, key, rows, opened, newest))
-    return found
+        origins.append(Origin(name, _shown(values[name]), step.table, key, rows, opened, newest))
+    return origins
 
 
 def _reads(step: Step, at: int) -> list[tuple[str, str, str]]:

@@ -58,15 +58,15 @@ def relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], added
 def _state(file: Path) -> tuple[int, int]:
     """Return what changes with the content of a file; zeros where there is none, which reading it will say."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 def _relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], added: Collection[str]) -> Relation:
-    found = {file: _types(connection, file) for file in files}
-    first, *others = found.values()
+    schemas = {file: _types(connection, file) for file in files}
+    first, *others = schemas.values()
     if all(list(first.items()) == list(other.items()) for other in others):
         known = _named(connection, files, first, added)
         shown = [
@@ -75,10 +75,10 @@ def _relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], adde
         own = [f"file_index::BIGINT AS {FILE}", f"file_row_number::BIGINT AS {PLACE}"]
         source = f"{parquet(files)} t({_numbered(first)})"
         return Relation(known, f"SELECT {', '.join([*shown, *own])} FROM {source}")
-    names = dict.fromkeys(name for types in found.values() for name in types)
+    names = dict.fromkeys(name for types in schemas.values() for name in types)
     refuse_same(names, files)
-    together = {name: _common(connection, name, found) for name in names}
-    parts = [_part(number, file, types, together) for number, (file, types) in enumerate(found.items())]
+    together = {name: _common(connection, name, schemas) for name in names}
+    parts = [_part(number, file, types, together) for number, (file, types) in enumerate(schemas.items())]
     return Relation(together, " UNION ALL ".join(parts))
 
 
@@ -121,11 +121,11 @@ def _named(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], types: 
 
     Where no file has a row they keep theirs, but for those that are ``added`` up.
     """
-    texts = [name for name, each in types.items() if each == "text"]
+    texts = [name for name, dtype in types.items() if dtype == "text"]
     if not _has_rows(connection, files):
-        return {name: NOTHING if name in texts and name in added else each for name, each in types.items()}
+        return {name: NOTHING if name in texts and name in added else dtype for name, dtype in types.items()}
     empty = _without_value(connection, files, texts) if texts else set()
-    return {name: NOTHING if name in empty else each for name, each in types.items()}
+    return {name: NOTHING if name in empty else dtype for name, dtype in types.items()}
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> bool:
@@ -147,12 +147,12 @@ def _without_value(connection: duckdb.DuckDBPyConnection, files: Sequence[Path],
     return {name for name, empty in counts if empty and name in set(names)}
 
 
-def _common(connection: duckdb.DuckDBPyConnection, name: str, found: Mapping[Path, Types]) -> str:
+def _common(connection: duckdb.DuckDBPyConnection, name: str, schemas: Mapping[Path, Types]) -> str:
     """Return the type of a column over all files; raises ``SourceError`` where there is none."""
-    held = {file: types[name] for file, types in found.items() if name in types}
+    held = {file: types[name] for file, types in schemas.items() if name in types}
     kinds = set(held.values())
     if len(kinds) > 1:  # a column without a value has no type, whatever the file says
-        filled = {file: each for file, each in held.items() if not _is_empty(connection, file, name)}
+        filled = {file: dtype for file, dtype in held.items() if not _is_empty(connection, file, name)}
         kinds = set(filled.values()) or {NOTHING}
         held = filled or held
     elif kinds == {"text"} and name in _without_value(connection, list(held), [name]):

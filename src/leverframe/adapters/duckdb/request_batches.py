@@ -65,15 +65,15 @@ class Tally:
     def take(self, rows: pa.Table, files: Sequence[LogFile]) -> None:
         """Count rows that are none of the model, summed up by what they are; malformed ones name a number of a file."""
         sums = rows.select(["what", "name", "us", "n"]).group_by(["what", "name", "us"]).aggregate([("n", "sum")])
-        for each in sums.to_pylist():
-            what, name, count = each["what"], str(each["name"]), int(each["n_sum"] or 0)
+        for row in sums.to_pylist():
+            what, name, count = row["what"], str(row["name"]), int(row["n_sum"] or 0)
             if what == MALFORMED:
                 self.malformed[files[int(name)].name] += count
             elif what == OTHER_MODEL:
                 kept = name in self.others or len(self.others) < _NAMES
                 self.others[name[:100] if kept else "others"] += count
             elif what == OUTCOME:
-                self.outcomes[name][each["us"] // _HOUR * _HOUR] += count
+                self.outcomes[name][row["us"] // _HOUR * _HOUR] += count
             else:
                 self.clocks[what] += count
 
@@ -82,7 +82,7 @@ def format_of(file: LogFile, asked: str) -> str:
     """Return `parquet`, `csv` or what else is read line by line; ``asked`` goes before the ending, unless `auto`."""
     if asked != "auto":
         return asked
-    endings = [each for each in file.path.suffixes if each != ".gz"]
+    endings = [suffix for suffix in file.path.suffixes if suffix != ".gz"]
     return _FORMATS.get(endings[-1].lower() if endings else "", "lines")
 
 
@@ -125,7 +125,7 @@ def prediction_columns(query: LogQuery) -> list[str]:
 
 def places(query: LogQuery) -> dict[str, str]:
     """Return the columns that are asked for and the names that the relation has for them."""
-    return {each.name: f"x{place}" for place, each in enumerate(query.columns)}
+    return {column.name: f"x{place}" for place, column in enumerate(query.columns)}
 
 
 def mask(flags: list[str]) -> str:
@@ -173,10 +173,10 @@ def _batch(rows: pa.Table, query: LogQuery, held: str) -> Batch:
     )
 
 
-def _values(found: Any, is_number: bool) -> Values:
+def _values(column: Any, is_number: bool) -> Values:
     if not is_number:
-        return _levels(found)
-    values = _doubles(found)
+        return _levels(column)
+    values = _doubles(column)
     strange = np.isinf(values)
     if not strange.any():
         return Numbers(values)
@@ -184,22 +184,22 @@ def _values(found: Any, is_number: bool) -> Values:
     return Numbers(values, int(strange.sum()), strange)
 
 
-def _doubles(found: Any) -> NDArray[np.float64]:
+def _doubles(column: Any) -> NDArray[np.float64]:
     """Return doubles that may be written to, NaN for null."""
-    return np.array(_read(found, np.float64, np.nan))
+    return np.array(_read(column, np.float64, np.nan))
 
 
-def _integers(found: Any, missing: int) -> NDArray[np.int64]:
-    return _read(found, np.int64, missing)
+def _integers(column: Any, missing: int) -> NDArray[np.int64]:
+    return _read(column, np.int64, missing)
 
 
-def _hashes(found: Any) -> NDArray[np.uint64]:
-    return _read(found, np.uint64, 0)
+def _hashes(column: Any) -> NDArray[np.uint64]:
+    return _read(column, np.uint64, 0)
 
 
-def _read(found: Any, dtype: Any, missing: float) -> NDArray[Any]:
+def _read(column: Any, dtype: Any, missing: float) -> NDArray[Any]:
     """Return numbers to the last digit, ``missing`` for null, without the ways of pyarrow: they import pandas."""
-    array = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     valid, values = array.buffers()
     read = np.frombuffer(values, dtype, len(array), array.offset * np.dtype(dtype).itemsize)
     if not array.null_count:
@@ -208,13 +208,13 @@ def _read(found: Any, dtype: Any, missing: float) -> NDArray[Any]:
     return np.where(bits[array.offset : array.offset + len(array)], read, dtype(missing))
 
 
-def _levels(found: Any) -> Levels:
-    return Levels(*_coded(found))
+def _levels(column: Any) -> Levels:
+    return Levels(*_coded(column))
 
 
-def _coded(found: Any) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+def _coded(column: Any) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     """Return texts as codes, -1 for null, and the texts."""
-    coded = pc.dictionary_encode(found.combine_chunks(), null_encoding="encode")
+    coded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
     codes, names = _read(coded.indices, np.int32, -1), coded.dictionary.to_pylist()
     if None not in names:
         return codes, tuple(names)
@@ -227,23 +227,23 @@ def _missed(texts: Any, place: Any) -> dict[str, NDArray[np.bool_]]:
     """Return which rows a table lacked, from texts such as {"dimension plane":[0,2]}, the rows of their request."""
     codes, words = _coded(texts)
     rows = _integers(place, 0)
-    found: dict[str, NDArray[np.bool_]] = {}
-    for code, told in enumerate(words):
-        for table, lacking in _tables(told).items():
-            flags = found.setdefault(table, np.zeros(len(rows), np.bool_))
+    missed: dict[str, NDArray[np.bool_]] = {}
+    for code, word in enumerate(words):
+        for table, lacking in _tables(word).items():
+            flags = missed.setdefault(table, np.zeros(len(rows), np.bool_))
             flags |= (codes == code) & np.isin(rows, lacking)
-    return found
+    return missed
 
 
-def _tables(told: str) -> dict[str, list[int]]:
+def _tables(text: str) -> dict[str, list[int]]:
     try:
-        found = json.loads(told)
+        tables = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(tables, dict):
         return {}
     return {
-        table[:100]: [each for each in rows if type(each) is int and 0 <= each < 2**31]
-        for table, rows in found.items()
+        table[:100]: [row for row in rows if type(row) is int and 0 <= row < 2**31]
+        for table, rows in tables.items()
         if isinstance(rows, list)
     }

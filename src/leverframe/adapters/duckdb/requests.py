@@ -39,7 +39,7 @@ class Requests:
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
         try:
             formats = [format_of(file, self._query.format) for file in self._files]
-            tables = [each in ("parquet", "csv") for each in formats]
+            tables = [form in ("parquet", "csv") for form in formats]
             yield from self._of_lines(
                 connection, [f for f, table in zip(self._files, tables, strict=True) if not table]
             )

@@ -46,12 +46,12 @@ class DuckDBSketcher:
                 known = tuple(key) if set(key) <= set(types) else ()
                 (rows,) = sql.execute(f"SELECT count(*) FROM {parquet([path])}").fetchone() or (0,)
                 many = strata(rows)
-                found = sql.execute(_cells(path, types, known, many)).fetchall()
+                records = sql.execute(_cells(path, types, known, many)).fetchall()
             except duckdb.Error as error:
                 raise files_error(error, [path]) or error from error
         filled = [[Cell()] * (cells(number) * TABLES_OF_CELLS) for number in range(many)]
         sizes, keys = [0] * many, [0] * many
-        for stratum, table, spot, count, element, check in found:
+        for stratum, table, spot, count, element, check in records:
             if table is None:
                 sizes[stratum], keys[stratum] = count, element
             else:
@@ -83,7 +83,7 @@ def _cells(path: Path, types: Mapping[str, str], key: Sequence[str], many: int) 
     row = _canonical(sorted(types), types)
     mask, last = (1 << _KEY_BITS) - 1, many - 1
     named = _canonical(sorted(key), types) if key else "NULL"
-    width = " ".join(f"WHEN {number} THEN {each}" for number, each in enumerate(CELLS[:-1]))
+    width = " ".join(f"WHEN {number} THEN {size}" for number, size in enumerate(CELLS[:-1]))
     words = [("up", 16), ("up", 32), ("up", 48), ("low", 0), ("low", 16), ("low", 32)]
     spots = ", ".join(f"(({half} >> {shift}) & 65535::UBIGINT) % m" for half, shift in words)
     stratum = f"CASE WHEN k = 0 THEN {last} ELSE least({last}, bit_count(xor(k, k - 1)) - 1) END"
@@ -135,5 +135,5 @@ def _counts(sql: duckdb.DuckDBPyConnection, path: Path, name: str, type_: str, g
         case _:
             place = value
     query = f"SELECT ({place})::INTEGER, count(*) FROM {parquet([path])} WHERE {known} GROUP BY ALL"
-    found = dict(sql.execute(query).fetchall())
-    return tuple(found.get(number, 0) for number in range(grid.bins))
+    counts = dict(sql.execute(query).fetchall())
+    return tuple(counts.get(number, 0) for number in range(grid.bins))

@@ -36,9 +36,9 @@ class DuckDBSplitter:
     def cut(self, cut: Cut, out: Path) -> CutRows:
         """Write the rows in order, and return how many of which kind there were."""
         label = column(cut.label)
-        found = self._relation(cut.files)
-        value = f"{_known(cut, set(found.types))} AS __value"
-        source = f"(SELECT *, {value} FROM ({found.sql}){_where(cut)})"
+        table = self._relation(cut.files)
+        value = f"{_known(cut, set(table.types))} AS __value"
+        source = f"(SELECT *, {value} FROM ({table.sql}){_where(cut)})"
         counts = (
             f"SELECT count(__value), count(*) FILTER (__value IS NULL AND {label} IS NULL), "
             f"count(*) FILTER (__value IS NULL AND {label} IS NOT NULL) FROM {source}"

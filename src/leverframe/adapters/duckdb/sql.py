@@ -29,7 +29,7 @@ _TYPES = {
     "TIMESTAMP_MS": "local time", "TIMESTAMP_NS": "local time", "TIMESTAMPTZ_NS": "nanoseconds",
     "DATE": "date", "TIME": "time of day", "TIME_NS": "time of day", "BLOB": "bytes",
 }  # fmt: skip
-_SQL_TYPES = {each: name for name, each in reversed(_TYPES.items())}
+_SQL_TYPES = {word: name for name, word in reversed(_TYPES.items())}
 _TEMPORARY = re.compile(r'"([^"\\]+\.part)\\?"')  # the quoted name, in words or in the JSON that DuckDB puts into them
 
 
@@ -91,7 +91,7 @@ def fetched(name: str, values: Any, dtype: str) -> Any:
     if scale is None:
         return values
     missing = np.ma.getmaskarray(values)
-    units = [0 if gone else int(each) for each, gone in zip(np.ma.getdata(values).tolist(), missing, strict=True)]
+    units = [0 if gone else int(value) for value, gone in zip(np.ma.getdata(values).tolist(), missing, strict=True)]
     refuse_wide(name, max(map(abs, units), default=0), scale)
     whole: Any = np.ma.masked_array(np.array(units, np.int64), mask=missing)
     return Decimals(whole, scale) if scale else whole
@@ -106,7 +106,7 @@ def files_error(error: duckdb.Error, files: Sequence[Path]) -> LeverframeError |
     """Return the error that names the file that cannot be written, or is damaged; None when it is neither."""
     temporary = _TEMPORARY.search(str(error))
     if temporary:
-        number = next((each for each in errno.errorcode if os.strerror(each) in str(error)), errno.EIO)
+        number = next((code for code in errno.errorcode if os.strerror(code) in str(error)), errno.EIO)
         return disk_error(replaced(Path(temporary[1])), OSError(number, os.strerror(number)))
     for file in files:
         damage = _damage(file)

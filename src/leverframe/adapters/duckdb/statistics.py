@@ -59,8 +59,8 @@ class DuckDBStatistician:
             sql.execute(f"SET max_expression_depth = {_DEPTH}")
             try:
                 query = _Query(survey, {path: _columns(sql, path) for path in dict.fromkeys(files)})
-                columns = [each for group, part in query.parts() for each in query.columns(group, _row(sql, part))]
-                return query.statistics(_row(sql, query.sql()), [_finite(sql, survey.path, each) for each in columns])
+                columns = [stats for group, part in query.parts() for stats in query.columns(group, _row(sql, part))]
+                return query.statistics(_row(sql, query.sql()), [_finite(sql, survey.path, stats) for stats in columns])
             except duckdb.Error as error:
                 raise _told(error, files) from error
 
@@ -68,20 +68,20 @@ class DuckDBStatistician:
 def _row(sql: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     """Return the one row of a query, with all the memory there is if the usual share is too little."""
     try:
-        found = sql.execute(query).fetchone()
+        row = sql.execute(query).fetchone()
     except duckdb.OutOfMemoryException:
         sql.execute("RESET memory_limit")
-        found = sql.execute(query).fetchone()
-    return tuple(found or ())
+        row = sql.execute(query).fetchone()
+    return tuple(row or ())
 
 
-def _finite(sql: duckdb.DuckDBPyConnection, path: Path, found: ColumnStatistics) -> ColumnStatistics:
+def _finite(sql: duckdb.DuckDBPyConnection, path: Path, statistics: ColumnStatistics) -> ColumnStatistics:
     """Return the statistics with the mean of values whose sum is more than a double holds."""
-    if found.mean is None or math.isfinite(found.mean):
-        return found
-    value = f"{column(found.name)}::DOUBLE"
+    if statistics.mean is None or math.isfinite(statistics.mean):
+        return statistics
+    value = f"{column(statistics.name)}::DOUBLE"
     (mean,) = _row(sql, f"SELECT favg({value} * {_SMALL}) FILTER (isfinite({value})) / {_SMALL} FROM {parquet([path])}")
-    return replace(found, mean=mean)
+    return replace(statistics, mean=mean)
 
 
 def _told(error: duckdb.Error, files: Sequence[Path]) -> Exception:
@@ -129,8 +129,8 @@ class _Query:
             group = names[first : first + _TOGETHER]
             shown = [_aggregates("current", self._columns, group)]
             tables = [f"current AS NOT MATERIALIZED (FROM {parquet([self._survey.path])})"]
-            for number, each in enumerate(self._counted(group)):
-                type_, value = self._columns[each], column(each)
+            for number, name in enumerate(self._counted(group)):
+                type_, value = self._columns[name], column(name)
                 known = f"isfinite({value})" if type_ in _FLOATS else f"{value} IS NOT NULL"
                 counts = f"SELECT {value} AS v, count(*) AS n FROM current WHERE {known} GROUP BY ALL"
                 tables.append(f"values_{number} AS MATERIALIZED ({counts})")
@@ -139,8 +139,8 @@ class _Query:
 
     def columns(self, group: Sequence[str], row: Sequence[Any]) -> list[ColumnStatistics]:
         """Return what the row of a part says of its columns."""
-        aggregates, *found = row
-        counted = dict(zip(self._counted(group), found, strict=True))
+        aggregates, *frequencies = row
+        counted = dict(zip(self._counted(group), frequencies, strict=True))
         return [
             _column(name, self._columns[name], aggregates[f"c{number}"], counted.get(name, {}))
             for number, name in enumerate(group)
@@ -152,9 +152,9 @@ class _Query:
 
     def _keys(self, name: str, question: Question) -> list[str]:
         """Return the keys that occur with their rows, and those of them that violate the constraint."""
-        given = [column(each) for each in question.columns]
-        known = " AND ".join(f"{each} IS NOT NULL" for each in given)
-        selected = ", ".join(f"{each} AS k{number}" for number, each in enumerate(given))
+        given = [column(field) for field in question.columns]
+        known = " AND ".join(f"{key} IS NOT NULL" for key in given)
+        selected = ", ".join(f"{key} AS k{number}" for number, key in enumerate(given))
         keys = f"{name} AS MATERIALIZED (SELECT {selected}, count(*) AS n FROM current WHERE {known} GROUP BY ALL)"
         if isinstance(question, Duplicates):
             return [keys, f"{name}_broken AS (FROM {name} WHERE n > 1)"]
@@ -163,12 +163,12 @@ class _Query:
             _require(reference, self._schemas[path], path)
         # Compared as text, so that a key of another type is an orphan and not a crash.
         equal = " AND ".join(
-            f"{name}.k{number}::VARCHAR = other.{column(each)}::VARCHAR"
-            for number, each in enumerate(question.references)
+            f"{name}.k{number}::VARCHAR = other.{column(field)}::VARCHAR"
+            for number, field in enumerate(question.references)
         )
         return [keys, f"{name}_broken AS (FROM {name} ANTI JOIN {parquet([path])} other ON {equal})"]
 
-    def statistics(self, row: Sequence[Any], found: Sequence[ColumnStatistics]) -> TableStatistics:
+    def statistics(self, row: Sequence[Any], statistics: Sequence[ColumnStatistics]) -> TableStatistics:
         """Return what the row of the query says, and the columns found before."""
         values = iter(row)
         aggregates, daily = next(values), next(values)
@@ -180,9 +180,11 @@ class _Query:
                 for number, (name, type_) in enumerate(self._schemas[path].items())
             )
             history.append(PartitionStatistics(partition, nulls["rows"], columns, _days(days)))
-        answers = {question: _count(found) for question, found in zip(self._questions, values, strict=True)}
+        answers = {question: _count(value) for question, value in zip(self._questions, values, strict=True)}
         newest = _timestamp(aggregates["newest"])
-        current = PartitionStatistics(self._survey.partition, aggregates["rows"], tuple(found), _days(daily), newest)
+        current = PartitionStatistics(
+            self._survey.partition, aggregates["rows"], tuple(statistics), _days(daily), newest
+        )
         return TableStatistics(self._survey.table, current, tuple(history), answers)
 
 
@@ -231,7 +233,7 @@ def _aggregate(name: str, type_: str) -> str:
         case "time":
             shape, finite = text("%Y-%m-%dT%H:%M:%SZ"), f"FILTER (isfinite({name}))"
             return ", ".join(
-                [nulls, *(f"{each}: strftime({each}({name}) {finite}, {shape})" for each in ("min", "max"))]
+                [nulls, *(f"{function}: strftime({function}({name}) {finite}, {shape})" for function in ("min", "max"))]
             )
         case "boolean":
             return f"{nulls}, trues: count(*) FILTER ({name})"
@@ -306,33 +308,33 @@ def _short(value: str) -> str:
     return f"left({value}::VARCHAR, {_CHARACTERS})"
 
 
-def _count(found: Mapping[str, Any]) -> Count:
-    return Count(found["rows"], found["of"], tuple(found["samples"] or ()))
+def _count(counts: Mapping[str, Any]) -> Count:
+    return Count(counts["rows"], counts["of"], tuple(counts["samples"] or ()))
 
 
-def _column(name: str, type_: str, found: Mapping[str, Any], frequency: Mapping[str, Any]) -> ColumnStatistics:
+def _column(name: str, type_: str, aggregates: Mapping[str, Any], frequency: Mapping[str, Any]) -> ColumnStatistics:
     quantiles = frequency.get("quantiles") or ()
     return ColumnStatistics(
         name=name,
         type=type_,
         kind=_kind(type_),
-        nulls=found["nulls"],
-        minimum=found.get("min"),
-        maximum=found.get("max"),
-        mean=found.get("mean"),
+        nulls=aggregates["nulls"],
+        minimum=aggregates.get("min"),
+        maximum=aggregates.get("max"),
+        mean=aggregates.get("mean"),
         quantiles=tuple(
             float(quantile) if isinstance(quantile, Decimal) else quantile
             for quantile in quantiles
             if quantile is not None
         ),
         distinct=frequency.get("distinct"),
-        top=tuple((each["v"], each["n"]) for each in frequency.get("top") or ()),
-        trues=found.get("trues"),
+        top=tuple((entry["v"], entry["n"]) for entry in frequency.get("top") or ()),
+        trues=aggregates.get("trues"),
     )
 
 
-def _days(found: Iterable[Sequence[str]] | None) -> tuple[tuple[Any, int], ...]:
-    return tuple((datetime.fromisoformat(day).date(), int(rows)) for day, rows in found or ())
+def _days(days: Iterable[Sequence[str]] | None) -> tuple[tuple[Any, int], ...]:
+    return tuple((datetime.fromisoformat(day).date(), int(rows)) for day, rows in days or ())
 
 
 def _timestamp(microseconds: int | None) -> datetime | None:

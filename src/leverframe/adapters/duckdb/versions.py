@@ -26,7 +26,7 @@ def versions(view: str, corrected: Corrected | None, known_at: str, before: int 
         once = f"true AS {HAPPENED}, {known(known_at)} AS {KNOWN}, {KNOWN} AS {PLACE}, NULL::BIGINT AS {UNTIL}"
         return f"SELECT * FROM (SELECT *, {once}, {ROW} AS {FIRST} FROM {view}) WHERE {limit}"
     key, recorded, seen = _key(corrected), _recorded(corrected), version_known(corrected, known_at)
-    told = (
+    columns = (
         f"{column(known_at)} IS NOT NULL AS {HAPPENED}, {seen} AS {KNOWN}, coalesce({recorded}, {_EVER}) AS {RECORDED}"
     )
     return (
@@ -35,7 +35,7 @@ def versions(view: str, corrected: Corrected | None, known_at: str, before: int 
         f"lead({KNOWN}) OVER ({key} ORDER BY {IN_ORDER}) AS {UNTIL}, "
         f"first_value({ROW}) OVER ({key} ORDER BY NOT {HAPPENED}, {IN_ORDER}) AS {FIRST}, "
         f"bool_or({HAPPENED}) OVER ({key} ORDER BY {IN_ORDER}) AS __begun "
-        f"FROM (SELECT *, {told} FROM {view}) WHERE {limit}) "
+        f"FROM (SELECT *, {columns} FROM {view}) WHERE {limit}) "
         f"WHERE __begun"
     )
 
@@ -44,8 +44,8 @@ def version_known(corrected: Corrected | None, known_at: str) -> str:
     """Return since when a version is known, in microseconds; null where it never was."""
     if corrected is None:
         return known(known_at)
-    told = f"greatest({ARRIVED}, epoch_us({column(known_at)}), {_recorded(corrected)})"
-    return f"CASE WHEN {ARRIVED} IS NOT NULL THEN {told} END"
+    latest = f"greatest({ARRIVED}, epoch_us({column(known_at)}), {_recorded(corrected)})"
+    return f"CASE WHEN {ARRIVED} IS NOT NULL THEN {latest} END"
 
 
 def _recorded(corrected: Corrected) -> str:

@@ -33,9 +33,9 @@ def known(known_at: str, table: str = "") -> str:
 
     Null without the fact's column. ``table`` is an alias with its dot.
     """
-    told = f"{table}{column(known_at)}"
+    time = f"{table}{column(known_at)}"
     arrived = f"{table}{ARRIVED}"
-    return f"CASE WHEN {told} IS NOT NULL AND {arrived} IS NOT NULL THEN greatest(epoch_us({told}), {arrived}) END"
+    return f"CASE WHEN {time} IS NOT NULL AND {arrived} IS NOT NULL THEN greatest(epoch_us({time}), {arrived}) END"
 
 
 def in_time(step: AsOfLookup) -> str:
@@ -50,14 +50,14 @@ def create_view(
 
     Raises ``SourceError`` for columns that cannot be read as one table, and for a key that is not exact.
     """
-    found = relation(connection, paths, added_up(plan, table))
-    columns, keys = dict(found.types), plan.keys_of(table)
+    source = relation(connection, paths, added_up(plan, table))
+    columns, keys = dict(source.types), plan.keys_of(table)
     # A time that no row of these files has counts as never, whatever its type: others of the table were checked.
     times = plan.times().get(table, ())
-    columns |= {each: "never" for each in times if each in columns and kind(columns[each]) != TIMESTAMP}
+    columns |= {time: "never" for time in times if time in columns and kind(columns[time]) != TIMESTAMP}
     shown = [
-        f"{_key(connection, found, each, table) if each in keys else _value(each, dtype)} AS {column(each)}"
-        for each, dtype in columns.items()
+        f"{_key(connection, source, field, table) if field in keys else _value(field, dtype)} AS {column(field)}"
+        for field, dtype in columns.items()
     ]
     if EVENT_TIME in columns and plan.timezone:
         local = f"({EVENT_TIME} AT TIME ZONE {text(plan.timezone)})"
@@ -67,7 +67,7 @@ def create_view(
         both = f"greatest(epoch_us({EVENT_TIME}), epoch_us({KNOWN_AT}))"
         shown.append(f"CASE WHEN {EVENT_TIME} IS NOT NULL AND {KNOWN_AT} IS NOT NULL THEN {both} END AS {ARRIVED}")
     row = f"{FILE} * {_FILE} + {PLACE} AS {ROW}"
-    connection.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join([*shown, row])} FROM ({found.sql})")
+    connection.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join([*shown, row])} FROM ({source.sql})")
 
 
 def _value(name: str, dtype: str) -> str:
@@ -83,20 +83,20 @@ def _value(name: str, dtype: str) -> str:
     return f"CASE WHEN isfinite({value} / 2) THEN {value} END" if floating(dtype) else value
 
 
-def _key(connection: duckdb.DuckDBPyConnection, found: Relation, name: str, table: str) -> str:
+def _key(connection: duckdb.DuckDBPyConnection, source: Relation, name: str, table: str) -> str:
     """Return a key column as it is compared: doubles and decimals that are whole numbers as such.
 
     Raises ``SourceError`` for doubles of which several numbers may have become one, and for decimals with a fraction.
     """
-    value, dtype = column(name), found.types[name]
+    value, dtype = column(name), source.types[name]
     shown = _value(name, dtype)
     if dtype == "text":
         return value
     if not floating(dtype) and not dtype.startswith("decimal"):
-        known = connection.execute(f"SELECT count({value}) FROM ({found.sql})").fetchone()
+        known = connection.execute(f"SELECT count({value}) FROM ({source.sql})").fetchone()
         return _NEVER if known == (0,) else value
     counts = f"count(*) FILTER (v <> trunc(v)), count(*) FILTER (abs(v) >= {EXACT}), min(v), max(v)"
-    query = f"SELECT {counts} FROM (SELECT {shown} AS v FROM ({found.sql}))"
+    query = f"SELECT {counts} FROM (SELECT {shown} AS v FROM ({source.sql}))"
     fractions, large, least, most = connection.execute(query).fetchone() or (0, 0, None, None)
     if large and floating(dtype):
         raise inexact_key(name, table, dtype, LARGE_KEY)

@@ -181,9 +181,9 @@ def _error(listener: _Listener, code: int, root: Path) -> PipelineError:
     if _BUSY.search(text):
         return _busy(text, root)
     failed = _FAILED.search(text)
-    said = redacted(text.removeprefix("ERROR: ").strip()) or f"dvc ended with code {code}"
+    message = redacted(text.removeprefix("ERROR: ").strip()) or f"dvc ended with code {code}"
     if failed is None:
-        return PipelineError("`dvc repro` failed", why=first_line(said), next=f"read {LOG}; fix what it names")
+        return PipelineError("`dvc repro` failed", why=first_line(message), next=f"read {LOG}; fix what it names")
     ended = _CODE.search(failed[2])
     how: dict[str, Any] = {"stage": failed[1], "code": int(ended[1]) if ended else 0}
     own = _OUR_ERROR.search(redacted("\n".join(listener.lines)))

@@ -69,7 +69,7 @@ def is_missing(error: BaseException) -> bool:
     if code is not None:
         return code in (404, 410)
     return not any(
-        isinstance(each, OSError) and not isinstance(each, FileNotFoundError) for each in chain
+        isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError) for cause in chain
     ) and not _any(chain, _NO_ANSWER)
 
 
@@ -88,8 +88,8 @@ def status(chain: Sequence[BaseException]) -> int | None:
     for error in chain:
         response = getattr(error, "response", None)
         answer = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-        told = (getattr(each, name, None) for each in (error, response) for name in _STATUS)
-        for code in itertools.chain((answer.get("HTTPStatusCode"),), told):
+        codes = (getattr(source, name, None) for source in (error, response) for name in _STATUS)
+        for code in itertools.chain((answer.get("HTTPStatusCode"),), codes):
             if isinstance(code, int) and 300 <= code < 600:
                 return code
     return None
@@ -129,7 +129,7 @@ def _answered(*codes: int) -> Callable[[Sequence[BaseException]], bool]:
 
 
 def _no_bucket(chain: Sequence[BaseException]) -> bool:
-    return _any(chain, _NO_BUCKET) or any("bucket does not exist" in str(each) for each in chain)
+    return _any(chain, _NO_BUCKET) or any("bucket does not exist" in str(error) for error in chain)
 
 
 def _no_listing(chain: Sequence[BaseException]) -> bool:

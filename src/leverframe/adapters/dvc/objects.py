@@ -85,10 +85,10 @@ class RemoteObjects:
         return self._asked(self._listing, wanted)
 
     def _size(self, wanted: StoredObject) -> int | None:
-        found = self._open().fs.fs.info(self._path(wanted))
-        if found.get("type") == "directory":
+        details = self._open().fs.fs.info(self._path(wanted))
+        if details.get("type") == "directory":
             raise FileNotFoundError(wanted.place)
-        size = found.get("size")
+        size = details.get("size")
         return size if isinstance(size, int) else None
 
     def _listing(self, wanted: StoredObject) -> bytes:
@@ -107,11 +107,11 @@ class RemoteObjects:
         present, absent = dict[StoredObject, Answer](), list[StoredObject]()
         seconds = self._seconds or min(_MOST, _SECONDS + _EACH * len(wanted))
         try:
-            for number, (each, answer) in enumerate(self._answers(ask, wanted, time.monotonic() + seconds), 1):
+            for number, (stored, answer) in enumerate(self._answers(ask, wanted, time.monotonic() + seconds), 1):
                 if not isinstance(answer, Exception):
-                    present[each] = answer
+                    present[stored] = answer
                 elif is_missing(answer):
-                    absent.append(each)
+                    absent.append(stored)
                 else:
                     self._failure, self._empty = self._failed(answer), holds_nothing(answer)
                     break

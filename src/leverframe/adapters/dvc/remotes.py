@@ -39,17 +39,17 @@ class RemoteContents:
         # Nothing else ends a call into the client of a cloud, which waits for as long as bytes drip in.
         threading.Thread(target=self._read_into, args=(results, path, most), daemon=True).start()
         try:
-            found = results.get(timeout=max(0.0, self._until - time.monotonic()))
+            result = results.get(timeout=max(0.0, self._until - time.monotonic()))
         except queue.Empty:
             late = TimeoutError(f"it took more than {self._seconds:g} seconds; what is here already is not read again")
             raise _unreachable(self._url, late) from None
-        if isinstance(found, bytes):
-            return found
-        if isinstance(found, BundleError):
-            raise found
-        if is_missing(found):
+        if isinstance(result, bytes):
+            return result
+        if isinstance(result, BundleError):
+            raise result
+        if is_missing(result):
             return None
-        raise _unreachable(self._url, found) from found
+        raise _unreachable(self._url, result) from result
 
     def _read_into(self, results: queue.SimpleQueue[bytes | Exception], path: str, most: int) -> None:
         try:
@@ -79,14 +79,14 @@ class RemoteFiles:
         """Return the files by their paths below the address, and their bytes; of a file itself, by its name."""
         base = self._fs.fs._strip_protocol(self._base)
         try:
-            found = self._fs.fs.find(base, detail=True)
+            files = self._fs.fs.find(base, detail=True)
         except FileNotFoundError:
-            found = {}
+            files = {}
         except Exception as error:  # every cloud has its own
             raise _unreachable(self._url, error) from error
         return {
             path[len(base) :].strip("/") or path.rpartition("/")[2]: int(about.get("size") or 0)
-            for path, about in found.items()
+            for path, about in files.items()
         }
 
     def fetch(self, name: str, target: Path) -> bool:

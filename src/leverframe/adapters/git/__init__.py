@@ -29,14 +29,14 @@ _OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.n
 class Git:
     """The git repository that ``root`` is in; every path is relative to ``root``.
 
-    ``told`` returns the default branch as the event of a run has it, ``target`` the branch that its pull request goes
+    ``default`` returns the default branch as the event of a run has it, ``target`` the one that its pull request goes
     to; empty where there is none. Raises ``RepositoryError`` from every method where git is missing, or reads no
     repository here.
     """
 
-    def __init__(self, root: Path, told: Callable[[], str] = str, target: Callable[[], str] = str) -> None:
+    def __init__(self, root: Path, default: Callable[[], str] = str, target: Callable[[], str] = str) -> None:
         self.root = root
-        self._bases = Bases(self, Branches(root, self._run), told, target)
+        self._bases = Bases(self, Branches(root, self._run), default, target)
         self._filters, self.trees = Filters(root, self._run), Trees(root, self._run)
 
     def fetch(self) -> None:
@@ -51,8 +51,8 @@ class Git:
 
     def files(self, *patterns: str) -> list[str]:
         """Return the files of the working tree that match and are not ignored, tracked or not, sorted."""
-        found = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
-        return sorted({path for path in found if (self.root / path).is_file()})
+        paths = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
+        return sorted({path for path in paths if (self.root / path).is_file()})
 
     def tracked(self) -> list[str]:
         """Return the files below the root that git tracks; of a submodule its folder."""
@@ -72,10 +72,10 @@ class Git:
 
     def show(self, revision: str, path: str) -> bytes | None:
         """Return the content of a file at a revision as it is checked out, None when it was not there."""
-        found = dict(self._read([path], [f"{revision}:./{path}"]))
-        if path not in found and self._run("rev-parse", "--verify", "--quiet", f"{revision}:./{path}").returncode == 0:
-            found |= self.contents(revision, path)  # a folder or a submodule, or an object that is damaged
-        return self._filters.checked_out(revision, found).get(path)
+        files = dict(self._read([path], [f"{revision}:./{path}"]))
+        if path not in files and self._run("rev-parse", "--verify", "--quiet", f"{revision}:./{path}").returncode == 0:
+            files |= self.contents(revision, path)  # a folder or a submodule, or an object that is damaged
+        return self._filters.checked_out(revision, files).get(path)
 
     def prefix(self) -> str:
         """Return the path of ``root`` in the repository, with a slash at its end; empty where it is the whole of it."""
@@ -84,8 +84,8 @@ class Git:
 
     def named(self, revision: str) -> str:
         """Return the full name of the commit that a revision names; raises ``RepositoryError`` where there is none."""
-        found = self.commit_of(revision)
-        if found is None:
+        commit = self.commit_of(revision)
+        if commit is None:
             self.check()
             self._run("log", "-1", "--format=")  # tells a branch without a commit from a damaged one
             raise RepositoryError(
@@ -93,7 +93,7 @@ class Git:
                 why=self.shallow() or "it is no branch, tag or commit that git knows here",
                 next="name another revision, or `git fetch` first; in CI check out with `fetch-depth: 0`",
             )
-        return found
+        return commit
 
     def check(self) -> None:
         """Raise ``RepositoryError`` where ``root`` is in no working tree of a repository that git reads."""
@@ -138,8 +138,8 @@ class Git:
 
     def top(self) -> Path:
         """Return the folder of the repository, of which ``root`` may be a part."""
-        told = self._run("rev-parse", "--show-toplevel").stdout
-        return Path(os.fsdecode(told).rstrip("\n")) if told.strip() else self.root.resolve()
+        stdout = self._run("rev-parse", "--show-toplevel").stdout
+        return Path(os.fsdecode(stdout).rstrip("\n")) if stdout.strip() else self.root.resolve()
 
     def branch(self) -> str:
         """Return the branch that is checked out; empty where it is a commit."""
@@ -179,10 +179,10 @@ class Git:
 
     def _fill_submodules(self, folder: Path, common: Path) -> None:
         """Check out the submodules of a copy in ``folder`` from those that ``common``, a folder of git's, has."""
-        told = self._run(
+        listing = self._run(
             "config", "-z", "--file", str(folder / ".gitmodules"), "--get-regexp", r"^submodule\..*\.path$"
         )
-        for key, _, path in (each.partition("\n") for each in told.stdout.decode(errors="replace").split("\0")):
+        for key, _, path in (entry.partition("\n") for entry in listing.stdout.decode(errors="replace").split("\0")):
             name = key.removesuffix(".path")
             home = (common / "modules" / name.removeprefix("submodule.")).resolve()
             if not (path and home.is_dir()):
@@ -246,19 +246,19 @@ class Git:
 
         A submodule has an `S`, whatever changed of it.
         """
-        told = self._paths(
+        changes = self._paths(
             "diff", "--raw", "--no-renames", "--ignore-submodules=none", "--relative", "-z", commit, "--"
         )
-        return _letters(told, self._paths("ls-files", "-z", "--others", "--exclude-standard"))
+        return _letters(changes, self._paths("ls-files", "-z", "--others", "--exclude-standard"))
 
     def changed_around(self, commit: str) -> dict[str, str]:
         """Return what differs as ``changed`` does, of the whole repository: paths outside begin with two dots.
 
         Outside, files that git does not track yet are left out.
         """
-        told = self._paths("diff", "--raw", "--no-renames", "--ignore-submodules=none", "-z", commit, "--")
+        changes = self._paths("diff", "--raw", "--no-renames", "--ignore-submodules=none", "-z", commit, "--")
         new = self._paths("ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", ".")
-        letters = _letters(told, new)
+        letters = _letters(changes, new)
         return dict(zip(self.from_root(letters), letters.values(), strict=True))
 
     def from_root(self, paths: Iterable[str]) -> list[str]:
@@ -274,7 +274,7 @@ class Git:
             "--quiet",
             f"--marker-size={marker}",
             *sides,
-            *(str(each.resolve()) for each in (ours, base, theirs)),
+            *(str(path.resolve()) for path in (ours, base, theirs)),
         )
         return result.returncode == 0
 
@@ -286,13 +286,13 @@ class Git:
     def touching(self, revision: str, path: str, words: str) -> list[str]:
         """Return the commits up to a revision that changed a line with ``words`` in a file, newest first, and their
         first parents: one of a pair is the version that still had the line."""
-        told = self._run("log", "-50", "--format=%H %P", f"-G{words}", "--end-of-options", revision, "--", path)
-        return list(dict.fromkeys(name for line in told.stdout.decode().splitlines() for name in line.split()[:2]))
+        log = self._run("log", "-50", "--format=%H %P", f"-G{words}", "--end-of-options", revision, "--", path)
+        return list(dict.fromkeys(name for line in log.stdout.decode().splitlines() for name in line.split()[:2]))
 
     def config(self, prefix: str) -> dict[str, str]:
         """Return the keys of this clone's configuration that begin with ``prefix``."""
-        told = self._run("config", "--local", "--null", "--get-regexp", f"^{prefix.replace('.', '[.]')}").stdout
-        return dict(each.partition("\n")[::2] for each in told.decode(errors="replace").split("\0") if each)
+        stdout = self._run("config", "--local", "--null", "--get-regexp", f"^{prefix.replace('.', '[.]')}").stdout
+        return dict(entry.partition("\n")[::2] for entry in stdout.decode(errors="replace").split("\0") if entry)
 
     def set_config(self, key: str, value: str) -> None:
         """Set a key of this clone's configuration."""
@@ -347,7 +347,7 @@ class Git:
                 why=last_line(result.stderr),
                 next="run `git status` there and fix what it says",
             )
-        return [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]
+        return [os.fsdecode(path) for path in result.stdout.split(b"\0") if path]
 
     def _run(
         self,

@@ -54,12 +54,12 @@ class Commits(Protocol):
 class Bases:
     """Finds what changes are compared with.
 
-    ``told`` returns the default branch as the event of a run has it, ``target`` where its pull request goes.
+    ``named`` returns the default branch as the event of a run has it, ``target`` where its pull request goes.
     """
 
     git: Commits
     branches: Branches
-    told: Callable[[], str]
+    named: Callable[[], str]
     target: Callable[[], str] = str
 
     def default_branch(self) -> str | None:
@@ -67,7 +67,7 @@ class Bases:
 
         `origin/HEAD` tells, else the event of the run, else its usual names, else that there is no other.
         """
-        remote, names = self.branches.remote(), [name for name in (self.told(), *_NAMES) if name]
+        remote, names = self.branches.remote(), [name for name in (self.named(), *_NAMES) if name]
         places = [place for name in names for place in ([f"{remote}/{name}"] if remote else []) + [name]]
         known = next((name for name in (self.branches.head(), *places) if name and self.git.commit_of(name)), None)
         if known:

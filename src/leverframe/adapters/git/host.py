@@ -140,7 +140,7 @@ class HostedGit(Git):
         The mode of a file that is not there is 000000.
         """
         raw = self._paths("diff-tree", "-r", "-z", "--raw", "--no-renames", before, after)
-        heads = (each.lstrip(":").split() for each in raw[::2])
+        heads = (header.lstrip(":").split() for header in raw[::2])
         return {path: (f"{h[0]} {h[2]}", f"{h[1]} {h[3]}") for h, path in zip(heads, raw[1::2], strict=True)}
 
     def with_files(self, base: str, files: Mapping[str, str]) -> str:

@@ -35,8 +35,8 @@ class Trees:
     def merged(self, ours: str, theirs: str) -> Merged:
         """Return the tree of both sides, as a merge of the pull request would write it."""
         done = self.run("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", ours, theirs)
-        told = [part for part in done.stdout.decode(errors="surrogateescape").split("\0") if part]
-        if done.returncode > 1 or not told:
+        parts = [part for part in done.stdout.decode(errors="surrogateescape").split("\0") if part]
+        if done.returncode > 1 or not parts:
             why = last_line(done.stderr)
             if "unrelated histories" in why:
                 return Merged("", ("all files: both sides began apart",))
@@ -45,7 +45,7 @@ class Trees:
                 why=why[:200],
                 next="`git merge-tree --write-tree` needs git 2.38, and both commits with `fetch-depth: 0`",
             )
-        return Merged(told[0].strip(), tuple(dict.fromkeys(told[1:])))
+        return Merged(parts[0].strip(), tuple(dict.fromkeys(parts[1:])))
 
     def changes(self, before: str, after: str) -> list[TreeChange]:
         """Return every path that differs between two trees, with modes and blobs of both sides."""
@@ -66,10 +66,10 @@ class Trees:
         checked = self.run("cat-file", "--batch-check", given="".join(f"{blob}\n" for blob in wanted).encode())
         sizes = (line.split() for line in checked.stdout.decode().splitlines())
         small, left = list[str](), limit
-        for found in sizes:
-            if len(found) == 3 and found[1] == "blob" and int(found[2]) <= left:
-                small.append(found[0])
-                left -= int(found[2])
+        for fields in sizes:
+            if len(fields) == 3 and fields[1] == "blob" and int(fields[2]) <= left:
+                small.append(fields[0])
+                left -= int(fields[2])
         printed = self.run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in small).encode()).stdout
         contents, at = {}, 0
         for blob in small:

@@ -59,7 +59,7 @@ class GithubForge(Calls):
     def comments(self, number: int) -> list[Comment]:
         """Return every comment of a pull request, oldest first."""
         return self.asked(
-            lambda repository: [_comment(each) for each in repository.get_issue(number).get_comments()],
+            lambda repository: [_comment(comment) for comment in repository.get_issue(number).get_comments()],
             "read the comments of the pull request",
             "pull-requests: write",
         )
@@ -190,5 +190,5 @@ def as_pull(pull: PullRequest) -> Pull:
     return Pull(pull.number, pull.head.sha, pull.base.ref, source, pull.head.ref, pull.state == "open", author)
 
 
-def _comment(found: IssueComment) -> Comment:
-    return Comment(found.id, found.user.login if found.user else "", found.body or "", found.html_url)
+def _comment(comment: IssueComment) -> Comment:
+    return Comment(comment.id, comment.user.login if comment.user else "", comment.body or "", comment.html_url)

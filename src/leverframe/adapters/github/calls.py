@@ -102,19 +102,19 @@ class Calls:
 
 def reference(repository: Repository, name: str) -> GitRef | None:
     """Return a reference such as ``heads/main``; None where there is none."""
-    found = repository.get_git_ref(name)
+    ref = repository.get_git_ref(name)
     try:
-        return found if found.object.sha else None  # this is what asks: objects are lazy here
+        return ref if ref.object.sha else None  # this is what asks: objects are lazy here
     except UnknownObjectException:
         return None
 
 
 def refused(error: GithubException, what: str, permission: str, repository: str = "") -> PublishError:
     """Return the error that says what GitHub refused and, where a permission lacks, the line that grants it."""
-    said = _words(error)
+    words = _words(error)
     limited = isinstance(error, RateLimitExceededException)
     kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 or limited else PublishError
-    lacks = permission and error.status in (403, 404) and not limited and not closed(said) and lacks_permission(said)
+    lacks = permission and error.status in (403, 404) and not limited and not closed(words) and lacks_permission(words)
     step = f"give the job `permissions: {{{permission}}}`" if lacks else ""
     if limited:
         step = f"wait until the limit is reset{_reset(error)}, then run the job again; nothing was lost"
@@ -122,13 +122,13 @@ def refused(error: GithubException, what: str, permission: str, repository: str 
         step = "the token is not valid, or has expired: give the job another one"
     elif lacks and error.status == _UNKNOWN and repository:
         step += f"; or {repository} (GITHUB_REPOSITORY) is not there, or hidden from this token"
-    elif error.status == _GONE or _MAY_NOT_OPEN in said:
+    elif error.status == _GONE or _MAY_NOT_OPEN in words:
         step = _DISABLED if error.status == _GONE else _NO_PULLS
     return kind(
         f"GitHub refused to {what}",
-        why=f"it answered {error.status}" + (f": {said[:200]}" if said else ""),
-        next=step or following(said) or "once what GitHub says is settled, run the job again",
-        closed=not limited and bool(closed(said)),
+        why=f"it answered {error.status}" + (f": {words[:200]}" if words else ""),
+        next=step or following(words) or "once what GitHub says is settled, run the job again",
+        closed=not limited and bool(closed(words)),
     )
 
 

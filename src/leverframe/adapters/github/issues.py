@@ -23,8 +23,10 @@ class GithubIssues(Calls):
         """Return every issue with a label, open or closed, oldest first; pull requests are left out."""
 
         def ask(repository: Repository) -> list[Issue]:
-            found = repository.get_issues(state="all", labels=[label], sort="created", direction="asc")
-            return [_issue(each) for each in found if "/pull/" not in each.html_url]  # a list of issues has those, too
+            issues = repository.get_issues(state="all", labels=[label], sort="created", direction="asc")
+            return [
+                _issue(issue) for issue in issues if "/pull/" not in issue.html_url
+            ]  # a list of issues has those, too
 
         return self.asked(ask, "list the issues", _PERMISSION)
 
@@ -63,7 +65,7 @@ class GithubIssues(Calls):
     def comments(self, number: int) -> list[str]:
         """Return the bodies of the comments of an issue."""
         return self.asked(
-            lambda repository: [each.body or "" for each in repository.get_issue(number).get_comments()],
+            lambda repository: [comment.body or "" for comment in repository.get_issue(number).get_comments()],
             f"read the comments of issue #{number}",
             _PERMISSION,
         )
@@ -78,7 +80,7 @@ class GithubIssues(Calls):
             issue = repository.get_issue(number)
             issue.create_comment(body)
             marker = body.partition("\n")[0]
-            for extra in [each for each in issue.get_comments() if (each.body or "").startswith(marker)][1:]:
+            for extra in [comment for comment in issue.get_comments() if (comment.body or "").startswith(marker)][1:]:
                 extra.delete()
 
         self.asked(ask, f"comment on issue #{number}", _PERMISSION)
@@ -88,16 +90,16 @@ class GithubIssues(Calls):
         return self.asked(lambda repository: repository.has_in_assignees(login), f"look up {login}", "metadata: read")
 
 
-def _issue(found: Found) -> Issue:
+def _issue(issue: Found) -> Issue:
     return Issue(
-        found.number,
-        found.title,
-        found.body or "",
-        tuple(label.name for label in found.labels),
-        tuple(each.login for each in found.assignees),
-        found.state == "open",
-        found.state_reason or "",
-        found.html_url,
+        issue.number,
+        issue.title,
+        issue.body or "",
+        tuple(label.name for label in issue.labels),
+        tuple(assignee.login for assignee in issue.assignees),
+        issue.state == "open",
+        issue.state_reason or "",
+        issue.html_url,
     )
 
 

@@ -35,8 +35,8 @@ class GithubPulls(Calls):
 
         def ask(repository: Repository) -> list[StandingPull]:
             listed = repository.get_pulls(state="all", head=self._head(branch), sort="created", direction="desc")
-            found = (_standing(pull) for pull in listed if _is_from_here(pull))
-            return sorted(found, key=lambda pull: -pull.number)
+            pulls = (_standing(pull) for pull in listed if _is_from_here(pull))
+            return sorted(pulls, key=lambda pull: -pull.number)
 
         return self.asked(ask, "list the pull requests", "pull-requests: read")
 

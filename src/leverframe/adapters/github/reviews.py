@@ -106,8 +106,8 @@ class GithubReviews(Calls):
             asked = {"base": branch} if branch else {}
             return [as_pull(pull) for pull in repository.get_pulls(state="open", **asked)]
 
-        found = self.asked(ask, "list the pull requests", "pull-requests: read")
-        return sorted(found, key=lambda pull: -pull.number)
+        pulls = self.asked(ask, "list the pull requests", "pull-requests: read")
+        return sorted(pulls, key=lambda pull: -pull.number)
 
     def run_of(self, head: str, names: Collection[str]) -> int:
         """Return the newest run of a workflow of one of these names at a commit; 0 where there is none."""

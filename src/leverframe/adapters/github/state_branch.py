@@ -62,10 +62,10 @@ class GithubState(Calls):
         commit = repository.get_git_commit(known.object.sha)
         tree: GitTree | None = repository.get_git_tree(commit.tree.sha)
         for part in filter(None, self._folder.split("/")):
-            below = [each for each in tree.tree if each.path == part and each.type == "tree"] if tree else []
+            below = [entry for entry in tree.tree if entry.path == part and entry.type == "tree"] if tree else []
             tree = repository.get_git_tree(below[0].sha) if below else None
-        blobs = [each for each in tree.tree if each.type == "blob"] if tree else []
-        return commit, {each.path: _text(repository, each.sha) for each in blobs}
+        blobs = [entry for entry in tree.tree if entry.type == "blob"] if tree else []
+        return commit, {blob.path: _text(repository, blob.sha) for blob in blobs}
 
     def _written(self, repository: Repository, change: Change) -> bool:
         """Write one commit; tell whether the branch was still where it was read."""
@@ -78,7 +78,7 @@ class GithubState(Calls):
             for name, text in changed.items()
         ]
         tree = repository.create_git_tree(elements, *([parent.tree] if parent else []))
-        number = int(found[1]) + 1 if parent and (found := _NUMBER.search(parent.message)) else 1
+        number = int(match[1]) + 1 if parent and (match := _NUMBER.search(parent.message)) else 1
         anew = number > LONGEST
         message = f"Result of the monitor: {self._folder}\n\nLeverframe-Commit: {1 if anew else number}\n"
         commit = repository.create_git_commit(message, tree, [parent] if parent and not anew else [])

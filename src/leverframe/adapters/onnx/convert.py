@@ -41,19 +41,19 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
     """
     register()
     try:
-        found = _by_columns(model, features)
-        _check_inputs(found, features)
-        _restore_doubles(found, list(_boosted(model, set())))
-        _cast_inputs(found)
-        _give_doubles(found)
-        found.opset_import.sort(key=lambda each: each.domain)  # it comes from a set: in another order in each process
-        checker.check_model(found)
+        proto = _by_columns(model, features)
+        _check_inputs(proto, features)
+        _restore_doubles(proto, list(_boosted(model, set())))
+        _cast_inputs(proto)
+        _give_doubles(proto)
+        proto.opset_import.sort(key=lambda opset: opset.domain)  # it comes from a set: in another order in each process
+        checker.check_model(proto)
     except Exception as error:  # the converter raises what it likes, for what it does not know
         raise not_converted(
             f"{type(model).__name__} cannot be converted to ONNX",
             f"{type(error).__name__}: {short_line(error)}",
         ) from error
-    data: bytes = found.SerializeToString(deterministic=True)
+    data: bytes = proto.SerializeToString(deterministic=True)
     return data
 
 
@@ -66,12 +66,12 @@ def _by_columns(model: Any, features: Sequence[Feature]) -> Any:
     except InvalidInputLengthException:  # an estimator without a step before it
         if any(kind is text for _, kind in inputs):
             raise
-    found = _to_onnx(model, [(_MATRIX, DoubleTensorType([None, len(features)]))])
-    del found.graph.input[:]
+    proto = _to_onnx(model, [(_MATRIX, DoubleTensorType([None, len(features)]))])
+    del proto.graph.input[:]
     names = [feature.name for feature in features]
-    found.graph.input.extend(helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1]) for name in names)
-    found.graph.node.insert(0, helper.make_node("Concat", names, [_MATRIX], axis=1))
-    return found
+    proto.graph.input.extend(helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1]) for name in names)
+    proto.graph.node.insert(0, helper.make_node("Concat", names, [_MATRIX], axis=1))
+    return proto
 
 
 def _to_onnx(model: Any, inputs: list[tuple[str, Any]]) -> Any:
@@ -79,28 +79,28 @@ def _to_onnx(model: Any, inputs: list[tuple[str, Any]]) -> Any:
     return to_onnx(model, initial_types=inputs, options=options, target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET})
 
 
-def _check_inputs(found: Any, features: Sequence[Feature]) -> None:
+def _check_inputs(proto: Any, features: Sequence[Feature]) -> None:
     """Raise ``ValueError`` where the converter gave an input another name, as it does with names of its own."""
-    names = {each.name for each in found.graph.input}
+    names = {tensor.name for tensor in proto.graph.input}
     lost = [feature.name for feature in features if feature.name not in names]
     if lost:
         raise ValueError(f"the converter calls a column of its own `{lost[0]}`, as a feature is called")
 
 
-def _cast_inputs(found: Any) -> None:
+def _cast_inputs(proto: Any) -> None:
     """Let nodes that know no doubles have floats."""
-    for place, node in reversed(list(enumerate(found.graph.node))):
+    for place, node in reversed(list(enumerate(proto.graph.node))):
         if node.op_type in _FLOATS_ONLY:
             name, single = node.input[0], f"{node.output[0]}_single"
             node.input[0] = single
-            found.graph.node.insert(place, helper.make_node("Cast", [name], [single], to=TensorProto.FLOAT))
+            proto.graph.node.insert(place, helper.make_node("Cast", [name], [single], to=TensorProto.FLOAT))
 
 
-def _give_doubles(found: Any) -> None:
+def _give_doubles(proto: Any) -> None:
     """Cast what the model predicts to doubles, whatever it is computed in."""
-    output = found.graph.output[-1]
-    inner = _behind(found.graph.node, output.name)
-    found.graph.node.append(helper.make_node("Cast", [inner], [output.name], to=TensorProto.DOUBLE))
+    output = proto.graph.output[-1]
+    inner = _behind(proto.graph.node, output.name)
+    proto.graph.node.append(helper.make_node("Cast", [inner], [output.name], to=TensorProto.DOUBLE))
     output.type.tensor_type.elem_type = TensorProto.DOUBLE
 
 
@@ -121,32 +121,34 @@ class _Boosting:
     baseline: NDArray[np.float64]
 
 
-def _restore_doubles(found: Any, boosted: list[_Boosting]) -> None:
-    for place, node in reversed(list(enumerate(found.graph.node))):
-        boosting = next((each for each in boosted if node.op_type in _LEAVES and _fits(node, each.trees)), None)
+def _restore_doubles(proto: Any, boosted: list[_Boosting]) -> None:
+    for place, node in reversed(list(enumerate(proto.graph.node))):
+        boosting = next(
+            (candidate for candidate in boosted if node.op_type in _LEAVES and _fits(node, candidate.trees)), None
+        )
         if boosting is None:
             continue
         _write_doubles(node, boosting.trees)
-        for each in found.opset_import:
-            if each.domain == "ai.onnx.ml":
-                each.version = max(each.version, _DOUBLES)
+        for opset in proto.opset_import:
+            if opset.domain == "ai.onnx.ml":
+                opset.version = max(opset.version, _DOUBLES)
         if node.op_type == "TreeEnsembleRegressor":
-            _add_baseline(found, place, boosting.baseline)
+            _add_baseline(proto, place, boosting.baseline)
 
 
-def _add_baseline(found: Any, place: int, baseline: NDArray[np.float64]) -> None:
+def _add_baseline(proto: Any, place: int, baseline: NDArray[np.float64]) -> None:
     """Add the baseline in doubles to the sum of the trees: in floats, a large one swallows the digits of the sum."""
-    node = found.graph.node[place]
+    node = proto.graph.node[place]
     output, constant, double = node.output[0], f"{node.output[0]}_baseline", f"{node.output[0]}_double"
     node.output[0] = f"{output}_sum"
     kept = [attribute for attribute in node.attribute if attribute.name != "base_values_as_tensor"]
     del node.attribute[:]
     node.attribute.extend(kept)
-    found.graph.initializer.append(numpy_helper.from_array(baseline.reshape(1, -1), constant))
+    proto.graph.initializer.append(numpy_helper.from_array(baseline.reshape(1, -1), constant))
     cast = helper.make_node("Cast", [node.output[0]], [double], to=TensorProto.DOUBLE)
     added = helper.make_node("Add", [double, constant], [output])
-    found.graph.node.insert(place + 1, cast)
-    found.graph.node.insert(place + 2, added)
+    proto.graph.node.insert(place + 1, cast)
+    proto.graph.node.insert(place + 2, added)
 
 
 def _boosted(part: Any, seen: set[int]) -> Iterator[_Boosting]:
@@ -158,8 +160,8 @@ def _boosted(part: Any, seen: set[int]) -> Iterator[_Boosting]:
         baseline = np.asarray(part._baseline_prediction, np.float64)
         yield _Boosting([tree.nodes for iteration in part._predictors for tree in iteration], baseline)
     inner = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else None
-    for each in inner if inner is not None else getattr(part, "__dict__", {}).values():
-        yield from _boosted(each, seen)
+    for child in inner if inner is not None else getattr(part, "__dict__", {}).values():
+        yield from _boosted(child, seen)
 
 
 def _fits(node: Any, trees: list[Any]) -> bool:
@@ -181,7 +183,7 @@ def _write_doubles(node: Any, trees: list[Any]) -> None:
         (f"{leaves}_weights", weights),
         ("base_values", base),
     ):
-        kept = [each for each in node.attribute if each.name != name]
+        kept = [attribute for attribute in node.attribute if attribute.name != name]
         del node.attribute[:]
         node.attribute.extend(kept)
         if len(values):
@@ -189,20 +191,20 @@ def _write_doubles(node: Any, trees: list[Any]) -> None:
 
 
 def _inner(node: Any) -> NDArray[np.bool_]:
-    modes = next(each.strings for each in node.attribute if each.name == "nodes_modes")
+    modes = next(attribute.strings for attribute in node.attribute if attribute.name == "nodes_modes")
     return np.array([mode != b"LEAF" for mode in modes])
 
 
 def _looked_up(trees: list[Any], column: str, tree: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.float64]:
     starts = np.cumsum([0, *map(len, trees)])
-    values: NDArray[np.float64] = np.concatenate([each[column] for each in trees])[starts[tree] + place]
+    values: NDArray[np.float64] = np.concatenate([table[column] for table in trees])[starts[tree] + place]
     return values
 
 
 def _ints(node: Any, name: str) -> NDArray[np.int64]:
-    return np.array(next(each.ints for each in node.attribute if each.name == name), np.int64)
+    return np.array(next(attribute.ints for attribute in node.attribute if attribute.name == name), np.int64)
 
 
 def _floats(node: Any, name: str) -> NDArray[np.float32]:
-    found = next((each.floats for each in node.attribute if each.name == name), ())
-    return np.array(found, np.float32)
+    floats = next((attribute.floats for attribute in node.attribute if attribute.name == name), ())
+    return np.array(floats, np.float32)

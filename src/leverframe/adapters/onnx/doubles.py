@@ -131,9 +131,9 @@ def _columns_of(scope: Any, operator: Any, container: Any, of: tuple[str, int]) 
 
     column = node("Gather", [texts, constant(TensorProto.INT64, [place])], axis=1)
     names = [(MISSING if category is None else str(category)).encode() for category in frequent]
-    found = node("OneHotEncoder", [column], op_domain="ai.onnx.ml", cats_strings=names, zeros=1)
+    onehot = node("OneHotEncoder", [column], op_domain="ai.onnx.ml", cats_strings=names, zeros=1)
     shape = constant(TensorProto.INT64, [-1, len(names)])
-    doubles = node("Cast", [node("Reshape", [found, shape])], to=TensorProto.DOUBLE)
+    doubles = node("Cast", [node("Reshape", [onehot, shape])], to=TensorProto.DOUBLE)
     if not infrequent:
         return doubles
     if fitted.handle_unknown == "infrequent_if_exist":

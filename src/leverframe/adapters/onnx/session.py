@@ -30,7 +30,7 @@ class OnnxModel:
                 why=short_line(error),
                 next="`dvc pull` fetches the bundle again, `dvc repro bundle` makes it again",
             ) from error
-        self._text = {each.name: each.type == "tensor(string)" for each in self._session.get_inputs()}
+        self._text = {tensor.name: tensor.type == "tensor(string)" for tensor in self._session.get_inputs()}
         self._output = self._session.get_outputs()[-1].name
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
@@ -39,8 +39,8 @@ class OnnxModel:
         ``columns`` hold n values each: texts, None where one is missing, or doubles with NaN.
         """
         inputs = {name: _texts(columns[name]) if text else columns[name] for name, text in self._text.items()}
-        found = self._session.run([self._output], {name: each.reshape(-1, 1) for name, each in inputs.items()})[0]
-        predictions = np.asarray(found, np.float64)
+        output = self._session.run([self._output], {name: values.reshape(-1, 1) for name, values in inputs.items()})[0]
+        predictions = np.asarray(output, np.float64)
         return predictions[:, 0] if predictions.ndim == 2 and predictions.shape[1] == 1 else predictions
 
 

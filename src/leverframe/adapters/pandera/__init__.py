@@ -104,8 +104,8 @@ def _declared(table: str, schema: object) -> pa.DataFrameSchema:
         )
     columns = list(schema.columns.values())
     for name, instead in _CHANGES.items():
-        given = [getattr(each, name, None) for each in (schema, *columns)]
-        if any(each is not None and each is not False for each in given):
+        given = [getattr(part, name, None) for part in (schema, *columns)]
+        if any(value is not None and value is not False for value in given):
             raise DefinitionError(
                 f"the contract of `{table}` uses `{name}` of pandera",
                 why="a contract looks at the table as it is; what it changed would reach no later stage",
@@ -142,7 +142,7 @@ def _first_line(error: Exception) -> str:
 class _Tally:
     """A check that pandera calls with the table: it counts instead of keeping what is broken.
 
-    ``column`` is the declared name, or pattern, and empty for a check on the table; ``found``
+    ``column`` is the declared name, or pattern, and empty for a check on the table; ``counted``
     gets a constraint for each column it was called for.
     """
 
@@ -150,7 +150,7 @@ class _Tally:
     check: pa.Check
     column: str = ""
     pattern: bool = False
-    found: list[Constraint] = field(default_factory=list)
+    counted: list[Constraint] = field(default_factory=list)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Tally:
         """Return itself: pandera validates with copies of a schema, and one place must remember."""
@@ -163,7 +163,7 @@ class _Tally:
         except Exception as error:  # a check is the case's own code: whatever it raises, the others still run
             detail = f"it could not run: {type(error).__name__}: {_first_line(error)}"
             constraint = self.constraint.failed_by(Reason.CONTRACT_BROKEN, column=_column(data), detail=detail)
-        self.found.append(constraint)
+        self.counted.append(constraint)
         return True
 
     def _counted(self, data: PolarsData) -> Constraint:
@@ -183,9 +183,9 @@ class _Tally:
     def constraints(self, known: list[str]) -> list[Constraint]:
         """Return what was found; raises ``AssertionError`` if pandera passed over a column that is there."""
         there = not self.pattern and (not self.column or self.column in known)
-        if there and not self.found:
+        if there and not self.counted:
             raise AssertionError(f"pandera did not run {self.constraint.check} on {self.column or 'the table'}")
-        return self.found
+        return self.counted
 
 
 def _column(data: PolarsData) -> str:
@@ -197,7 +197,7 @@ def _columns_read(check: pa.Check, frame: pl.LazyFrame) -> list[str]:
     schema = frame.collect_schema()
     read = []
     for name in schema:
-        without = pl.LazyFrame(schema={each: type_ for each, type_ in schema.items() if each != name})
+        without = pl.LazyFrame(schema={other: type_ for other, type_ in schema.items() if other != name})
         with suppress(Exception):  # an empty table may be too little for it; only what is shown depends on this
             try:
                 check(without, WHOLE_TABLE)
@@ -248,7 +248,7 @@ def _column_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:
 def _table_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:
     checks = list(schema.checks)
     if schema.unique:
-        keys = [schema.unique] if all(isinstance(each, str) for each in schema.unique) else schema.unique
+        keys = [schema.unique] if all(isinstance(key, str) for key in schema.unique) else schema.unique
         checks += [pa.Check(_are_alone, name="unique", columns=key) for key in keys]
     for check in checks:
         yield _Tally(_constraint(table, check), check)

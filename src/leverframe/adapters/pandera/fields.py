@@ -36,8 +36,8 @@ def fields(schema: object) -> dict[str, Field]:
     if isinstance(schema, type) and issubclass(schema, pa.DataFrameModel):
         schema = schema.to_schema()
     columns = getattr(schema, "columns", {})
-    found = {name: _field(name, column) for name, column in columns.items() if not column.regex}
-    return {name: each for name, each in found.items() if each is not None}
+    candidates = {name: _field(name, column) for name, column in columns.items() if not column.regex}
+    return {name: field for name, field in candidates.items() if field is not None}
 
 
 def _field(name: str, column: Any) -> Field | None:
@@ -55,21 +55,23 @@ def _field(name: str, column: Any) -> Field | None:
 
 
 def _limits(check: Any, kind: FieldKind) -> dict[str, Any]:
-    said = check.statistics or {}
-    found = {ours: said[theirs] for theirs, ours in _LIMITS.get(check.name, {}).items() if said.get(theirs) is not None}
+    stats = check.statistics or {}
+    limits = {
+        ours: stats[theirs] for theirs, ours in _LIMITS.get(check.name, {}).items() if stats.get(theirs) is not None
+    }
     if check.name == "in_range":  # whose ends may be excluded
         for end, ours, other in (("include_min", "minimum", "above"), ("include_max", "maximum", "below")):
-            if said.get(end) is False and ours in found:
-                found[other] = found.pop(ours)
-    if "allowed" in found:
-        allowed = {_plain(value, kind) for value in found["allowed"] if value is not None}
-        found["allowed"] = tuple(sorted(allowed - {None}))
+            if stats.get(end) is False and ours in limits:
+                limits[other] = limits.pop(ours)
+    if "allowed" in limits:
+        allowed = {_plain(value, kind) for value in limits["allowed"] if value is not None}
+        limits["allowed"] = tuple(sorted(allowed - {None}))
     for name in ("minimum", "maximum", "above", "below"):
-        if name in found:
-            found[name] = _plain(found[name], "number")
-    if "pattern" in found:  # a compiled one, in some versions
-        found["pattern"] = getattr(found["pattern"], "pattern", found["pattern"])
-    return found
+        if name in limits:
+            limits[name] = _plain(limits[name], "number")
+    if "pattern" in limits:  # a compiled one, in some versions
+        limits["pattern"] = getattr(limits["pattern"], "pattern", limits["pattern"])
+    return limits
 
 
 def _plain(value: Any, kind: FieldKind) -> str | int | float | None:

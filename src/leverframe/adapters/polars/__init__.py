@@ -93,13 +93,13 @@ class PolarsFrames:
         frame = _shaped(name, frame)
         kinds = self.columns(name, frame)
         try:
-            finer = [each for each, kind in kinds.items() if kind == NANOSECONDS]
+            finer = [column for column, kind in kinds.items() if kind == NANOSECONDS]
             lost = frame.select((pl.col(finer).dt.nanosecond() % 1000 != 0).any()).collect().row(0) if finer else ()
         except Exception as error:  # as above
             raise _failed(name, error) from error
-        kept = {each for each, digits in zip(finer, lost, strict=True) if digits}
+        kept = {column for column, digits in zip(finer, lost, strict=True) if digits}
         # A timestamp too far away for microseconds is null: never.
-        zoned = [each for each, kind in kinds.items() if kind in (TIMESTAMP, NANOSECONDS) and each not in kept]
+        zoned = [column for column, kind in kinds.items() if kind in (TIMESTAMP, NANOSECONDS) and column not in kept]
         return frame.with_columns(pl.col(zoned).cast(_UTC, strict=False))
 
     def cut(self, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> pl.LazyFrame:
@@ -141,26 +141,26 @@ class PolarsFrames:
         _write(frame, path)
 
     def _csv(self, file: str, reader: Csv) -> pl.DataFrame:
-        found = Path(file).stat()
-        key = (file, found.st_size, found.st_mtime_ns, found.st_ino, repr(reader))
+        status = Path(file).stat()
+        key = (file, status.st_size, status.st_mtime_ns, status.st_ino, repr(reader))
         if key in self._kept:
             return self._kept[key]
         frame = read_csv(file, reader)
-        if frame.estimated_size() + sum(each.estimated_size() for each in self._kept.values()) <= _KEPT:
+        if frame.estimated_size() + sum(other.estimated_size() for other in self._kept.values()) <= _KEPT:
             self._kept[key] = frame
         return frame
 
     def _files(self, pattern: str, package: str | None) -> list[str]:
         folder = _package_folder(package) if package else self._root
-        found = sorted(map(str, folder.glob(pattern))) if not Path(pattern).is_absolute() else [pattern]
-        if not found:
+        files = sorted(map(str, folder.glob(pattern))) if not Path(pattern).is_absolute() else [pattern]
+        if not files:
             raise SourceError(
                 f"no file matches `{pattern}`",
                 why=f"looked in the package {package}" if package else f"looked in {self._root}",
                 next="check the path in sources.py; data under DVC come with `dvc pull`",
                 absent=True,
             )
-        return found
+        return files
 
 
 class PolarsTables:
@@ -238,11 +238,11 @@ def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def _common(parts: Sequence[pl.DataFrame], column: str) -> pl.DataType | None:
     """Return the type of a column in those parts that have a value in it, None where they do not agree."""
     filled = [part[column] for part in parts if column in part.columns and part[column].null_count() < part.height]
-    types = {each.dtype for each in filled}
+    types = {series.dtype for series in filled}
     if types != {pl.Int64, pl.Float64}:
         return types.pop() if len(types) == 1 else None
-    whole, doubles = ([each for each in filled if each.dtype == dtype] for dtype in (pl.Int64, pl.Float64))
-    if not any(bool((each.abs() > EXACT).any()) for each in whole):
+    whole, doubles = ([series for series in filled if series.dtype == dtype] for dtype in (pl.Int64, pl.Float64))
+    if not any(bool((series.abs() > EXACT).any()) for series in whole):
         return pl.Float64()
     if not any(bool(((double != double.floor()) | (double.abs() > EXACT)).any()) for double in doubles):
         return pl.Int64()

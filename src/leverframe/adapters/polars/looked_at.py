@@ -34,8 +34,8 @@ def _seen(column: pl.Series) -> SeenColumn:
 
 
 def _values(column: pl.Series) -> tuple[str, ...]:
-    found: Sequence[str] = column.drop_nulls().unique().cast(pl.String).to_list()
-    return tuple(sorted(found))
+    texts: Sequence[str] = column.drop_nulls().unique().cast(pl.String).to_list()
+    return tuple(sorted(texts))
 
 
 def _least(numbers: pl.Series) -> float | None:

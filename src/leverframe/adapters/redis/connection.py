@@ -67,7 +67,7 @@ def client_of(url: str, timeout: float) -> redis.Redis:
 
 
 def _known(option: str) -> bool:
-    return any(option == each or (each.endswith("_") and option.startswith(each)) for each in _OPTIONS)
+    return any(option == name or (name.endswith("_") and option.startswith(name)) for name in _OPTIONS)
 
 
 def evicted(client: redis.Redis, url: str) -> int:
@@ -93,13 +93,13 @@ def evicted(client: redis.Redis, url: str) -> int:
 
 def ready(url: str) -> None:
     """Raise ``SnapshotError`` or ``StoreUnreachableError`` where features cannot be written."""
-    with connected(url, timeout=30.0) as client, told(url):
+    with connected(url, timeout=30.0) as client, explained(url):
         evicted(client, url)
         client.ping()
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
+def explained(url: str) -> Iterator[None]:
     """Tell of a failure of Redis in our own words, with the server and without its password."""
     try:
         yield

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from leverframe.adapters.redis.connection import client_of, redacted, told
+from leverframe.adapters.redis.connection import client_of, explained, redacted
 from leverframe.adapters.redis.published import FORMAT, NAMESPACE, Published, marker, prefix_of
 from leverframe.documents import parsed
 from leverframe.domain.features.snapshot.keys import canonical, checked
@@ -62,7 +62,7 @@ class RedisStore:
             checks = [f"{self._base}:current"] if self._follow else [
                 marker(self._namespace, layer.id) for layer in self._published.layers
             ]  # fmt: skip
-            with told(self._url):
+            with explained(self._url):
                 answer: Any = self._client.mget([*checks, *names])
             current, values = answer[: len(checks)], iter(answer[len(checks) :])
             if self._follow and (current[0] is None or current[0].decode() != self._generation):
@@ -70,8 +70,8 @@ class RedisStore:
                 continue
             if None in current:
                 raise self._unusable("the snapshot has expired", _AGAIN)
-            each = [[None if key is None else next(values) for key in of_part] for of_part in asked]
-            return _newest(parts, each)
+            contents = [[None if key is None else next(values) for key in of_part] for of_part in asked]
+            return _newest(parts, contents)
         raise self._unusable("new generations come into force faster than they can be read", "write them less often")
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class RedisStore:
         self._client.close()
 
     def _open(self, spec: str | None) -> None:
-        with told(self._url):
+        with explained(self._url):
             last: Any = self._client.get(f"{self._namespace}:spec")
             wanted = spec or (last or b"").decode()
             self._base = f"{self._namespace}:{wanted}"
@@ -92,7 +92,7 @@ class RedisStore:
     def _take_up(self, current: bytes | None) -> None:
         document: Any = None
         if current is not None:
-            with told(self._url):
+            with explained(self._url):
                 document = self._client.get(f"{self._namespace}:{current.decode()}")
         if current is None or document is None:
             raise self._unusable("no snapshot is in force there, or it has expired", _AGAIN)
@@ -134,7 +134,7 @@ class Generations:
 
     def newest(self) -> RedisStore | None:
         """Return the generation in force, the same object as long as it is; None where there is none."""
-        with told(self._url):
+        with explained(self._url):
             current: Any = self._client.get(f"{self._namespace}:{self._spec}:current")
         if current is None:
             self._known = None
@@ -158,8 +158,8 @@ def _newest(parts: Sequence[tuple[str, Form]], values: Sequence[list[bytes | Non
         mine = np.array([value is not None for value in of_part], bool) & ~taken
         taken |= mine
         if mine.any():
-            found = unpacked(form, [value if one else None for value, one in zip(of_part, mine.tolist(), strict=True)])
-            pieces.append((found.start, found.stop, mine, found.rows))
+            hits = unpacked(form, [value if one else None for value, one in zip(of_part, mine.tolist(), strict=True)])
+            pieces.append((hits.start, hits.stop, mine, hits.rows))
     if len(pieces) == 1:
         return Found(pieces[0][0], pieces[0][1], pieces[0][3])
     return together(pieces) if pieces else unpacked(parts[-1][1], [None] * len(taken))

@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from leverframe.adapters.redis.connection import connected, evicted, told
+from leverframe.adapters.redis.connection import connected, evicted, explained
 from leverframe.adapters.redis.published import FORMAT, NAMESPACE, Layer, Published, marker, prefix_of
 from leverframe.documents import parsed, plain
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
@@ -46,7 +46,7 @@ def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namesp
             why="it would expire at once",
             next="give a ttl of 1 or more",
         )
-    with connected(url, timeout=30.0) as client, told(url):
+    with connected(url, timeout=30.0) as client, explained(url):
         writing = _Writing(client, namespace, ttl, evicted(client, url))
         layer = writing.layer(secrets.token_hex(8), map(arranged, tables))
         return writing.switch(Published(FORMAT, about, (layer,)), writing.left(layer.id))
@@ -60,7 +60,7 @@ def push(
     What is there already is not written again: a base, and of a delta the keys whose rows are those of the delta
     ``before``. Layers whose life is half over are written anew.
     """
-    with connected(url, timeout=30.0) as client, told(url):
+    with connected(url, timeout=30.0) as client, explained(url):
         writing = _Writing(client, namespace, ttl, evicted(client, url))
         base = layers[-1]
         kept = writing.kept(base.id) or writing.layer(base.id, base.tables)
@@ -89,7 +89,7 @@ class _Writing:
             prefix = prefix_of(self._namespace, id, one.name)
             values = (
                 (prefix + key, packed(form, one.rows, start, stop))
-                for key, start, stop in one.index.each()
+                for key, start, stop in one.index.entries()
                 if known is None or known.differs(one, key, start, stop)
             )
             while batch := list(islice(values, _BATCH)):
@@ -166,7 +166,7 @@ class _Known:
     def __init__(self, pushed: Pushed) -> None:
         self.pushed = pushed
         self._tables = {
-            table.name: (table, Form.of(table), {key: (start, stop) for key, start, stop in table.index.each()})
+            table.name: (table, Form.of(table), {key: (start, stop) for key, start, stop in table.index.entries()})
             for table in pushed.tables
         }
 
@@ -179,5 +179,5 @@ class _Known:
 
     def lost(self, delta: Pushed) -> bool:
         """Tell whether a key is not among those of ``delta``, which could not hide it."""
-        have = {table.name: {key for key, *_ in table.index.each()} for table in delta.tables}
+        have = {table.name: {key for key, *_ in table.index.entries()} for table in delta.tables}
         return any(not keys.keys() <= have.get(name, set()) for name, (*_, keys) in self._tables.items())

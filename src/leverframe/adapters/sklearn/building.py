@@ -13,26 +13,26 @@ from leverframe.words import kind_and_line
 _REST = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
-def called(found: Any, recipe: Recipe) -> Any:
-    """Return what ``found`` gives for the recipe: a class for its parameters, a function for the features too.
+def called(factory: Any, recipe: Recipe) -> Any:
+    """Return what ``factory`` gives for the recipe: a class for its parameters, a function for the features too.
 
     A function with a parameter ``label`` is given the label. Raises ``DefinitionError`` for
     parameters that do not fit, ``EstimatorError`` when the call fails.
     """
-    given: list[Any] = [] if inspect.isclass(found) else [recipe.features]
+    given: list[Any] = [] if inspect.isclass(factory) else [recipe.features]
     params = dict(recipe.params)
-    if not callable(found):
+    if not callable(factory):
         raise DefinitionError(
             f"`{recipe.estimator}` is neither a class nor a function",
-            why=f"it is {type(found).__name__}",
+            why=f"it is {type(factory).__name__}",
             next="name an estimator class, or a function from features to an estimator",
         )
-    known = _parameters(found, recipe)
+    known = _parameters(factory, recipe)
     _check_params(dict(list(known.items())[len(given) :]), params, recipe)
-    if not inspect.isclass(found) and "label" in known:
+    if not inspect.isclass(factory) and "label" in known:
         params["label"] = recipe.label
     try:
-        return found(*given, **params)
+        return factory(*given, **params)
     except Exception as error:
         if _without_spark(error):
             raise _needs_spark(recipe) from error
@@ -66,9 +66,9 @@ def _needs_spark(recipe: Recipe) -> EstimatorError:
     )
 
 
-def _parameters(found: Callable[..., Any], recipe: Recipe) -> Mapping[str, inspect.Parameter]:
+def _parameters(factory: Callable[..., Any], recipe: Recipe) -> Mapping[str, inspect.Parameter]:
     try:
-        return inspect.signature(found).parameters
+        return inspect.signature(factory).parameters
     except (TypeError, ValueError) as error:  # a function in C may tell none
         raise DefinitionError(
             f"`{recipe.estimator}` does not say which parameters it takes",
@@ -78,8 +78,8 @@ def _parameters(found: Callable[..., Any], recipe: Recipe) -> Mapping[str, inspe
 
 
 def _check_params(known: Mapping[str, inspect.Parameter], params: Mapping[str, Any], recipe: Recipe) -> None:
-    open_ended = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
-    settable = [name for name, each in known.items() if each.kind not in _REST and name != "label"]
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
+    settable = [name for name, parameter in known.items() if parameter.kind not in _REST and name != "label"]
     for name in params:
         if name not in settable and not open_ended:
             raise DefinitionError(

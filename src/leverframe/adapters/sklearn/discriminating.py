@@ -73,5 +73,5 @@ def shuffled(reference: Floats, live: Floats) -> Floats:
     rows, sides = joined(reference, live)
     learned, other, known, truth = train_test_split(rows, sides, test_size=0.5, random_state=0, stratify=sides)
     fitted = trees().fit(learned, known)
-    found = permutation_importance(fitted, other, truth, scoring="roc_auc", n_repeats=3, random_state=0)
-    return np.asarray(found.importances_mean, np.float64)
+    importances = permutation_importance(fitted, other, truth, scoring="roc_auc", n_repeats=3, random_state=0)
+    return np.asarray(importances.importances_mean, np.float64)

@@ -90,7 +90,7 @@ def _runs(steps: Sequence[Step]) -> list[list[Step]]:
     for step in steps:
         last = runs[-1][-1] if runs else None
         together = isinstance(step, Number) and isinstance(last, Number) and (step.fill is None) == (last.fill is None)
-        if together and step.feature not in {each.feature for each in runs[-1]}:
+        if together and step.feature not in {earlier.feature for earlier in runs[-1]}:
             runs[-1].append(step)
         else:
             runs.append([step])
@@ -99,11 +99,11 @@ def _runs(steps: Sequence[Step]) -> list[list[Step]]:
 
 def _linear(linear: Linear, model: ExportedModel) -> Any:
     if model.kind == "regression":
-        found = LinearRegression()
-        found.coef_, found.intercept_ = linear.weights[0], float(linear.intercepts[0])
+        estimator = LinearRegression()
+        estimator.coef_, estimator.intercept_ = linear.weights[0], float(linear.intercepts[0])
     else:
-        found = LogisticRegression()
-        found.coef_, found.intercept_ = linear.weights, linear.intercepts
-        found.classes_ = np.array(model.classes)
-    found.n_features_in_ = model.width
-    return found
+        estimator = LogisticRegression()
+        estimator.coef_, estimator.intercept_ = linear.weights, linear.intercepts
+        estimator.classes_ = np.array(model.classes)
+    estimator.n_features_in_ = model.width
+    return estimator

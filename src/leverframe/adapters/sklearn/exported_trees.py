@@ -18,12 +18,12 @@ def summed(trees: SummedTrees, model: ExportedModel) -> Any:
     It is fitted to two rows, so that it has all that an estimator of this version has; then its trees are exchanged.
     """
     boosting = HistGradientBoostingRegressor if model.kind == "regression" else HistGradientBoostingClassifier
-    found = boosting(max_iter=1, early_stopping=False, random_state=0)
-    found.fit(np.stack([np.zeros(model.width), np.ones(model.width)]), np.array(model.classes or (0.0, 1.0)))
-    found._predictors = [[_predictor(tree)] for tree in trees.trees]
-    found._baseline_prediction = np.zeros((1, 1))
-    found.max_iter = len(trees.trees)
-    return found
+    estimator = boosting(max_iter=1, early_stopping=False, random_state=0)
+    estimator.fit(np.stack([np.zeros(model.width), np.ones(model.width)]), np.array(model.classes or (0.0, 1.0)))
+    estimator._predictors = [[_predictor(tree)] for tree in trees.trees]
+    estimator._baseline_prediction = np.zeros((1, 1))
+    estimator.max_iter = len(trees.trees)
+    return estimator
 
 
 def _predictor(tree: Tree) -> TreePredictor:

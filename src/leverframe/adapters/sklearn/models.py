@@ -92,7 +92,7 @@ class SklearnModels:
         data = dumped(model)
         types = self._checked_types(data)
         classes = (
-            tuple(str(each) for each in getattr(model, "classes_", ())) if recipe.label.kind != "regression" else ()
+            tuple(str(label) for label in getattr(model, "classes_", ())) if recipe.label.kind != "regression" else ()
         )
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return StoredModel(data, digest, types, classes)
@@ -102,7 +102,7 @@ class SklearnModels:
 
         Raises ``EstimatorError`` for a damaged file and for types that are not trusted.
         """
-        if any(not known(each) for each in self._checked_types(data)):
+        if any(not known(name) for name in self._checked_types(data)):
             importable(self._root)  # where the types of the case are
         return opened(data)
 

@@ -49,7 +49,7 @@ def types_to_trust(data: bytes) -> list[str]:
 
 def check_types(types: Collection[str], declared: Collection[str]) -> None:
     """Raise ``EstimatorError`` with all of ``types`` that are neither known nor ``declared`` by the settings."""
-    nameless = [each for each in types if "<" in each]
+    nameless = [name for name in types if "<" in name]
     if nameless:
         raise EstimatorError(
             f"the model holds {_listed(nameless)}, which cannot be stored",
@@ -62,7 +62,7 @@ def check_types(types: Collection[str], declared: Collection[str]) -> None:
             why="skops stores it without its items, so that the model that is opened is another one",
             next="hold a list in its place",
         )
-    unknown = [each for each in types if not known(each) and each not in declared]
+    unknown = [name for name in types if not known(name) and name not in declared]
     if unknown:
         one = len(unknown) == 1
         raise EstimatorError(
@@ -136,7 +136,7 @@ class _Order:
     def renamed(self, node: Any, files: Mapping[str, bytes]) -> Any:
         """Return the schema below ``node`` with numbers for addresses and names."""
         if isinstance(node, list):
-            return [self.renamed(each, files) for each in node]
+            return [self.renamed(child, files) for child in node]
         if not isinstance(node, dict):
             return node
         if node.get("__loader__") == "SetNode":
@@ -163,7 +163,7 @@ def _without_ids(node: Any) -> str:
 def _stripped(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _stripped(value) for key, value in node.items() if key != "__id__"}
-    return [_stripped(each) for each in node] if isinstance(node, list) else node
+    return [_stripped(child) for child in node] if isinstance(node, list) else node
 
 
 def _no_bytes() -> list[str]:

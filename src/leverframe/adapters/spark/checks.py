@@ -41,9 +41,9 @@ def refuse_late(step: Windows, table: Table) -> None:
     frame = versions(table.frame, step.corrected, step.known_at)
     lag = F.col(PLACE) - F.unix_micros(named(EVENT_TIME))
     late = frame.select(lag.alias("lag")).where(F.col("lag") > step.max_lag // timedelta(microseconds=1))
-    found = late.agg(F.count("*").alias("rows"), F.max("lag").alias("worst")).first()
-    if found and found["rows"]:
-        raise known_too_late(step, found["rows"], found["worst"])
+    row = late.agg(F.count("*").alias("rows"), F.max("lag").alias("worst")).first()
+    if row and row["rows"]:
+        raise known_too_late(step, row["rows"], row["worst"])
 
 
 def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> None:
@@ -65,7 +65,7 @@ def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> N
     orphans = labels.join(rows, equal, "left_anti")
     count = orphans.count()
     if count:
-        example = tuple(orphans.orderBy(*(F.asc_nulls_last(each) for each in theirs)).first() or ())
+        example = tuple(orphans.orderBy(*(F.asc_nulls_last(column) for column in theirs)).first() or ())
         raise LabelError(
             f"{count} rows of label `{label.name}` belong to no row of `{name}`",
             why=f"for example ({_quoted(label.key.table)}) = {example}: the label's table and the spine do not agree",
@@ -78,8 +78,8 @@ def _first(table: Table, key: Sequence[str], count: Column) -> tuple[Any, ...] |
     names = [f"__k{number}" for number in range(len(key))]
     keys = [named(column).alias(name) for column, name in zip(key, names, strict=True)]
     several = table.frame.select("*", *keys).dropna(subset=names).groupBy(*names).agg(count.alias("__n"))
-    found = several.where("__n > 1").orderBy(*names).first()
-    return tuple(found) if found else None
+    row = several.where("__n > 1").orderBy(*names).first()
+    return tuple(row) if row else None
 
 
 def _quoted(names: Sequence[str]) -> str:

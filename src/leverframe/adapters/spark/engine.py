@@ -36,7 +36,10 @@ class SparkEngine:
         kinds = {name: kind(parquet.type_of(dtype)) for name, dtype in parquet.types_together(files).items()}
         if parquet.has_rows(files):
             return kinds
-        return {name: NOTHING if each == "text" and name in added else each for name, each in kinds.items()}
+        return {
+            name: NOTHING if column_kind == "text" and name in added else column_kind
+            for name, column_kind in kinds.items()
+        }
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number.

@@ -97,7 +97,7 @@ def _stages(fitted: Any) -> list[Any]:
     if hasattr(fitted, "bestModel"):
         return _stages(fitted.bestModel)
     inner = getattr(fitted, "stages", None)
-    return [each for stage in inner for each in _stages(stage)] if isinstance(inner, list) else [fitted]
+    return [leaf for stage in inner for leaf in _stages(stage)] if isinstance(inner, list) else [fitted]
 
 
 def _inputs(model: Any) -> list[str]:

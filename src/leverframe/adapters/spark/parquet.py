@@ -18,12 +18,12 @@ Types = dict[str, pa.DataType]
 TIMESTAMP = pa.timestamp("us", "UTC")
 _ROW_GROUP = 200_000
 _TYPES = {
-    **{str(each): each for each in (pa.int8(), pa.int16(), pa.int32(), pa.int64())},
-    **{str(each): each for each in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())},
+    **{str(dtype): dtype for dtype in (pa.int8(), pa.int16(), pa.int32(), pa.int64())},
+    **{str(dtype): dtype for dtype in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())},
     "float32": pa.float32(), "float64": pa.float64(), "text": pa.string(), "boolean": pa.bool_(),
     "timestamp": TIMESTAMP, "date": pa.date32(), NOTHING: pa.null(), "bytes": pa.binary(),
 }  # fmt: skip
-_NAMES = {each: name for name, each in _TYPES.items()}
+_NAMES = {dtype: name for name, dtype in _TYPES.items()}
 
 
 def types_of(file: Path) -> Types:
@@ -59,14 +59,14 @@ def types_together(files: Sequence[Path]) -> Types:
 def _together(name: str, held: Mapping[Path, pa.DataType]) -> pa.DataType:
     several = len(set(held.values())) > 1
     if several or (held and {*held.values()} == {pa.string()}):
-        filled = {file: each for file, each in held.items() if not _is_empty(file, name)}
+        filled = {file: held_type for file, held_type in held.items() if not _is_empty(file, name)}
         held = filled or {file: pa.null() for file in held}
     first, *others = held
     dtype = held[first]
     for file in others:
         wider = common(dtype, held[file])
         if wider is None:
-            raise two_types(name, *((type_of(held[each]), _where(each)) for each in (first, file)))
+            raise two_types(name, *((type_of(held[source]), _where(source)) for source in (first, file)))
         dtype = wider
     return dtype
 

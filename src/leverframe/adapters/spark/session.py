@@ -104,8 +104,8 @@ def _look_for(master: str, chosen: Chosen) -> None:
 def _addresses(master: str) -> list[tuple[str, int]]:
     """Return hosts and ports of a standalone cluster; none for others, and for what Java refuses better."""
     kind, _, places = master.partition("://")
-    found = [_ADDRESS.fullmatch(place) for place in places.split(",")] if kind == "spark" else []
-    return [(place[1], int(place[2])) for place in found if place] if all(found) else []
+    matches = [_ADDRESS.fullmatch(place) for place in places.split(",")] if kind == "spark" else []
+    return [(place[1], int(place[2])) for place in matches if place] if all(matches) else []
 
 
 def _answers(address: tuple[str, int]) -> bool:
@@ -131,15 +131,15 @@ def _terminal_into(target: int) -> Iterator[None]:
 
 def _told(error: Py4JError) -> str:
     """Return what Java says, without where it says it."""
-    said = [line.strip() for line in str(error).splitlines() if "Exception: " in line]
-    return (said[0].partition("Exception: ")[2] if said else first_line(error))[:300]
+    messages = [line.strip() for line in str(error).splitlines() if "Exception: " in line]
+    return (messages[0].partition("Exception: ")[2] if messages else first_line(error))[:300]
 
 
 def _last_line(written: int) -> str:
     os.lseek(written, 0, os.SEEK_SET)
     lines = os.read(written, 100_000).decode(errors="replace").splitlines()
-    said = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("at ")]
-    return said[-1][:300] if said else ""
+    messages = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("at ")]
+    return messages[-1][:300] if messages else ""
 
 
 def _need_java(chosen: Chosen) -> None:

@@ -137,8 +137,8 @@ class Steps:
         ours, theirs = self._keys(table, key)
         names = [f"{prefix}{number}" for number in range(len(theirs))]
         values = [value.alias(name) for name, value in shown.items()]
-        other = table.frame.select(*(each.alias(name) for each, name in zip(theirs, names, strict=True)), *values)
-        equal = [each == F.col(name) for each, name in zip(ours, names, strict=True)]
+        other = table.frame.select(*(column.alias(name) for column, name in zip(theirs, names, strict=True)), *values)
+        equal = [column == F.col(name) for column, name in zip(ours, names, strict=True)]
         return made.join(other, equal, "left").drop(*names)
 
     def _keys(self, table: Table, key: Key) -> tuple[list[Column], list[Column]]:
@@ -190,8 +190,8 @@ class Steps:
         both = Key((*step.key.spine, *belong), (*step.key.table, *belong))
         ours, theirs = self._keys(table, both)
         names = tuple(f"__k{number}" for number in range(len(ours)))
-        rows = [each.alias(name) for each, name in zip(ours, names, strict=True)]
-        events = [each.alias(name) for each, name in zip(theirs, names, strict=True)]
+        rows = [column.alias(name) for column, name in zip(ours, names, strict=True)]
+        events = [column.alias(name) for column, name in zip(theirs, names, strict=True)]
         keys, own = names[: len(step.key.spine)], names[len(step.key.spine) :]
         shown = [value.alias(name) for name, value in values.items()]
         return Meeting(
@@ -208,7 +208,7 @@ class Steps:
         self, meeting: Meeting, work: Callable[[pa.Table, pa.Table], pa.Table], outputs: Sequence[str], types: Types
     ) -> DataFrame:
         self._made |= types
-        return meeting.each(work, pa.schema([(ROW, pa.int64()), *((name, types[name]) for name in outputs)]))
+        return meeting.apply(work, pa.schema([(ROW, pa.int64()), *((name, types[name]) for name in outputs)]))
 
 
 def _label_types(label: LabelStep, table: Table | None) -> Types:
@@ -224,27 +224,27 @@ def _label_versions(label: LabelStep, corrected: Corrected, frame: DataFrame) ->
     made = versions(frame, corrected, label.known_at).withColumn(value, F.when(F.col(HAPPENED), known))
     keys = [named(name) for name in label.key.table]
     listed = F.sort_array(F.collect_list(F.struct(KNOWN, RECORDED, ROW, value)))
-    found = made.groupBy(*keys).agg(listed.alias("__versions"))
-    told = F.transform(
+    groups = made.groupBy(*keys).agg(listed.alias("__versions"))
+    history = F.transform(
         "__versions",
-        lambda each: F.struct(F.timestamp_micros(each[KNOWN]).alias("known_at"), each[value].alias("value")),
+        lambda version: F.struct(F.timestamp_micros(version[KNOWN]).alias("known_at"), version[value].alias("value")),
     )
-    newest = F.element_at(told, -1)
-    shown = (newest["value"], F.when(newest["value"].isNotNull(), newest["known_at"]), told)
-    return found.select(*keys, *(each.alias(name) for each, name in zip(shown, label.outputs(), strict=True)))
+    newest = F.element_at(history, -1)
+    shown = (newest["value"], F.when(newest["value"].isNotNull(), newest["known_at"]), history)
+    return groups.select(*keys, *(column.alias(name) for column, name in zip(shown, label.outputs(), strict=True)))
 
 
 def _not_before(label: LabelStep, arrived: Column) -> dict[str, Column]:
     """Return the times of a label no earlier than the arrival of its row: nobody can learn from it before."""
-    _, known_at, *told = label.outputs()
+    _, known_at, *histories = label.outputs()
 
     def later(known: Column) -> Column:
         return F.when(known.isNotNull(), F.greatest(known, arrived))
 
-    def version(each: Column) -> Column:
-        return F.struct(later(each["known_at"]).alias("known_at"), each["value"].alias("value"))
+    def version(entry: Column) -> Column:
+        return F.struct(later(entry["known_at"]).alias("known_at"), entry["value"].alias("value"))
 
-    return {known_at: later(named(known_at)), **{name: F.transform(named(name), version) for name in told}}
+    return {known_at: later(named(known_at)), **{name: F.transform(named(name), version) for name in histories}}
 
 
 def _learnt(label: LabelStep) -> dict[str, Column]:

@@ -113,7 +113,7 @@ def read_table(spark: SparkSession, plan: Plan, table: str, files: Sequence[Path
             if part not in types:
                 shown[part], known[part] = _CALENDAR[part](local).cast("bigint"), pa.int64()
     if EVENT_TIME in types and KNOWN_AT in types:  # `greatest` would skip a null
-        both = [F.unix_micros(named(each)) for each in (EVENT_TIME, KNOWN_AT)]
+        both = [F.unix_micros(named(time)) for time in (EVENT_TIME, KNOWN_AT)]
         there = both[0].isNotNull() & both[1].isNotNull()
         shown[ARRIVED] = F.when(there, F.greatest(*both))
     return Table(frame.select(*(value.alias(name) for name, value in shown.items()), ROW), known)
@@ -124,9 +124,9 @@ def since(known_at: str) -> Column:
 
     Null without the fact's column.
     """
-    told = named(known_at)
-    both = told.isNotNull() & F.col(ARRIVED).isNotNull()
-    return F.when(both, F.greatest(F.unix_micros(told), F.col(ARRIVED)))
+    time = named(known_at)
+    both = time.isNotNull() & F.col(ARRIVED).isNotNull()
+    return F.when(both, F.greatest(F.unix_micros(time), F.col(ARRIVED)))
 
 
 def in_time(step: AsOfLookup) -> Column:
@@ -141,17 +141,17 @@ def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
     unsigned number of 64 bits, a timestamp without a zone or finer than microseconds, a time of
     day, bytes, anything nested, and a column that is called as one of Spark's own.
     """
-    found, times = {}, plan.times()
+    schemas, times = {}, plan.times()
     for table, wanted in _used(plan).items():
         types = types_together([*inputs.tables[table], *inputs.labels.get(table, ())])
         # A column without a value has no type: Spark gets a text, or of a time that no row has yet a timestamp.
         none = {name: TIMESTAMP if name in times.get(table, ()) else pa.string() for name in types}
         shown = {name: none[name] if pa.types.is_null(dtype) else dtype for name, dtype in types.items()}
-        found[table] = {name: dtype for name, dtype in shown.items() if name in wanted}
-        for name, dtype in found[table].items():
+        schemas[table] = {name: dtype for name, dtype in shown.items() if name in wanted}
+        for name, dtype in schemas[table].items():
             if dtype not in _NAMES or name.casefold() == "_metadata":
                 raise _refused(table, name, "Spark's own" if dtype in _NAMES else str(dtype))
-    return found
+    return schemas
 
 
 def _used(plan: Plan) -> dict[str, set[str]]:
@@ -171,13 +171,13 @@ def _read_file(spark: SparkSession, file: Path, number: int, types: Types) -> Da
     # Told the columns, Spark need not open the file to plan; a column that is all null has no type at all.
     held = {name: dtype for name, dtype in types_of(file).items() if name in types and dtype in _NAMES}
     stored = StructType([StructField(name, spark_type(dtype)) for name, dtype in held.items()])
-    found = spark.read.schema(stored).parquet("file://" + _GLOB.sub(r"\\\1", str(file.resolve())))
+    frame = spark.read.schema(stored).parquet("file://" + _GLOB.sub(r"\\\1", str(file.resolve())))
     columns = [
         (named(name) if name in held else F.lit(None)).cast(spark_name(dtype)).alias(name)
         for name, dtype in types.items()
     ]
     place = (F.lit(number * _FILE) + F.col("_metadata.row_index")).alias(ROW)
-    return found.select(*columns, place)
+    return frame.select(*columns, place)
 
 
 def _has(frame: DataFrame, condition: Column) -> bool:

@@ -46,7 +46,7 @@ class Meeting:
     span: tuple[int, int]  # the timestamps of the first and the last row
     count: int  # events in all, as far as the footers tell
 
-    def each(self, work: Work, schema: pa.Schema) -> DataFrame:
+    def apply(self, work: Work, schema: pa.Schema) -> DataFrame:
         """Return what ``work`` makes of the rows and events of each bucket and part."""
         slots = 2 * self.rows.sparkSession.sparkContext.defaultParallelism
         first, last = self.span
@@ -76,8 +76,8 @@ def newest(tolerance: timedelta, outputs: Sequence[str], keys: Sequence[str]) ->
     def work(rows: pa.Table, events: pa.Table) -> pa.Table:
         events, timeline = _timeline(rows, events, keys)
         high, low = timeline.before(), timeline.before(tolerance)
-        found = pa.array(high - 1, mask=high <= low)
-        return pa.table({ROW: rows[ROW], **{name: events[name].take(found) for name in outputs}})
+        indices = pa.array(high - 1, mask=high <= low)
+        return pa.table({ROW: rows[ROW], **{name: events[name].take(indices) for name in outputs}})
 
     return work
 
@@ -90,8 +90,10 @@ def aggregated(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
         at = events[AT].to_numpy()
         order = np.lexsort((events[ROW].to_numpy(), at, theirs))
         values = _values(asked, events := events.take(pa.array(order)))
-        found = over_events(asked, values, Timestamps(theirs[order], at[order]), Timestamps(ours, rows[AT].to_numpy()))
-        return _features(rows, events, asked, found)
+        results = over_events(
+            asked, values, Timestamps(theirs[order], at[order]), Timestamps(ours, rows[AT].to_numpy())
+        )
+        return _features(rows, events, asked, results)
 
     return work
 
@@ -111,27 +113,29 @@ def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str], own: Se
         values = _values(asked, events := events.take(pa.array(order)))
         laid_out = Versions(theirs[order], known[order], until[order], at[order])
         left_out = Own(*_shared_codes(rows, events, own)) if own else None
-        found = over_versions(asked, values, laid_out, Timestamps(ours, rows[AT].to_numpy()), left_out)
-        return _features(rows, events, asked, found)
+        results = over_versions(asked, values, laid_out, Timestamps(ours, rows[AT].to_numpy()), left_out)
+        return _features(rows, events, asked, results)
 
     return work
 
 
 def _values(asked: Sequence[Aggregate], events: pa.Table) -> dict[str, Column]:
     """Return the columns that the kernel reads."""
-    return {name: numbers(events[name]) for name in {each.column for each in asked}}
+    return {name: numbers(events[name]) for name in {aggregate.column for aggregate in asked}}
 
 
-def _features(rows: pa.Table, events: pa.Table, asked: Sequence[Aggregate], found: Mapping[str, Floats]) -> pa.Table:
+def _features(rows: pa.Table, events: pa.Table, asked: Sequence[Aggregate], results: Mapping[str, Floats]) -> pa.Table:
     """Return what the kernel made, in the types that the features have in the output."""
-    made = {each.name: _feature(each, events[each.column], found[each.name]) for each in asked}
+    made = {
+        aggregate.name: _feature(aggregate, events[aggregate.column], results[aggregate.name]) for aggregate in asked
+    }
     return pa.table({ROW: rows[ROW], **made})
 
 
-def _feature(each: Aggregate, column: pa.ChunkedArray, made: Floats) -> pa.Array | pa.ChunkedArray:
-    if each.function in ("count", "distinct"):
+def _feature(aggregate: Aggregate, column: pa.ChunkedArray, made: Floats) -> pa.Array | pa.ChunkedArray:
+    if aggregate.function in ("count", "distinct"):
         return pa.array(made.astype(np.int64))
-    if each.function == "last":
+    if aggregate.function == "last":
         missing = np.isnan(made)
         return column.take(pa.array(np.where(missing, 0, made).astype(np.int64), mask=missing))
     return pa.array(made, from_pandas=True)
@@ -158,8 +162,8 @@ def _codes(keys: Sequence[pa.ChunkedArray]) -> Ints:
     """Return a number for each distinct key; -1 where a part of the key is null."""
     code, missing = np.zeros(0, np.int64), np.zeros(0, np.bool_)
     for number, key in enumerate(keys):
-        found = pc.fill_null(pa.concat_arrays(key.chunks or [pa.array([], key.type)]).dictionary_encode().indices, -1)
-        part = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        codes = pc.fill_null(pa.concat_arrays(key.chunks or [pa.array([], key.type)]).dictionary_encode().indices, -1)
+        part = codes.to_numpy(zero_copy_only=False).astype(np.int64)
         missing = part < 0 if number == 0 else missing | (part < 0)
         code = part if number == 0 else np.unique(code * (int(part.max(initial=0)) + 2) + part, return_inverse=True)[1]
     return np.where(missing, -1, code)

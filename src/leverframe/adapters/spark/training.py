@@ -96,12 +96,14 @@ class SparkCluster:
         frame = rows.frame(recipe.label, classes, numbered=True).where(F.col(ROW) % every == 0)
         last = last_stage(fitted)
         if recipe.label.kind == "regression":
-            told = F.col(last.getOrDefault("predictionCol"))
+            prediction = F.col(last.getOrDefault("predictionCol"))
         else:
-            told = vector_to_array(F.col(last.getOrDefault("probabilityCol")))
+            prediction = vector_to_array(F.col(last.getOrDefault("probabilityCol")))
         names = [feature.name for feature in recipe.features]
-        table = fitted.transform(frame).select(*names, told.alias("__told")).toArrow()
-        types = {each.name: pa.string() if each.kind == "categorical" else pa.float64() for each in recipe.features}
+        table = fitted.transform(frame).select(*names, prediction.alias("__told")).toArrow()
+        types = {
+            feature.name: pa.string() if feature.kind == "categorical" else pa.float64() for feature in recipe.features
+        }
         return columns_of(table, types), np.array(table.column("__told").to_pylist(), np.float64)
 
 

@@ -48,8 +48,8 @@ class TrainingRows:
         columns = [_input(feature, self._types[feature.name]).alias(feature.name) for feature in self._features]
         known = named(LABEL).cast("double")
         if label.kind == "multiclass":
-            kind = "string" if any(isinstance(each, str) for each in classes) else "bigint"
-            values = F.array(*(F.lit(each).cast(kind) for each in classes))
+            kind = "string" if any(isinstance(value, str) for value in classes) else "bigint"
+            values = F.array(*(F.lit(value).cast(kind) for value in classes))
             known = (F.array_position(values, named(LABEL).cast(kind)) - 1).cast("double")
         place = [F.col("_metadata.row_index").alias(ROW)] if numbered else []
         return self._read().select(*columns, known.alias(LABEL), *place)
@@ -60,18 +60,18 @@ class TrainingRows:
         shown = _label_type(dtype)
         frame = self._read().select((named(LABEL).cast(shown) if shown else named(LABEL)).alias(LABEL))
         numbers = label.kind == "regression" and not pa.types.is_string(dtype)
-        found = [F.count("*").alias("rows"), F.count(LABEL).alias("known")]
+        columns = [F.count("*").alias("rows"), F.count(LABEL).alias("known")]
         if numbers:
             nan = F.count(F.when(F.isnan(F.col(LABEL).cast("double")), 1)).alias("nan")
-            found += [F.min(LABEL).alias("low"), F.max(LABEL).alias("high"), nan]
-        row = frame.agg(*found).collect()[0]
+            columns += [F.min(LABEL).alias("low"), F.max(LABEL).alias("high"), nan]
+        row = frame.agg(*columns).collect()[0]
         rows, missing = int(row["rows"]), int(row["rows"]) - int(row["known"])
         if numbers:
             ends = [row["low"], row["high"], *([float("nan")] if row["nan"] else [])]
-            return LabelValues(rows, missing, np.array([each for each in ends if each is not None]))
+            return LabelValues(rows, missing, np.array([end for end in ends if end is not None]))
         several = frame.where(F.col(LABEL).isNotNull()).groupBy(LABEL).count().select(LABEL).limit(CLASSES + 1)
-        values = [each[LABEL] for each in several.collect()]
-        texts = any(isinstance(each, str) for each in values)
+        values = [group[LABEL] for group in several.collect()]
+        texts = any(isinstance(value, str) for value in values)
         return LabelValues(rows, missing, np.array(sorted(values), object if texts else None))
 
     def _read(self) -> DataFrame:
@@ -103,12 +103,12 @@ class TrainingRows:
 
 def columns_of(table: pa.Table, types: Types) -> dict[str, NDArray[Any]]:
     """Return columns of a small table as arrays: texts as objects, None where one is missing."""
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for name, dtype in types.items():
         values = table.column(name)
         texts = np.array([*values.to_pylist(), None], object)[:-1]
-        found[name] = texts if pa.types.is_string(dtype) else values.to_numpy().astype(np.float64)
-    return found
+        arrays[name] = texts if pa.types.is_string(dtype) else values.to_numpy().astype(np.float64)
+    return arrays
 
 
 def _input(feature: Feature, dtype: pa.DataType) -> Column:

@@ -53,7 +53,7 @@ class _Reading:
     def tree(self) -> Tree:
         self._node()
         feature, threshold, left, right, value = np.array(self._nodes, np.float64).reshape(-1, 5).T
-        whole = [each.astype(np.int64) for each in (feature, left, right)]
+        whole = [column.astype(np.int64) for column in (feature, left, right)]
         return Tree(whole[0], threshold, whole[1], whole[2], value)
 
     def _node(self) -> int:

@@ -28,10 +28,10 @@ def versions(frame: DataFrame, corrected: Corrected | None, known_at: str) -> Da
         once = frame.withColumn(KNOWN, since(known_at)).where(F.col(KNOWN).isNotNull())
         last = F.lit(None).cast("bigint")
         return once.withColumns({PLACE: F.col(KNOWN), UNTIL: last, FIRST: F.col(ROW), HAPPENED: F.lit(True)})
-    told, recorded = named(known_at), F.unix_micros(named(corrected.recorded_at))
-    latest = F.greatest(F.col(ARRIVED), F.unix_micros(told), recorded)
+    time, recorded = named(known_at), F.unix_micros(named(corrected.recorded_at))
+    latest = F.greatest(F.col(ARRIVED), F.unix_micros(time), recorded)
     seen = {
-        HAPPENED: told.isNotNull(),
+        HAPPENED: time.isNotNull(),
         KNOWN: F.when(F.col(ARRIVED).isNotNull(), latest),
         RECORDED: F.coalesce(recorded, F.lit(_EVER)),
     }

@@ -103,11 +103,11 @@ class WorkingTree:
     def known(self, path: str) -> bool:
         """Tell whether the local cache holds what is at a path, so that some run wrote it and nobody edited it."""
         try:
-            found = (self.root / path).stat()
+            status = (self.root / path).stat()
         except OSError:
             return False
-        if not stat.S_ISDIR(found.st_mode):
-            return self.cached(Recorded(self._digests.of(path, found)))
+        if not stat.S_ISDIR(status.st_mode):
+            return self.cached(Recorded(self._digests.of(path, status)))
         return self.cached(Recorded(self._listing(path)[0]))
 
     def content(self, recorded: Recorded) -> bytes | None:
@@ -133,12 +133,12 @@ class WorkingTree:
         What opens them here, such as keys in `.dvc/config.local`, opens them there. A remote inside this working copy
         is nobody else's, so it is not lent.
         """
-        found = Remote.of(self.root)
+        default = Remote.of(self.root)
         changes = {"cache": {"dir": str(self._config.cache.resolve())}}
-        if found and not remote:  # one that is inside that checkout is nobody's
-            changes[f'remote "{found.name}"'] = {"url": "../.leverframe/storage"}
-        elif found and found.folder:  # a relative address starts from the folder of its configuration
-            changes[f'remote "{found.name}"'] = {"url": str(found.folder.resolve())}
+        if default and not remote:  # one that is inside that checkout is nobody's
+            changes[f'remote "{default.name}"'] = {"url": "../.leverframe/storage"}
+        elif default and default.folder:  # a relative address starts from the folder of its configuration
+            changes[f'remote "{default.name}"'] = {"url": str(default.folder.resolve())}
         home = folder / os.path.relpath(self.home, os.path.normpath(self.root.absolute()))
         file = home / ".dvc" / "config.local"
         file.touch(mode=0o600)
@@ -150,25 +150,25 @@ class WorkingTree:
 
     def _look(self, path: str, recorded: Recorded | None) -> Look:
         try:
-            found = (self.root / path).stat()
+            status = (self.root / path).stat()
         except OSError:
             return Look(Presence.ABSENT)
         if recorded is None:
             return Look(Presence.DIFFERENT)
-        if stat.S_ISDIR(found.st_mode) != recorded.md5.endswith(".dir"):
+        if stat.S_ISDIR(status.st_mode) != recorded.md5.endswith(".dir"):
             return Look(Presence.DIFFERENT)
-        if stat.S_ISDIR(found.st_mode):
+        if stat.S_ISDIR(status.st_mode):
             return self._look_inside(path, recorded)
-        size = len(self._stored[path]) if path in self._stored else found.st_size
+        size = len(self._stored[path]) if path in self._stored else status.st_size
         if not recorded.legacy and recorded.size not in (None, size):
             return Look(Presence.DIFFERENT, size)
-        same = self._md5(path, found, legacy=recorded.legacy) == recorded.md5
+        same = self._md5(path, status, legacy=recorded.legacy) == recorded.md5
         return Look(Presence.SAME if same else Presence.DIFFERENT, size)
 
-    def _md5(self, path: str, found: os.stat_result, *, legacy: bool) -> str:
+    def _md5(self, path: str, status: os.stat_result, *, legacy: bool) -> str:
         if path in self._stored:
             return _md5_of(self._stored[path], legacy=legacy)
-        return self._digests.of(path, found, legacy=legacy)
+        return self._digests.of(path, status, legacy=legacy)
 
     def _look_inside(self, path: str, recorded: Recorded) -> Look:
         md5, size, files = self._listing(path, legacy=recorded.legacy)
@@ -184,15 +184,15 @@ class WorkingTree:
 
     def _listed(self, folder: str, *, legacy: bool) -> tuple[str, int, int]:
         entries, size = [], 0
-        for path, found in self._files_in(folder):
-            entries.append({"md5": self._md5(path, found, legacy=legacy), "relpath": path[len(folder) + 1 :]})
-            size += len(self._stored[path]) if path in self._stored else found.st_size
+        for path, status in self._files_in(folder):
+            entries.append({"md5": self._md5(path, status, legacy=legacy), "relpath": path[len(folder) + 1 :]})
+            size += len(self._stored[path]) if path in self._stored else status.st_size
         entries.sort(key=lambda entry: entry["relpath"])
         listing = json.dumps(entries, sort_keys=True).encode()
         return f"{_md5_of(listing)}.dir", size, len(entries)
 
     def _files_in(self, folder: str) -> list[tuple[str, os.stat_result]]:
-        found: list[tuple[str, os.stat_result]] = []
+        files: list[tuple[str, os.stat_result]] = []
         waiting = [folder]
         while waiting:
             current = waiting.pop()
@@ -202,8 +202,8 @@ class WorkingTree:
                     if not entry.is_symlink() and not self._leaves_out(path, folder=True):
                         waiting.append(path)
                 elif not self._leaves_out(path, folder=False):
-                    found.append((path, _checked(entry, path)))
-        return found
+                    files.append((path, _checked(entry, path)))
+        return files
 
     def _leaves_out(self, path: str, *, folder: bool) -> bool:
         located = self._from_home(path)
@@ -229,12 +229,12 @@ class WorkingTree:
     def _sound(self, recorded: Recorded) -> bool:
         path, listing = self._in_cache(recorded), recorded.md5.endswith(".dir")
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:
             return False
-        if stat.S_IMODE(found.st_mode) == _PROTECTED:
+        if stat.S_IMODE(status.st_mode) == _PROTECTED:
             return True
-        digest = self._digests.of(os.path.relpath(path, self.root), found, legacy=recorded.legacy and not listing)
+        digest = self._digests.of(os.path.relpath(path, self.root), status, legacy=recorded.legacy and not listing)
         return digest == recorded.md5.removesuffix(".dir")
 
 

@@ -36,13 +36,13 @@ class Digests:
         self._used: dict[str, list[int | str]] = {}
         self._started = time.time()
 
-    def of(self, path: str, found: os.stat_result, *, legacy: bool = False) -> str:
-        """Return the MD5 of the file at ``path``, whose state is ``found``; a ``legacy`` one is that of DVC 2.
+    def of(self, path: str, status: os.stat_result, *, legacy: bool = False) -> str:
+        """Return the MD5 of the file at ``path``, whose state is ``status``; a ``legacy`` one is that of DVC 2.
 
         Raises ``RepositoryError`` where the file cannot be read.
         """
         key = f"{path}\n{_LEGACY}" if legacy else path
-        state: list[int | str] = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+        state: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         known = self._known.get(key)
         if isinstance(known, list) and known[:-1] == state and isinstance(known[-1], str):
             self._used[key] = known
@@ -51,7 +51,7 @@ class Digests:
             digest = _legacy_md5_of(self._root / path) if legacy else md5(self._root / path)
         except OSError as error:
             raise unreadable(path, error) from error
-        if max(found.st_mtime, found.st_ctime) < self._started - _SETTLED:
+        if max(status.st_mtime, status.st_ctime) < self._started - _SETTLED:
             self._used[key] = [*state, digest]
         return digest
 

@@ -67,7 +67,7 @@ def configured_remote(root: Path, name: str = "") -> tuple[str, str, Path, str] 
 
     The last part is another one wherever the objects may be elsewhere: of all remotes, as one may stand for another.
     """
-    default, found, places = "", {}, dict[tuple[str, str], str]()
+    default, remotes, places = "", {}, dict[tuple[str, str], str]()
     for file in _files(root):
         sections = _sections(file)
         default = sections.get("core", {}).get("remote", default)
@@ -76,11 +76,11 @@ def configured_remote(root: Path, name: str = "") -> tuple[str, str, Path, str] 
             if kind != "remote":
                 continue
             if "url" in values:
-                found[called.strip("\"'")] = (values["url"], file.parent)
+                remotes[called.strip("\"'")] = (values["url"], file.parent)
             places |= {(title, key): values[key] for key in _PLACES if key in values}
     name = (name or default).lower()  # as DVC reads names
     place = "\n".join([name, *(f"{title} {key} {value}" for (title, key), value in sorted(places.items()))])
-    return (name, *found[name], place) if name in found else None
+    return (name, *remotes[name], place) if name in remotes else None
 
 
 def lent(root: Path, other: Path, changes: Sections, *, remotes: bool) -> str:

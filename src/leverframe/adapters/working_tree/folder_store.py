@@ -25,13 +25,13 @@ class FolderStore:
 
     def listings(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
         """Return the content of the listings of directories."""
-        found = {each: content for each in wanted if (content := self._content(each)) is not None}
-        return Answers(found, [each for each in wanted if each not in found])
+        contents = {stored: content for stored in wanted if (content := self._content(stored)) is not None}
+        return Answers(contents, [stored for stored in wanted if stored not in contents])
 
     def sizes(self, wanted: Sequence[StoredObject]) -> Answers[int | None]:
         """Return the bytes of each object."""
-        found = {each: size for each in wanted if (size := self._size(each)) is not None}
-        return Answers(found, [each for each in wanted if each not in found])
+        sizes = {stored: size for stored in wanted if (size := self._size(stored)) is not None}
+        return Answers(sizes, [stored for stored in wanted if stored not in sizes])
 
     def _content(self, wanted: StoredObject) -> bytes | None:
         try:

@@ -25,10 +25,10 @@ class Remote:
         A folder inside the working copy of git counts as none: nobody else can see it.
         """
         home = home_of(root)
-        found = None if home is None else configured_remote(home, name)
-        if home is None or found is None:
+        remote = None if home is None else configured_remote(home, name)
+        if home is None or remote is None:
             return None
-        name, url, base, place = found
+        name, url, base, place = remote
         if "://" in url:
             return cls(name, url, None, place)
         folder = Path(os.path.normpath(base / Path(url).expanduser()))

@@ -105,16 +105,16 @@ LARGE_KEY = f"values from {EXACT} on were whole numbers once, and different ones
 
 
 def _common_whole(one: str, other: str) -> str | None:
-    both = [_WHOLE.fullmatch(each) for each in (one, other)]
+    both = [_WHOLE.fullmatch(name) for name in (one, other)]
     if None in both:
         return None
-    signed = any(each and not each[1] for each in both)
-    bits = max(int(each[2]) * (2 if signed and each[1] else 1) for each in both if each)
+    signed = any(match and not match[1] for match in both)
+    bits = max(int(match[2]) * (2 if signed and match[1] else 1) for match in both if match)
     return f"{'' if signed else 'u'}int{min(bits, 128)}"
 
 
 def _common_decimal(one: str, other: str) -> str | None:
-    parts = [_digits(each) for each in (one, other)]
+    parts = [_digits(name) for name in (one, other)]
     if None in parts:
         return None
     before, after = (max(part[place] for part in parts if part) for place in (0, 1))

@@ -34,7 +34,7 @@ def render(report: Report) -> str:
 def _rows(failed: Sequence[Constraint], room: int) -> list[str]:
     """Return as many rows as fit into ``room`` bytes, with as many samples as let all of them fit."""
     for samples in (5, 3, 1):
-        rows = [_row(each, samples) for each in failed[: room // 40]]
+        rows = [_row(constraint, samples) for constraint in failed[: room // 40]]
         if sum(len(row.encode()) for row in rows) <= room and len(rows) == len(failed):
             return rows
     kept, used = [], 0
@@ -66,7 +66,7 @@ def _row(constraint: Constraint, samples: int) -> str:
 def _cut_off(report: Report, left: Sequence[Constraint]) -> str:
     if not left:
         return ""
-    errors = sum(each.fatal for each in left)
+    errors = sum(constraint.fatal for constraint in left)
     where = code(str(layout.contract_report(report.partition)), 120)
     return f"\n… and {len(left):,} more ({errors:,} errors, {len(left) - errors:,} warnings) in {where}\n"
 
@@ -80,5 +80,5 @@ def _skipped(report: Report) -> str:
     ]
     if not skipped:
         return ""
-    reasons = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped]
+    reasons = [f"{code(f'{rule.table}: {rule.check}', 60)} ({code(because, 70)})" for rule, because in skipped]
     return f"\nSkipped: {first_few(reasons, 3, '; ', '; and ')}\n"

@@ -34,7 +34,7 @@ class Report:
     def failed(self) -> list[Constraint]:
         """Return the failed constraints, errors first, otherwise in their order."""
         failed = [constraint for constraint in self.constraints if constraint.failed]
-        return sorted(failed, key=lambda each: each.severity is Severity.WARN)
+        return sorted(failed, key=lambda constraint: constraint.severity is Severity.WARN)
 
     def summary(self) -> str:
         """Return one line that counts the results of the checks."""
@@ -42,11 +42,11 @@ class Report:
             "warned" if constraint.failed and not constraint.fatal else word(constraint.verdict)
             for constraint in self.constraints
         )
-        return counts(*(results[each] for each in ("passed", "failed", "warned", "skipped")))
+        return counts(*(results[outcome] for outcome in ("passed", "failed", "warned", "skipped")))
 
     def to_text(self) -> str:
         """Return the verdict and the failed constraints as lines for a terminal."""
-        failed = [f"  {each.severity}: {sentence(each)}" for each in self.failed()]
+        failed = [f"  {constraint.severity}: {sentence(constraint)}" for constraint in self.failed()]
         more = and_more(len(failed) - _LISTED, "  and ")
         return "\n".join([f"{self.partition}: {word(self.verdict)}; {self.summary()}", *failed[:_LISTED], *more])
 
@@ -75,7 +75,7 @@ class Report:
         read = f"read {layout.contract_report(self.partition)}; then " if kept else ""
         raise ContractError(
             f"{self.partition} violates {len(fatal)} of its {len(self.constraints)} constraints",
-            why=first_few([sentence(each) for each in fatal], named, "; ", "; and "),
+            why=first_few([sentence(constraint) for constraint in fatal], named, "; ", "; and "),
             next=f"{read}fix the source, or change the contract in a pull request if the new data are correct",
         )
 

@@ -272,7 +272,7 @@ class _Reading:
         return list(dict.fromkeys(part.within(period) for part in self.partitions.parts(group)))
 
     def _period(self, name: str) -> Period | None:
-        period, readers = self.partitions.period, [self.sources[each].read for each in (name, *self.sources[name].uses)]
+        period, readers = self.partitions.period, [self.sources[key].read for key in (name, *self.sources[name].uses)]
         if period == "none":
             return None
         if any(isinstance(reader, Function) for reader in readers):

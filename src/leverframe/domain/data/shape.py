@@ -24,21 +24,24 @@ class SchemaDiff:
     nullable: Severity | None = Severity.WARN
     breaking: Severity = Severity.ERROR
 
-    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+    def judge(self, statistics: TableStatistics) -> tuple[Constraint, ...]:
         """Return one constraint, or one per changed column; skipped without an earlier partition."""
-        constraint = Constraint(found.table, "schema", severity=self.breaking)
-        if not found.history:
+        constraint = Constraint(statistics.table, "schema", severity=self.breaking)
+        if not statistics.history:
             return (constraint.skipped(NO_HISTORY),)
-        before, now = found.history[0], found.current
+        before, now = statistics.history[0], statistics.current
         gone = [column for column in before.columns if now.column(column.name) is None]
         new = [column for column in now.columns if before.column(column.name) is None]
         changed = Reason.SCHEMA_CHANGED
         differences = [
-            *(constraint.failed_by(changed, column=each.name, detail=f"removed; it was {each.type}") for each in gone),
+            *(
+                constraint.failed_by(changed, column=column.name, detail=f"removed; it was {column.type}")
+                for column in gone
+            ),
             *self._different(constraint, now, before),
             *(
-                constraint.failed_by(changed, column=each.name, severity=self.added, detail=f"added as {each.type}")
-                for each in new
+                constraint.failed_by(changed, column=column.name, severity=self.added, detail=f"added as {column.type}")
+                for column in new
             ),
         ]
         return tuple(differences) or (constraint,)
@@ -78,12 +81,12 @@ class ForeignKey:
         """Return what to count."""
         return Orphans(self.columns, self.table, self.references or self.columns)
 
-    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+    def judge(self, statistics: TableStatistics) -> tuple[Constraint, ...]:
         """Return one constraint about the share of orphans; it also fails when a column is missing."""
-        constraint = Constraint(found.table, f"foreign_key({self.table})", column=", ".join(self.columns))
-        count = found.answers.get(self.question)
+        constraint = Constraint(statistics.table, f"foreign_key({self.table})", column=", ".join(self.columns))
+        count = statistics.answers.get(self.question)
         if count is None:
-            return _missing(constraint, self.columns, found)
+            return _missing(constraint, self.columns, statistics)
         for severity, limit in ((Severity.ERROR, self.error), (Severity.WARN, self.warn)):
             if limit is not None and count.share > limit:
                 detail = f"not in `{self.table}`; at most {limit:.4g} of the rows may be"
@@ -110,12 +113,12 @@ class UniqueKey:
         """Return what to count."""
         return Duplicates(self.columns)
 
-    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+    def judge(self, statistics: TableStatistics) -> tuple[Constraint, ...]:
         """Return one constraint about the rows that share their key; it also fails when a column is missing."""
-        constraint = Constraint(found.table, "unique_key", column=", ".join(self.columns), severity=self.severity)
-        count = found.answers.get(self.question)
+        constraint = Constraint(statistics.table, "unique_key", column=", ".join(self.columns), severity=self.severity)
+        count = statistics.answers.get(self.question)
         if count is None:
-            return _missing(constraint, self.columns, found)
+            return _missing(constraint, self.columns, statistics)
         if count.rows:
             return (_failed(constraint, Reason.KEY_DUPLICATED, self.severity, count, "rows that share their key"),)
         return (constraint,)
@@ -127,6 +130,6 @@ def _failed(constraint: Constraint, reason: Reason, severity: Severity, count: C
     return constraint.failed_by(reason, severity=severity, detail=detail, **fields)
 
 
-def _missing(constraint: Constraint, columns: Sequence[str], found: TableStatistics) -> tuple[Constraint, ...]:
-    known = [column.name for column in found.current.columns]
+def _missing(constraint: Constraint, columns: Sequence[str], statistics: TableStatistics) -> tuple[Constraint, ...]:
+    known = [column.name for column in statistics.current.columns]
     return tuple(constraint.without_column(column, known) for column in columns if column not in known)

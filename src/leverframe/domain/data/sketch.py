@@ -65,9 +65,9 @@ class Sketch:
     def to_json(self) -> dict[str, Any]:
         """Return the sketch as plain values, the cells as one text in base 85."""
         cells = b"".join(
-            (each.count % 256).to_bytes(_COUNT) + each.element.to_bytes(_ELEMENT) + each.check.to_bytes(_CHECK)
+            (cell.count % 256).to_bytes(_COUNT) + cell.element.to_bytes(_ELEMENT) + cell.check.to_bytes(_CHECK)
             for stratum in self.strata
-            for each in stratum
+            for cell in stratum
         )
         return {
             "version": VERSION,
@@ -80,8 +80,8 @@ class Sketch:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Sketch:
         """Return the sketch that ``to_json`` wrote; raises ``ValueError`` or ``KeyError`` for anything else."""
-        sizes = tuple(int(each) for each in content["strata"].split())
-        keys = tuple(int(each, 16) for each in content["keys"].split())
+        sizes = tuple(int(size) for size in content["strata"].split())
+        keys = tuple(int(digits, 16) for digits in content["keys"].split())
         data = base64.b85decode(content["cells"])
         wanted = [cells(number) * TABLES_OF_CELLS for number in range(len(sizes))]
         if content["version"] != VERSION or len(keys) != len(sizes) or len(data) != sum(wanted) * _CELL:
@@ -149,9 +149,9 @@ class Distribution:
         """Return the distribution that ``to_json`` wrote; raises ``ValueError`` for anything else."""
         head, _, tail = text.partition("|")
         kind, *bins = head.split()
-        counts = tuple(int(each) for each in tail.split())
+        counts = tuple(int(count) for count in tail.split())
         if kind == "number":
-            exponent, first = (int(each) for each in bins)
+            exponent, first = (int(number) for number in bins)
             return cls(Grid("number", exponent, first, first + len(counts) - 3), counts)
         if kind not in ("text", "boolean") or bins:
             raise ValueError(f"no bins are known for `{kind}`")
@@ -197,6 +197,6 @@ class Sketcher(Protocol):
 
 def summed(sketcher: Sketcher, path: Path, key: Sequence[str], columns: Sequence[ColumnStatistics]) -> dict[str, Any]:
     """Return what git keeps of a table beside its profile, as plain values."""
-    grids = {column.name: found for column in columns if (found := grid(column)) is not None}
+    grids = {column.name: bins for column in columns if (bins := grid(column)) is not None}
     counted = sketcher.distributions(path, grids)
     return sketcher.sketch(path, key).to_json() | {"columns": {name: counted[name].to_json() for name in grids}}

@@ -27,19 +27,19 @@ class Freshness:
     within: timedelta
     severity: Severity = Severity.ERROR
 
-    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+    def judge(self, statistics: TableStatistics) -> tuple[Constraint, ...]:
         """Return one constraint; skipped for a static table, or if no row has a time."""
         constraint = Constraint(
-            found.table, f"freshness(within {_length(self.within)})", column=EVENT_TIME, severity=self.severity
+            statistics.table, f"freshness(within {_length(self.within)})", column=EVENT_TIME, severity=self.severity
         )
-        if found.end is None:
+        if statistics.end is None:
             return (constraint.skipped("a static table has no end"),)
-        if found.current.newest is None:
+        if statistics.current.newest is None:
             return (constraint.skipped(f"no row has a time in `{EVENT_TIME}`"),)
-        gap = found.end - found.current.newest
+        gap = statistics.end - statistics.current.newest
         if gap <= self.within:
             return (constraint,)
-        detail = f"the newest row is {_length(gap)} before the end of {found.current.partition}"
+        detail = f"the newest row is {_length(gap)} before the end of {statistics.current.partition}"
         return (constraint.failed_by(Reason.TABLE_STALE, detail=detail),)
 
 
@@ -65,24 +65,24 @@ class Volume:
         if self.points < 4:
             raise ValueError(f"volume needs at least 4 points of history, not {self.points}")
 
-    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+    def judge(self, statistics: TableStatistics) -> tuple[Constraint, ...]:
         """Return one constraint over all days; skipped when no weekday has enough history."""
         constraint = Constraint(
-            found.table, f"volume(z <= {self.distance:g})", column=EVENT_TIME, severity=self.severity
+            statistics.table, f"volume(z <= {self.distance:g})", column=EVENT_TIME, severity=self.severity
         )
-        if found.begin is None or found.end is None:
+        if statistics.begin is None or statistics.end is None:
             return (constraint.skipped("a static table has no days"),)
-        usual = _same_weekday([each for earlier in found.history for each in earlier.daily])
-        rows, days = dict(found.current.daily), _days(found.begin.date(), found.end.date())
+        usual = _same_weekday([day for earlier in statistics.history for day in earlier.daily])
+        rows, days = dict(statistics.current.daily), _days(statistics.begin.date(), statistics.end.date())
         judged = [day for day in days if len(usual.get(day.weekday(), ())) >= self.points]
         if not judged:
-            most = max((len(each) for each in usual.values()), default=0)
+            most = max((len(counts) for counts in usual.values()), default=0)
             because = f"too little history: {most} earlier days of a weekday, {self.points} are needed"
             return (constraint.skipped(because),)
         odd = [(day, z) for day in judged if abs(z := self._z(rows.get(day, 0), usual[day.weekday()])) > self.distance]
         if not odd:
             return (constraint,)
-        odd.sort(key=lambda each: (-abs(each[1]), each[0]))
+        odd.sort(key=lambda pair: (-abs(pair[1]), pair[0]))
         samples = tuple(
             f"{day} {day:%a}: {rows.get(day, 0):,} rows, usually {median(usual[day.weekday()]):,.0f}" for day, _ in odd
         )
@@ -91,7 +91,7 @@ class Volume:
 
     def _z(self, rows: int, usual: Sequence[int]) -> float:
         middle = median(usual)
-        deviation = median(abs(each - middle) for each in usual)
+        deviation = median(abs(count - middle) for count in usual)
         return 0.6745 * (rows - middle) / max(deviation, self.least_deviation * middle, 1.0)
 
 
@@ -109,35 +109,35 @@ class NullRate:
     except_columns: tuple[str, ...] = ()
     severity: Severity = Severity.WARN
 
-    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+    def judge(self, statistics: TableStatistics) -> tuple[Constraint, ...]:
         """Return one constraint about empty columns and one about changes, or one per failed column."""
-        known = {column.name: column for column in found.current.columns}
+        known = {column.name: column for column in statistics.current.columns}
         named = self.columns or tuple(known)
         meant = [known[name] for name in named if name in known and name not in self.except_columns]
-        empty = [each.name for each in meant if found.current.rows and each.nulls == found.current.rows]
+        empty = [column.name for column in meant if statistics.current.rows and column.nulls == statistics.current.rows]
         missing = [
-            Constraint(found.table, "null_rate").without_column(each, known) for each in named if each not in known
+            Constraint(statistics.table, "null_rate").without_column(name, known) for name in named if name not in known
         ]
-        changed = self._changed(found, [each for each in meant if each.name not in empty])
-        return (*missing, *self._empty(found, empty), *changed)
+        changed = self._changed(statistics, [column for column in meant if column.name not in empty])
+        return (*missing, *self._empty(statistics, empty), *changed)
 
-    def _empty(self, found: TableStatistics, empty: Sequence[str]) -> tuple[Constraint, ...]:
-        constraint = Constraint(found.table, "not_empty", column=", ".join(self.columns))
-        rows = found.current.rows
+    def _empty(self, statistics: TableStatistics, empty: Sequence[str]) -> tuple[Constraint, ...]:
+        constraint = Constraint(statistics.table, "not_empty", column=", ".join(self.columns))
+        rows = statistics.current.rows
         detail = "no row has a value; `except_columns` of NullRate leaves a column out that may be so"
         fields = {"count": rows, "share": 1.0, "detail": detail}
         failed = [constraint.failed_by(Reason.COLUMN_EMPTY, column=name, **fields) for name in empty]
         return tuple(failed) or (constraint,)
 
-    def _changed(self, found: TableStatistics, columns: Sequence[ColumnStatistics]) -> tuple[Constraint, ...]:
+    def _changed(self, statistics: TableStatistics, columns: Sequence[ColumnStatistics]) -> tuple[Constraint, ...]:
         check = f"null_rate(change <= {self.tolerance:g})"
-        constraint = Constraint(found.table, check, column=", ".join(self.columns), severity=self.severity)
-        if not found.history:
+        constraint = Constraint(statistics.table, check, column=", ".join(self.columns), severity=self.severity)
+        if not statistics.history:
             return (constraint.skipped(NO_HISTORY),)
         failed = []
         for column in columns:
-            rates = [rate for earlier in found.history if (rate := earlier.null_rate(column.name)) is not None]
-            now = found.current.null_rate(column.name)
+            rates = [rate for earlier in statistics.history if (rate := earlier.null_rate(column.name)) is not None]
+            now = statistics.current.null_rate(column.name)
             usual = math.fsum(rates) / len(rates) if rates else now
             if now is None or usual is None or abs(now - usual) <= self.tolerance:
                 continue
@@ -156,7 +156,7 @@ def _same_weekday(daily: Sequence[tuple[date, int]]) -> dict[int, list[int]]:
 
 
 def _days(first: date, after: date) -> list[date]:
-    return [first + timedelta(days=each) for each in range((after - first).days)]
+    return [first + timedelta(days=number) for number in range((after - first).days)]
 
 
 def _length(length: timedelta) -> str:

@@ -46,28 +46,28 @@ def run(validation: Validation, partition: str, history: Sequence[str] = ()) -> 
     _check_tables(validation)
     earlier = _earlier(validation.partitions, partition, history)
     constraints: list[Constraint] = []
-    found: list[TableStatistics] = []
+    tables: list[TableStatistics] = []
     for table in sorted(validation.tables):
         if validation.tables[table] == (partition == layout.STATIC):
             statistics = _measured(validation, table, partition, earlier)
-            found.append(statistics)
+            tables.append(statistics)
             constraints += _constraints(validation, table, statistics)
-    return Report(partition, tuple(constraints), tuple(found))
+    return Report(partition, tuple(constraints), tuple(tables))
 
 
-def _constraints(validation: Validation, table: str, found: TableStatistics) -> list[Constraint]:
+def _constraints(validation: Validation, table: str, statistics: TableStatistics) -> list[Constraint]:
     contract = validation.contracts.get(table)
     if contract is None:
         return [Constraint(table, "contract").skipped("no contract is declared for this table")]
-    if not found.current.rows and table in validation.may_be_empty:
+    if not statistics.current.rows and table in validation.may_be_empty:
         return [Constraint(table, "contract").skipped("there is no row, which `may_be_empty` of the source allows")]
     rows = Constraint(table, "has_rows")
     constraints = [
-        rows if found.current.rows else rows.failed_by(Reason.TABLE_EMPTY, count=0, detail="there is no row")
+        rows if statistics.current.rows else rows.failed_by(Reason.TABLE_EMPTY, count=0, detail="there is no row")
     ]
-    path = validation.root / layout.raw(table, found.current.partition)
+    path = validation.root / layout.raw(table, statistics.current.partition)
     constraints += validation.checker.check(table, path, contract.schema)
-    return constraints + [constraint for monitor in contract.monitors for constraint in monitor.judge(found)]
+    return constraints + [constraint for monitor in contract.monitors for constraint in monitor.judge(statistics)]
 
 
 def _measured(validation: Validation, table: str, partition: str, earlier: Sequence[str]) -> TableStatistics:
@@ -79,15 +79,15 @@ def _measured(validation: Validation, table: str, partition: str, earlier: Seque
         partition=partition,
         path=_file(validation, table, partition),
         timezone=validation.partitions.timezone,
-        history=tuple((each, _file(validation, table, each)) for each in earlier),
+        history=tuple((name, _file(validation, table, name)) for name in earlier),
         questions=tuple(dict.fromkeys(key.question for key in keys)),
-        others={each: _file(validation, each, partition) for each in sorted(foreign)},
+        others={other: _file(validation, other, partition) for other in sorted(foreign)},
     )
-    found = validation.statistician.measure(survey)
+    statistics = validation.statistician.measure(survey)
     if partition == layout.STATIC:
-        return found
+        return statistics
     begin, end = validation.partitions.bounds(validation.partitions.named(partition))
-    return replace(found, begin=begin, end=end)
+    return replace(statistics, begin=begin, end=end)
 
 
 def _file(validation: Validation, table: str, partition: str) -> Path:

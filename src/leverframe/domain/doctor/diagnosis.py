@@ -37,28 +37,28 @@ class Diagnosis:
     @property
     def wrong(self) -> bool:
         """Whether something has to be fixed before a pull request can be judged."""
-        return any(each.state == "wrong" for each in self.found)
+        return any(finding.state == "wrong" for finding in self.found)
 
     def lines(self) -> list[str]:
         """Return the findings by area, what is not right with its fix, and a summary."""
         lines: list[str] = []
         area = ""
-        for each in self.found:
-            lines += [each.area] if each.area != area else []
-            area = each.area
-            lines.append(f"  {_MARKS[each.state]:>2} {each.what}")
-            lines += [f"     fix: {each.fix}"] if each.fix else []
+        for finding in self.found:
+            lines += [finding.area] if finding.area != area else []
+            area = finding.area
+            lines.append(f"  {_MARKS[finding.state]:>2} {finding.what}")
+            lines += [f"     fix: {finding.fix}"] if finding.fix else []
         return [*lines, self._summary()]
 
     def _summary(self) -> str:
-        counts = {state: sum(each.state == state for each in self.found) for state in _MARKS}
+        counts = {state: sum(finding.state == state for finding in self.found) for state in _MARKS}
         named: tuple[tuple[State, str], ...] = (
             ("wrong", "wrong"), ("warning", "to look at"), ("unknown", "not looked at"), ("ok", "fine"),
         )  # fmt: skip
         return ", ".join(f"{counts[state]} {words}" for state, words in named if counts[state])
 
 
-def ordered(found: Sequence[Diagnosed]) -> Diagnosis:
+def ordered(findings: Sequence[Diagnosed]) -> Diagnosis:
     """Return the findings with each area in one place, in the order in which areas first came."""
-    areas = list(dict.fromkeys(each.area for each in found))
-    return Diagnosis(tuple(each for area in areas for each in found if each.area == area))
+    areas = list(dict.fromkeys(finding.area for finding in findings))
+    return Diagnosis(tuple(finding for area in areas for finding in findings if finding.area == area))

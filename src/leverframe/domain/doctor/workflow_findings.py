@@ -35,8 +35,8 @@ def workflow_findings(texts: Mapping[str, str]) -> Iterator[Diagnosed]:
         except LeverframeError as error:
             yield Diagnosed(AREA, "wrong", f"{error.what}: {error.why}", f"correct {name}: GitHub ignores it as it is")
             continue
-        found = [*_triggers(name, content), *_permissions(name, content), *_steps(name, content)]
-        yield from found or [Diagnosed(AREA, "ok", f"{name}: permissions, history and pins are as they should be")]
+        findings = [*_triggers(name, content), *_permissions(name, content), *_steps(name, content)]
+        yield from findings or [Diagnosed(AREA, "ok", f"{name}: permissions, history and pins are as they should be")]
 
 
 def installing(texts: Mapping[str, str]) -> Iterator[str]:
@@ -128,10 +128,10 @@ def _job(name: str, body: Mapping[str, Any]) -> _Job:
     given = body.get("steps")
     steps = [step for step in given if isinstance(step, dict)] if isinstance(given, list) else []
     uses = [str(step["uses"]) for step in steps if "uses" in step]
-    actions = tuple(found[1] for each in uses if (found := _OURS.search(each)))
+    actions = tuple(match[1] for use in uses if (match := _OURS.search(use)))
     checkouts = [step.get("with") for step in steps if str(step.get("uses", "")).startswith("actions/checkout@")]
     depths = tuple(str(given.get("fetch-depth", "1")) if isinstance(given, dict) else "1" for given in checkouts)
-    loose = tuple(each for each in uses if not _is_pinned(each))
+    loose = tuple(use for use in uses if not _is_pinned(use))
     kept, installs = "self-hosted" in str(body.get("runs-on", "")), any(map(_installs, steps))
     return _Job(name, "permissions" in body, actions, depths, loose, kept, installs, str(body.get("if", "")))
 

@@ -147,14 +147,14 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
     for table, column in plan.revealed:
         if table in columns:
             _require(table, "`reveals` of a fact", [column], columns)
-    _require(plan.spine, "the spine", [each for each in own if each not in derived], columns)
+    _require(plan.spine, "the spine", [name for name in own if name not in derived], columns)
     for feature in plan.spine_features:
         _is_feature("the spine", feature, columns[plan.spine])
     for table, corrected in plan.corrections().items():
         _require(table, "`corrections`", [*corrected.key, corrected.recorded_at, EVENT_TIME], columns)
     for step in plan.steps:
         what = f"measure `{step.name}`" if isinstance(step, Windows) else f"dimension `{step.name}`"
-        key = [each for each in step.key.table if not (isinstance(step, Windows) and each in derived)]
+        key = [name for name in step.key.table if not (isinstance(step, Windows) and name in derived)]
         _require(step.table, what, key, columns)
         _same_kinds(plan, step.table, what, step.key, columns)
         if isinstance(step, Windows):
@@ -223,7 +223,7 @@ def _own_is_told(plan: Plan, step: Windows, columns: Mapping[str, Mapping[str, s
             "for that row, or `own: include`, so that they do",
         )
     own, what = Key(step.own or (), step.own or ()), f"measure `{step.name}`, which leaves out a row's own events,"
-    _require(step.table, what, [each for each in own.table if each not in plan.calendar], columns)
+    _require(step.table, what, [name for name in own.table if name not in plan.calendar], columns)
     _same_kinds(plan, step.table, what, own, columns)
 
 

@@ -67,8 +67,8 @@ def over_versions(
     As in ``windows.aggregate`` NaN stands for null, and ``last`` gives positions.
     """
     seen = Intervals(versions, rows, own)
-    spans = {window: seen.of(window) for window in {each.window for each in asked}}
-    return {each.name: spans[each.window].aggregate(each, values[each.column]) for each in asked}
+    spans = {window: seen.of(window) for window in {feature.window for feature in asked}}
+    return {feature.name: spans[feature.window].aggregate(feature, values[feature.column]) for feature in asked}
 
 
 class Intervals:
@@ -84,9 +84,9 @@ class Intervals:
 
     def of(self, window: timedelta) -> Spans:
         """Return the rows that see each version in a window."""
-        each, length = self._versions, window // timedelta(microseconds=1)
-        start = self._after(each.known)
-        stop = np.maximum(start, self._after(np.minimum(each.until, each.place + length)))
+        versions, length = self._versions, window // timedelta(microseconds=1)
+        start = self._after(versions.known)
+        stop = np.maximum(start, self._after(np.minimum(versions.until, versions.place + length)))
         version = np.arange(len(start))
         if self._own:
             version, start, stop = self._without_own(start, stop, *self._own)
@@ -126,9 +126,9 @@ class Spans:
 
         ``last`` gives the position of the version instead of its value.
         """
-        found = np.full(self.rows, 0.0 if what.function in ("count", "distinct") else np.nan)
-        found[self.order] = self._of_sorted(what, values[self.version])
-        return found
+        feature = np.full(self.rows, 0.0 if what.function in ("count", "distinct") else np.nan)
+        feature[self.order] = self._of_sorted(what, values[self.version])
+        return feature
 
     def _of_sorted(self, what: Aggregate, values: Column) -> Floats:
         match what.function:
@@ -170,8 +170,8 @@ class Spans:
         level = np.frexp((self.stop - self.start)[shown].astype(np.float64))[1] - 1
         count = len(self.order)
         painted = np.full(count, -np.inf)
-        for each in range(int(level.max(initial=0)), -1, -1):
-            length, of_level = 1 << each, shown[level == each]
+        for power in range(int(level.max(initial=0)), -1, -1):
+            length, of_level = 1 << power, shown[level == power]
             halves = np.full(count, -np.inf)
             np.maximum.at(halves, self.start[of_level], values[of_level])
             np.maximum.at(halves, self.stop[of_level] - length, values[of_level])
@@ -193,8 +193,8 @@ class Spans:
         before = np.concatenate(([0], reach[:-1])) - code * (len(self.order) + 1)
         start = np.minimum(np.maximum(start, before), stop)
         steps = np.bincount(start, minlength=len(self.order) + 1) - np.bincount(stop, minlength=len(self.order) + 1)
-        found: Ints = np.cumsum(steps)[:-1]
-        return found
+        counts: Ints = np.cumsum(steps)[:-1]
+        return counts
 
     @cached_property
     def _by_start(self) -> Ints:

@@ -101,12 +101,12 @@ class Materialized:
         why = f", because {self.why}" if self.why else ""
         done = "would be written" if self.dry_run else "written"
         known = self.delivered or self.as_of
-        told = [
+        lines = [
             f"{self.kind}{why}: {self.rows:,} rows of {self.keys:,} keys {done} in {self.seconds:.1f} s",
             f"  generation {self.generation} in {self.where}",
             f"  it knows what was known before {known}, and answers for timestamps from {self.since} on",
         ]
-        return told + [f"  {table} has no rows yet of {', '.join(parts)}" for table, parts in self.absent.items()]
+        return lines + [f"  {table} has no rows yet of {', '.join(parts)}" for table, parts in self.absent.items()]
 
 
 def span_until(until: datetime, partitions: Partitions) -> Span:
@@ -168,16 +168,16 @@ def wanted(
     And those that were not there then, with what lies before them: where a source stopped, it may have stopped in the
     middle of its newest partition, and none that was known after it. A static table is read each time.
     """
-    late, found = look_back(plan), {}
+    late, by_table = look_back(plan), {}
     for table, groups in reach.items():
         known = old.raw.get(table, {}) if old else {}
         if old and groups:
             until = _delivered(old, [group for group in groups if str(group) in known], partitions)
             first = partitions.group_at(until - late.get(table, timedelta(0)))
-            found[table] = [group for group in groups if group >= first or str(group) not in known]
+            by_table[table] = [group for group in groups if group >= first or str(group) not in known]
         else:
-            found[table] = list(groups)
-    return {table: groups for table, groups in found.items() if groups or not reach[table]}
+            by_table[table] = list(groups)
+    return {table: groups for table, groups in by_table.items() if groups or not reach[table]}
 
 
 def _delivered(old: Generation, there: Sequence[Partition], partitions: Partitions) -> datetime:

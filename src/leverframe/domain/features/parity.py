@@ -61,7 +61,7 @@ class Parity:
     def broken(self) -> list[Difference]:
         """Return the features that differ, those with most rows first."""
         return sorted(
-            (feature for feature in self.features if feature.count), key=lambda each: (-each.count, each.feature)
+            (feature for feature in self.features if feature.count), key=lambda diff: (-diff.count, diff.feature)
         )
 
     def lines(self) -> list[str]:
@@ -81,7 +81,7 @@ class Parity:
             "mismatch": sum(feature.mismatch for feature in self.features),
             "missing": sum(feature.missing for feature in self.features),
             "extra": sum(feature.extra for feature in self.features),
-            "broken": [asdict(each) for each in self.broken()],
+            "broken": [asdict(diff) for diff in self.broken()],
         }
 
 
@@ -134,15 +134,15 @@ def refuse(
     if broken:
         raise ParityError(
             f"{len(broken)} of {len(parity.features)} features are others {than}",
-            why=first_few([sentence(each) for each in broken], 3, "; ", "; and "),
+            why=first_few([sentence(diff) for diff in broken], 3, "; ", "; and "),
             next=next,
         )
 
 
-def sentence(each: Difference) -> str:
+def sentence(diff: Difference) -> str:
     """Return one difference in words."""
-    far = f", by up to {each.largest:.6g}" if each.largest is not None else ""
-    return f"{each.feature}: {each.mismatch:,} other{far}, {each.missing:,} lacking, {each.extra:,} extra"
+    far = f", by up to {diff.largest:.6g}" if diff.largest is not None else ""
+    return f"{diff.feature}: {diff.mismatch:,} other{far}, {diff.missing:,} lacking, {diff.extra:,} extra"
 
 
 def _null(values: Any) -> Any:

@@ -190,28 +190,28 @@ class Plan:
     def keys_of(self, table: str) -> set[str]:
         """Return the columns of a table that are compared with those of another, or tell its rows apart."""
         steps = [step for step in (*self.steps, *self.labels) if step.table == table]
-        found = {column for step in steps for column in step.key.table}
-        found |= {column for step in steps if isinstance(step, Windows) for column in step.own or ()}
+        columns = {column for step in steps for column in step.key.table}
+        columns |= {column for step in steps if isinstance(step, Windows) for column in step.own or ()}
         if table == self.spine:
-            found |= {*self.spine_key, *(column for step in self.steps for column in step.key.spine)}
+            columns |= {*self.spine_key, *(column for step in self.steps for column in step.key.spine)}
         corrected = self.corrections().get(table)
-        return found | set(corrected.key if corrected else ())
+        return columns | set(corrected.key if corrected else ())
 
     def times(self) -> dict[str, list[str]]:
         """Return for each table the columns that decide what of it was known; lookup tables without time are absent."""
-        found = {self.spine: [EVENT_TIME, KNOWN_AT]}
+        columns_of = {self.spine: [EVENT_TIME, KNOWN_AT]}
         for step in (*self.steps, *self.labels):
             if isinstance(step, Windows | LabelStep):
-                found.setdefault(step.table, [EVENT_TIME, KNOWN_AT]).append(step.known_at)
+                columns_of.setdefault(step.table, [EVENT_TIME, KNOWN_AT]).append(step.known_at)
             elif isinstance(step, AsOfLookup):
-                found.setdefault(step.table, [EVENT_TIME, KNOWN_AT])
+                columns_of.setdefault(step.table, [EVENT_TIME, KNOWN_AT])
         for table, corrected in self.corrections().items():
-            found[table].append(corrected.recorded_at)
-        return {table: list(dict.fromkeys(columns)) for table, columns in found.items()}
+            columns_of[table].append(corrected.recorded_at)
+        return {table: list(dict.fromkeys(columns)) for table, columns in columns_of.items()}
 
     def reach(self) -> dict[str, timedelta]:
         """Return how far before a row's timestamp each table is read; lookup tables without time are absent."""
-        found: dict[str, timedelta] = {self.spine: timedelta(0)}
+        reach: dict[str, timedelta] = {self.spine: timedelta(0)}
         for step in self.steps:
             if isinstance(step, Windows):
                 back = step.longest() + step.max_lag + self.lead_time
@@ -219,10 +219,10 @@ class Plan:
                 back = 2 * step.tolerance + step.lag + self.lead_time  # a row may be late by its tolerance
             else:
                 continue
-            found[step.table] = max(back, found.get(step.table, timedelta(0)))
+            reach[step.table] = max(back, reach.get(step.table, timedelta(0)))
         for label in self.labels:
-            found.setdefault(label.table, timedelta(0))
-        return found
+            reach.setdefault(label.table, timedelta(0))
+        return reach
 
 
 def compile_star(star: Star) -> Plan:
@@ -313,12 +313,12 @@ def _label(star: Star, name: str, label: LabelSpec) -> LabelStep:
 
 
 def _corrected(star: Star, table: str, *, rows_of_spine: bool = False) -> Corrected | None:
-    found = star.corrections.get(table)
+    correction = star.corrections.get(table)
     spine = star.spine.key
-    if found and rows_of_spine and set(star.entities[found.key]) != set(star.entities[spine]):
+    if correction and rows_of_spine and set(star.entities[correction.key]) != set(star.entities[spine]):
         raise DefinitionError(
-            f"`corrections` tells the rows of `{table}` apart by `{found.key}`, the spine by `{spine}`",
+            f"`corrections` tells the rows of `{table}` apart by `{correction.key}`, the spine by `{spine}`",
             why="a row of the spine has one row of the table and its versions, so both must mean the same rows",
             next=f"write `key: {spine}` for `{table}`",
         )
-    return Corrected(tuple(star.entities[found.key]), found.recorded_at) if found else None
+    return Corrected(tuple(star.entities[correction.key]), correction.recorded_at) if correction else None

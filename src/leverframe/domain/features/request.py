@@ -36,18 +36,18 @@ class Requests:
 def timestamp(text: str) -> datetime:
     """Return a timestamp written in ISO 8601 with a zone; raises ``RequestError`` for anything else."""
     try:
-        found = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise RequestError(
             f"`{text}` is no timestamp", why=str(error), next="write it as 2014-01-01T08:00-05:00 or 2014-01-01T13:00Z"
         ) from error
-    if found.tzinfo is None:
+    if instant.tzinfo is None:
         raise RequestError(
             f"the timestamp {text} has no time zone",
             why="the same wall clock is another timestamp elsewhere",
             next=f"write it as {text}Z, or with an offset such as -05:00",
         )
-    return found
+    return instant
 
 
 def required(plan: Plan) -> list[str]:
@@ -83,8 +83,8 @@ def checked(plan: Plan, requests: Requests, about: About) -> None:
     if lacking:
         raise RequestError(
             f"the request lacks `{lacking[0]}`",
-            why=f"the features need {', '.join(f'`{each}`' for each in required(plan))}",
-            next=f"give {', '.join(f'`{each}`' for each in lacking)}; an empty value means unknown",
+            why=f"the features need {', '.join(f'`{name}`' for name in required(plan))}",
+            next=f"give {', '.join(f'`{name}`' for name in lacking)}; an empty value means unknown",
         )
     since = attribute_since(about.attributes)
     early = requests.as_of < since
@@ -103,9 +103,9 @@ def calendar(plan: Plan, as_of: Ints) -> dict[str, Ints]:
     zone = ZoneInfo(plan.timezone)
     distinct, where = np.unique(as_of, return_inverse=True)
     local = [
-        (EPOCH + timedelta(microseconds=int(each)) + plan.lead_time).astimezone(zone) for each in distinct.tolist()
+        (EPOCH + timedelta(microseconds=int(ticks)) + plan.lead_time).astimezone(zone) for ticks in distinct.tolist()
     ]
-    return {part: np.array([PARTS[part](each) for each in local], np.int64)[where] for part in plan.calendar}
+    return {part: np.array([PARTS[part](time) for time in local], np.int64)[where] for part in plan.calendar}
 
 
 def key_columns(fields: Mapping[str, Any], names: Sequence[str]) -> list[Any]:

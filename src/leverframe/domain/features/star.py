@@ -258,10 +258,10 @@ class Star(Document):
         used += [(f"label `{name}`", label.fact, label.column) for name, label in self.labels.items()]
         for what, fact, column in used:
             revealing = self._revealed(self.facts[fact].table).get(column, {})
-            declared = {each for each in revealing if column in self.facts[each].reveals}
+            declared = {name for name in revealing if column in self.facts[name].reveals}
             if fact not in (declared or {fact}) or (not declared and len(revealing) > 1):
                 others = sorted(set(revealing) - {fact})
-                ats = ", ".join(f"`{each}` at `{self.facts[each].known_at}`" for each in others)
+                ats = ", ".join(f"`{other}` at `{self.facts[other].known_at}`" for other in others)
                 raise LeakError(
                     f"{what} takes `{column}` through `{fact}`, and other facts reveal it too",
                     why=f"{ats}: used at `{self.facts[fact].known_at}` it could be seen before it was known",

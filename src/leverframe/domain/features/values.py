@@ -85,12 +85,12 @@ def taken(values: Any, where: Any, missing: Any) -> Any:
     if not len(values):
         text = isinstance(values, Texts) or np.ma.getdata(values).dtype.kind in "OU"
         return np.ma.masked_all(len(where), dtype="U1" if text else np.ma.getdata(values).dtype)
-    found = values[where]
-    if isinstance(found, Decimals):
-        found = found.numbers()
+    chosen = values[where]
+    if isinstance(chosen, Decimals):
+        chosen = chosen.numbers()
     if isinstance(values, Texts):
-        missing = missing | nothing(found)
-    return np.ma.masked_array(np.ma.getdata(found), mask=missing | np.ma.getmaskarray(found))
+        missing = missing | nothing(chosen)
+    return np.ma.masked_array(np.ma.getdata(chosen), mask=missing | np.ma.getmaskarray(chosen))
 
 
 def nothing(values: Any) -> Any:

@@ -37,13 +37,13 @@ def vectors(plan: Plan, store: Store, requests: Requests) -> dict[str, Any]:
     for step in plan.steps:
         if all(name in requests.fields for name in step.outputs()):
             continue
-        found = store.find(table_of(step), key_columns(fields, step.key.spine))
-        if len(found.start) != len(requests.as_of):  # one key for all rows
-            found = found.repeated(len(requests.as_of))
+        matches = store.find(table_of(step), key_columns(fields, step.key.spine))
+        if len(matches.start) != len(requests.as_of):  # one key for all rows
+            matches = matches.repeated(len(requests.as_of))
         if isinstance(step, Windows):
-            made |= _windows(step, found, requests.as_of, key_columns(fields, step.own or ()))
+            made |= _windows(step, matches, requests.as_of, key_columns(fields, step.own or ()))
         else:
-            made |= _lookup(step, found, requests.as_of)
+            made |= _lookup(step, matches, requests.as_of)
     given = {name: fields[name] for name in plan.features() if name in requests.fields}
     return {name: (made | given)[name] for name in plan.features()}
 
@@ -77,26 +77,28 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain values."""
-        told = {origin.feature: {k: v for k, v in asdict(origin).items() if k != "feature"} for origin in self.origins}
-        return {"spec": self.spec, "known_before": self.known_before, "features": self.values, "origins": told}
+        origins = {
+            origin.feature: {k: v for k, v in asdict(origin).items() if k != "feature"} for origin in self.origins
+        }
+        return {"spec": self.spec, "known_before": self.known_before, "features": self.values, "origins": origins}
 
 
 def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
     """Return the vector of the first request, and where each feature came from."""
     values = vectors(plan, store, requests)
     fields = {**requests.fields, **calendar(plan, requests.as_of)}
-    told = {name: Origin(name, _shown(values[name]), "request", "", 1, None, None) for name in values}
+    origins = {name: Origin(name, _shown(values[name]), "request", "", 1, None, None) for name in values}
     for step in plan.steps:
-        found = store.find(table_of(step), key_columns(fields, step.key.spine))
+        matches = store.find(table_of(step), key_columns(fields, step.key.spine))
         key = ", ".join(_shown(fields[name]) for name in step.key.spine)
         for name in step.outputs():
             if name not in requests.fields:
                 own = key_columns(fields, getattr(step, "own", None) or ())
-                rows, opens, newest = _read(step, name, found, int(requests.as_of[0]), own)
-                told[name] = Origin(name, _shown(values[name]), step.table, key, rows, opens, newest)
+                rows, opens, newest = _read(step, name, matches, int(requests.as_of[0]), own)
+                origins[name] = Origin(name, _shown(values[name]), step.table, key, rows, opens, newest)
     about = store.about()
     plain = {name: _plain(value) for name, value in values.items()}
-    return Answer(about.spec, f"{_timestamp(about.as_of)} UTC", plain, tuple(told.values()))
+    return Answer(about.spec, f"{_timestamp(about.as_of)} UTC", plain, tuple(origins.values()))
 
 
 def positions(at: Any, start: Ints, stop: Ints, timestamps: Ints) -> Ints:
@@ -115,107 +117,110 @@ def positions(at: Any, start: Ints, stop: Ints, timestamps: Ints) -> Ints:
     return low
 
 
-def _lookup(step: Lookup, found: Found, as_of: Ints) -> dict[str, Any]:
+def _lookup(step: Lookup, matches: Found, as_of: Ints) -> dict[str, Any]:
     if not isinstance(step, AsOfLookup):
-        missing, where = found.start == found.stop, found.start
+        missing, where = matches.start == matches.stop, matches.start
     else:
-        at = found.column(AT)
-        where = positions(at, found.start, found.stop, as_of) - 1
-        missing = where < found.start
+        at = matches.column(AT)
+        where = positions(at, matches.start, matches.stop, as_of) - 1
+        missing = where < matches.start
         where = np.where(missing, 0, where)
         if len(at):
             missing = missing | (at[where] < as_of - _microseconds(step.tolerance))
     where = np.where(missing, 0, where)
-    return {f"{step.name}_{name}": taken(found.column(name), where, missing) for name in step.columns}
+    return {f"{step.name}_{name}": taken(matches.column(name), where, missing) for name in step.columns}
 
 
-def _windows(step: Windows, found: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
+def _windows(step: Windows, matches: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
     if step.by_version:
-        return _by_version(step, found, as_of, own)
-    at = found.column(AT)
-    high = positions(at, found.start, found.stop, as_of)
+        return _by_version(step, matches, as_of, own)
+    at = matches.column(AT)
+    high = positions(at, matches.start, matches.stop, as_of)
     lows = {
-        window: positions(at, found.start, found.stop, as_of - _microseconds(window))
-        for window in {each.window for each in step.aggregates}
+        window: positions(at, matches.start, matches.stop, as_of - _microseconds(window))
+        for window in {feature.window for feature in step.aggregates}
     }
     if not 0 < len(as_of) <= _FEW:
-        return _aggregated(step, found, lows, high, slice(0, len(at)))
+        return _aggregated(step, matches, lows, high, slice(0, len(at)))
     rows = [
         _aggregated(
             step,
-            found,
+            matches,
             {window: low[row : row + 1] for window, low in lows.items()},
             high[row : row + 1],
             slice(int(lows[step.longest()][row]), int(high[row])),
         )
         for row in range(len(as_of))
     ]
-    return {each.name: np.ma.concatenate([row[each.name] for row in rows]) for each in step.aggregates}
+    return {feature.name: np.ma.concatenate([row[feature.name] for row in rows]) for feature in step.aggregates}
 
 
-def _by_version(step: Windows, found: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
+def _by_version(step: Windows, matches: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
     """Return the features of all rows over the versions of their keys, each key's taken once; ``own`` is theirs."""
-    known = found.start < found.stop
-    starts, group = np.unique(found.start[known], return_inverse=True)
+    known = matches.start < matches.stop
+    starts, group = np.unique(matches.start[known], return_inverse=True)
     stops = np.zeros(len(starts), np.int64)
-    stops[group] = found.stop[known]
+    stops[group] = matches.stop[known]
     code = np.full(len(as_of), -1)
     code[known] = group
     sizes = stops - starts
     where = np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
-    taken_of = {name: found.column(name)[where] for name in {AT, UNTIL, PLACE, *step.reads()}}
+    taken_of = {name: matches.column(name)[where] for name in {AT, UNTIL, PLACE, *step.reads()}}
     versions = Versions(np.repeat(np.arange(len(starts)), sizes), taken_of[AT], taken_of[UNTIL], taken_of[PLACE])
-    read = {each.column: taken_of[each.column] for each in step.aggregates}
-    values = {name: numbers(each) for name, each in read.items()}
+    read = {feature.column: taken_of[feature.column] for feature in step.aggregates}
+    values = {name: numbers(column) for name, column in read.items()}
     left_out = Own(*codes(step.own, own, [taken_of[name] for name in step.own])) if step.own else None
     made = over_versions(step.aggregates, values, versions, Timestamps(code, as_of), left_out)
-    return {each.name: shaped(each.function, read[each.column], made[each.name]) for each in step.aggregates}
-
-
-def _aggregated(step: Windows, found: Found, lows: dict[timedelta, Ints], high: Ints, part: slice) -> dict[str, Any]:
-    """Return the features of some rows, of whose events only ``part`` is looked at."""
-    values = {name: found.column(name)[part] for name in {each.column for each in step.aggregates}}
-    columns = {name: numbers(value) for name, value in values.items()}
     return {
-        each.name: shaped(
-            each.function,
-            values[each.column],
-            aggregate(each, columns[each.column], lows[each.window] - part.start, high - part.start),
-        )
-        for each in step.aggregates
+        feature.name: shaped(feature.function, read[feature.column], made[feature.name]) for feature in step.aggregates
     }
 
 
-def _read(step: Any, name: str, found: Found, as_of: int, own: Sequence[Any]) -> tuple[int, str | None, str | None]:
+def _aggregated(step: Windows, matches: Found, lows: dict[timedelta, Ints], high: Ints, part: slice) -> dict[str, Any]:
+    """Return the features of some rows, of whose events only ``part`` is looked at."""
+    values = {name: matches.column(name)[part] for name in {feature.column for feature in step.aggregates}}
+    columns = {name: numbers(value) for name, value in values.items()}
+    return {
+        feature.name: shaped(
+            feature.function,
+            values[feature.column],
+            aggregate(feature, columns[feature.column], lows[feature.window] - part.start, high - part.start),
+        )
+        for feature in step.aggregates
+    }
+
+
+def _read(step: Any, name: str, matches: Found, as_of: int, own: Sequence[Any]) -> tuple[int, str | None, str | None]:
     """Return how many rows one feature of the first request read, where its window opens, and the newest timestamp."""
     if isinstance(step, Lookup) and not isinstance(step, AsOfLookup):
-        return int(found.stop[0] - found.start[0]), None, None
-    at = found.column(AT)
+        return int(matches.stop[0] - matches.start[0]), None, None
+    at = matches.column(AT)
     if isinstance(step, AsOfLookup):
         opens, known = as_of - _microseconds(step.tolerance), None
     else:
-        each = next(each for each in step.aggregates if each.name == name)
-        opens, known = as_of - _microseconds(each.window), each.column
+        feature = next(aggregate for aggregate in step.aggregates if aggregate.name == name)
+        opens, known = as_of - _microseconds(feature.window), feature.column
     if isinstance(step, Windows) and step.by_version:
-        where = _newest_versions(found, opens, as_of, str(known))
+        where = _newest_versions(matches, opens, as_of, str(known))
         if step.own:
-            ours, theirs = codes(step.own, own, [found.column(each)[where] for each in step.own])
+            ours, theirs = codes(step.own, own, [matches.column(column)[where] for column in step.own])
             where = where[(theirs < 0) | (theirs != ours[0])]
         return len(where), _timestamp(opens), _timestamp(int(at[where].max())) if len(where) else None
     low, high = (
-        int(positions(at, found.start[:1], found.stop[:1], np.array([timestamp]))[0]) for timestamp in (opens, as_of)
+        int(positions(at, matches.start[:1], matches.stop[:1], np.array([timestamp]))[0])
+        for timestamp in (opens, as_of)
     )
     where = np.arange(low, high)
     if known is not None:
-        where = where[numbers(found.column(known)[low:high]).known]
+        where = where[numbers(matches.column(known)[low:high]).known]
     return len(where), _timestamp(opens), _timestamp(int(at[where[-1]])) if len(where) else None
 
 
-def _newest_versions(found: Found, opens: int, as_of: int, known: str) -> Ints:
+def _newest_versions(matches: Found, opens: int, as_of: int, known: str) -> Ints:
     """Return the rows of the first key that a window sees: the newest versions of the events it reaches."""
-    rows = slice(int(found.start[0]), int(found.stop[0]))
-    in_force = (found.column(AT)[rows] < as_of) & (as_of <= found.column(UNTIL)[rows])
-    inside = in_force & (found.column(PLACE)[rows] >= opens) & numbers(found.column(known)[rows]).known
+    rows = slice(int(matches.start[0]), int(matches.stop[0]))
+    in_force = (matches.column(AT)[rows] < as_of) & (as_of <= matches.column(UNTIL)[rows])
+    inside = in_force & (matches.column(PLACE)[rows] >= opens) & numbers(matches.column(known)[rows]).known
     return rows.start + np.flatnonzero(inside)
 
 

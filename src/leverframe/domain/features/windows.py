@@ -61,9 +61,9 @@ class Timeline:
         shift = back // timedelta(microseconds=1)
         code, at = self._rows.code[self._order], self._rows.at[self._order]
         wanted = code * self._span + self._ticks(at - shift)
-        found = np.empty(len(wanted), np.int64)
-        found[self._order] = np.searchsorted(self._events, wanted)
-        return np.where(self._rows.code < 0, 0, found)
+        positions = np.empty(len(wanted), np.int64)
+        positions[self._order] = np.searchsorted(self._events, wanted)
+        return np.where(self._rows.code < 0, 0, positions)
 
     def _ticks(self, at: Ints) -> Ints:
         """Return timestamps as small numbers in the same order, equal only where no event lies between."""
@@ -113,9 +113,9 @@ class Column:
         order = np.lexsort((self._rest, self.values))
         one, other = self.values[order], self._rest[order]
         new = np.concatenate(([True], (one[1:] != one[:-1]) | (other[1:] != other[:-1])))
-        found = np.empty(len(order), np.int64)
-        found[order] = np.cumsum(new)
-        return found
+        codes = np.empty(len(order), np.int64)
+        codes[order] = np.cumsum(new)
+        return codes
 
     def above(self, threshold: float) -> Ints:
         """Return how many values before each position are greater than ``threshold``."""
@@ -147,8 +147,8 @@ def over_events(
     """Return every feature asked for, a number a row; ``columns`` are those of ``events``, sorted as those."""
     timeline = Timeline(events, rows)
     high = timeline.before()
-    lows = {window: timeline.before(window) for window in {each.window for each in asked}}
-    return {each.name: aggregate(each, columns[each.column], lows[each.window], high) for each in asked}
+    lows = {window: timeline.before(window) for window in {feature.window for feature in asked}}
+    return {feature.name: aggregate(feature, columns[feature.column], lows[feature.window], high) for feature in asked}
 
 
 def aggregate(what: Aggregate, column: Column, low: Ints, high: Ints) -> Floats:
@@ -211,13 +211,13 @@ def _scaled(column: Column, sums: Floats, exponent: int, parts: list[Ints]) -> F
     """Return sums of decimals as numbers, each rounded once: sums of many units are not exact as doubles."""
     if not column.scale:
         return sums
-    found = column.unscaled(sums)
+    numbers = column.unscaled(sums)
     for row in np.flatnonzero(np.abs(sums) > _EXACT).tolist():
         whole = sum(
             Fraction(int(part[row])) * Fraction(2) ** (exponent - _LIMB * at) for at, part in enumerate(parts, 1)
         )
-        found[row] = _nearest(Fraction(whole) / 10**column.scale)
-    return found
+        numbers[row] = _nearest(Fraction(whole) / 10**column.scale)
+    return numbers
 
 
 def divided(numbers: Floats, by: int) -> Floats:
@@ -244,24 +244,24 @@ def _together(exponent: int, parts: list[Ints]) -> Floats:
     limbs = np.stack([head >> 2 * _LIMB, (head >> _LIMB) & mask, head & mask, *low, *[np.zeros_like(head)] * 2])
     first = np.minimum((limbs != 0).argmax(axis=0), len(limbs) - 3)
     rows = np.arange(limbs.shape[1])
-    one, two, three = (limbs[first + each, rows] for each in range(3))
+    one, two, three = (limbs[first + offset, rows] for offset in range(3))
     # 60 bits from the first that is set, the last of them set too where any bit below is: so one rounding is enough
     bits = np.frexp(one.astype(np.float64))[1].astype(np.int64)
     below = (np.arange(len(limbs))[:, None] > first + 2) & (limbs != 0)
     more = below.any(axis=0) | ((three & ((1 << bits) - 1)) != 0)
-    found = ((((one << _LIMB) | two) << (_LIMB - bits)) | (three >> bits)) | more
+    mantissa = ((((one << _LIMB) | two) << (_LIMB - bits)) | (three >> bits)) | more
     places = exponent + 2 * _LIMB - _LIMB * (first + 2) - (_LIMB - bits)
-    rounded: Floats = sign * np.ldexp(found.astype(np.float64), places)
+    rounded: Floats = sign * np.ldexp(mantissa.astype(np.float64), places)
     return rounded
 
 
 def _carried(sums: list[Ints]) -> list[Ints]:
     """Return the same numbers with all parts but the first between 0 and 2**30."""
-    parts = [each.copy() for each in sums]
-    for each in range(len(parts) - 1, 0, -1):
-        carry = parts[each] >> _LIMB
-        parts[each] -= carry << _LIMB
-        parts[each - 1] += carry
+    parts = [part.copy() for part in sums]
+    for index in range(len(parts) - 1, 0, -1):
+        carry = parts[index] >> _LIMB
+        parts[index] -= carry << _LIMB
+        parts[index - 1] += carry
     return parts
 
 
@@ -278,7 +278,7 @@ def _limbs(parts: Sequence[Floats]) -> Limbs:
     _, bits = np.frexp(np.abs(parts[0]).max(initial=0.0))
     exponent = -(-int(bits) // _LIMB) * _LIMB
     split = [_whole_parts(part, exponent) for part in parts]
-    levels = [[each[level] for each in split if level < len(each)] for level in range(max(map(len, split)))]
+    levels = [[pieces[level] for pieces in split if level < len(pieces)] for level in range(max(map(len, split)))]
     return Limbs(exponent, tuple(_prefix(sum(level[1:], level[0])) for level in levels))
 
 
@@ -315,21 +315,21 @@ def extremes(values: Floats, low: Ints, high: Ints) -> Floats:
     blocks = -(-len(filled) // _BLOCK)
     padded = np.full((blocks + 1) * _BLOCK, -np.inf)
     padded[: len(filled)] = filled
-    found = np.full(len(low), -np.inf)
+    maxima = np.full(len(low), -np.inf)
     first, last = -(-low // _BLOCK), high // _BLOCK  # whole blocks inside the window
     whole = first < last
     levels = _doubling(padded.reshape(-1, _BLOCK).max(axis=1))
     width = np.where(whole, last - first, 1)
     level = np.frexp(width.astype(np.float64))[1] - 1
-    for each in np.unique(level[whole]):
-        at = np.flatnonzero(whole & (level == each))
-        table = levels[each]
-        found[at] = np.maximum(table[first[at]], table[last[at] - (1 << int(each))])
+    for power in np.unique(level[whole]):
+        at = np.flatnonzero(whole & (level == power))
+        table = levels[power]
+        maxima[at] = np.maximum(table[first[at]], table[last[at] - (1 << int(power))])
     for start, stop in ((low, np.where(whole, first * _BLOCK, high)), (np.where(whole, last * _BLOCK, high), high)):
         for step in range(int((stop - start).max(initial=0))):
             at = np.flatnonzero(start + step < stop)
-            found[at] = np.maximum(found[at], padded[start[at] + step])
-    return np.where(np.isneginf(found), np.nan, found)
+            maxima[at] = np.maximum(maxima[at], padded[start[at] + step])
+    return np.where(np.isneginf(maxima), np.nan, maxima)
 
 
 def last_positions(known: npt.NDArray[np.bool_], low: Ints, high: Ints) -> Floats:

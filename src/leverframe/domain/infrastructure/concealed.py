@@ -65,13 +65,13 @@ class Concealer:
         Names of the configuration stay: what is protected is known by them. All machines hide the same, and two
         addresses stay two.
         """
-        return KEYS.sub(lambda found: self._instance(found, key), address)
+        return KEYS.sub(lambda match: self._instance(match, key), address)
 
-    def _instance(self, found: re.Match[str], key: bytes) -> str:
-        shown = redacted(self.secrets.hidden(found[1]), {})
-        if shown == found[1]:
-            return found[0]
-        return f'["{HIDDEN}-{hmac.new(key, found[1].encode(), hashlib.sha256).hexdigest()[:8]}"]'
+    def _instance(self, match: re.Match[str], key: bytes) -> str:
+        shown = redacted(self.secrets.hidden(match[1]), {})
+        if shown == match[1]:
+            return match[0]
+        return f'["{HIDDEN}-{hmac.new(key, match[1].encode(), hashlib.sha256).hexdigest()[:8]}"]'
 
     def tree(self, value: Any, marks: Any = None, unknown: Any = None, name: str = "") -> Any:
         """Return a value with ``Concealed`` for its secret parts, and ``Unknown`` for those that are not known yet."""

@@ -62,8 +62,8 @@ class InfraPlanned:
 def drift_lines(planned: InfraPlanned) -> Sequence[str]:
     """Return a look for drift for a terminal: drift is what was looked for, so that it is there is no failure."""
     first, *rest = planned.lines()
-    found = "drift found" if planned.violations else "no drift"
-    return [first if planned.plan is None else f"{found}: {first.partition(': ')[2]}", *rest]
+    verdict = "drift found" if planned.violations else "no drift"
+    return [first if planned.plan is None else f"{verdict}: {first.partition(': ')[2]}", *rest]
 
 
 def plan_lines(plan: InfraPlan) -> list[str]:

@@ -127,19 +127,19 @@ def scaled(linear: Linear, shift: Floats, factor: Floats) -> Linear:
     return Linear(weights, linear.intercepts - weights @ shift)
 
 
-def refuse_mismatch(told: Floats, exported: Floats, kind: LabelKind) -> float:
+def refuse_mismatch(predicted: Floats, exported: Floats, kind: LabelKind) -> float:
     """Return how far the predictions of the exported model are from those of the cluster, relative for numbers.
 
     Both have shape (rows,) or (rows, classes). Raises ``EstimatorError`` where they are not the same within
     ``TOLERANCE``: then the model that is served would be another one.
     """
-    unit = 1.0 if kind != "regression" else max(1.0, float(np.abs(told).max(initial=0.0)))
-    apart = np.abs(exported - told) if told.shape == exported.shape else np.full((1,), np.inf)
+    unit = 1.0 if kind != "regression" else max(1.0, float(np.abs(predicted).max(initial=0.0)))
+    apart = np.abs(exported - predicted) if predicted.shape == exported.shape else np.full((1,), np.inf)
     worst = float(apart.max(initial=0.0)) / unit
     if not worst <= TOLERANCE:  # NaN is no agreement, either
         raise EstimatorError(
             f"the exported model predicts other values than the cluster: they differ by up to {worst:.3g}",
-            why=f"on {len(told):,} rows of the training set at most {TOLERANCE:g} is allowed",
+            why=f"on {len(predicted):,} rows of the training set at most {TOLERANCE:g} is allowed",
             next="leave out steps that are not exported exactly, or report the pipeline of the estimator",
         )
     return worst

@@ -73,8 +73,8 @@ def column(table: Table, name: str, *, file: Path) -> Column:
             why=f"the file has {len(table.columns)} columns, and {nearest(name, table.columns)}",
             next="run `dvc repro`, so that data and definition match again",
         )
-    found: Column = table.get_column(name)
-    return found
+    series: Column = table.get_column(name)
+    return series
 
 
 def model_inputs(table: Table, features: Sequence[Feature], *, file: Path) -> Table:
@@ -85,24 +85,24 @@ def model_inputs(table: Table, features: Sequence[Feature], *, file: Path) -> Ta
     Raises ``SourceError`` for a missing column, or for text in place of numbers.
     """
     for feature in features:
-        found = column(table, feature.name, file=file)
-        if feature.kind != "categorical" and not _holds_numbers(found):
+        series = column(table, feature.name, file=file)
+        if feature.kind != "categorical" and not _holds_numbers(series):
             raise SourceError(
-                f"feature `{feature.name}` is {feature.kind}, its column in {file} is {found.dtype}",
+                f"feature `{feature.name}` is {feature.kind}, its column in {file} is {series.dtype}",
                 why="it needs a number, and Leverframe never guesses one from text",
                 next="run `dvc repro`, or declare the feature as categorical",
             )
-    types = {each.name: str if each.kind == "categorical" else float for each in features}
+    types = {definition.name: str if definition.kind == "categorical" else float for definition in features}
     inputs: Table = table.select(list(types)).cast(types)
     return inputs
 
 
-def _holds_numbers(found: Column) -> bool:
-    all_missing = found.null_count() == len(found.to_numpy()) if str(found.dtype) in ("Null", "String") else False
-    return bool(found.dtype.is_numeric()) or str(found.dtype) == "Boolean" or all_missing
+def _holds_numbers(series: Column) -> bool:
+    all_missing = series.null_count() == len(series.to_numpy()) if str(series.dtype) in ("Null", "String") else False
+    return bool(series.dtype.is_numeric()) or str(series.dtype) == "Boolean" or all_missing
 
 
-def texts(found: Column) -> NDArray[np.str_]:
+def texts(series: Column) -> NDArray[np.str_]:
     """Return the values as text; a null one is ``(missing)``."""
-    values = found.cast(str).to_numpy()
+    values = series.cast(str).to_numpy()
     return np.array(["(missing)" if value is None else value for value in values.tolist()], dtype=np.str_)

@@ -141,19 +141,19 @@ def described(
     )
 
 
-def checked_labels(found: Column, label: Label) -> NDArray[Any]:
+def checked_labels(series: Column, label: Label) -> NDArray[Any]:
     """Return the labels as the estimator takes them, shape (rows,).
 
     Binary labels are integers 0 and 1, classes integers or text, those of a regression finite
     64-bit floats. Raises ``LabelError`` for no rows, nulls, or values of another kind.
     """
-    if str(found.dtype).startswith("Decimal"):
-        found = found.cast(float)
-    values = found.to_numpy()
+    if str(series.dtype).startswith("Decimal"):
+        series = series.cast(float)
+    values = series.to_numpy()
     if len(values) == 0:
         raise _label_error(label, "there are no rows", "the split keeps no row with a known label")
-    if found.null_count():
-        share = "every label is" if found.null_count() == len(values) else f"{found.null_count()} labels are"
+    if series.null_count():
+        share = "every label is" if series.null_count() == len(values) else f"{series.null_count()} labels are"
         raise _label_error(label, f"{share} missing", "every row needs a label")
     return _OF_KIND[label.kind](values, label)
 

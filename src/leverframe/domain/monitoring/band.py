@@ -132,8 +132,8 @@ class Band:
         many = len(distances)
         if many < _FEW:
             return cls(noise, windows=many)
-        squares = np.array([each.value**2 for each in distances])
-        expected = noise.mean * np.array([each.inverse for each in distances])
+        squares = np.array([distance.value**2 for distance in distances])
+        expected = noise.mean * np.array([distance.inverse for distance in distances])
         between, usual = max(0.0, float((squares - expected).mean())), float(expected.mean())
         freedom = max(2.0, effective(many, persistence**2) - 1)
         return cls(
@@ -153,8 +153,8 @@ class Band:
         # Where rows are less noisy than usual, what windows differ by is all there is, and in doubt.
         doubt = self.doubt * max(0.0, 1 - here / self.usual) if self.usual else 0.0
         between = np.array([self.between * self.ahead + doubt])
-        found = tails(np.array([given.value]), np.array([here]), between, self.noise.freedom, self.freedom)
-        return self.tail.corrected(float(found[0]))
+        probabilities = tails(np.array([given.value]), np.array([here]), between, self.noise.freedom, self.freedom)
+        return self.tail.corrected(float(probabilities[0]))
 
     def limit(self, alpha: float, rows: int, pool: int) -> float:
         """Return the distance that a window of ``rows`` exceeds with probability ``alpha``."""
@@ -170,8 +170,8 @@ def replayed(distances: Sequence[Distance], noise: Noise) -> Floats:
     many = len(distances)
     if many < _FEW + 1:
         return np.ones(many)
-    squares = np.array([each.value**2 for each in distances])
-    here = noise.mean * np.array([each.inverse for each in distances])
+    squares = np.array([distance.value**2 for distance in distances])
+    here = noise.mean * np.array([distance.inverse for distance in distances])
     left = squares - here
     between = np.maximum(0.0, (left.sum() - left) / (many - 1))
     return tails(np.sqrt(squares), here, between, noise.freedom, many - 2)

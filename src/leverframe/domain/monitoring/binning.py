@@ -105,9 +105,9 @@ class Binning:
         inner = edges[:-1] / 2 + edges[1:] / 2
         if self.form == "quantiles":
             return np.concatenate([edges[:1], inner, edges[-1:]])
-        found = np.empty(self.size)
-        found[1::2], found[2:-1:2], found[0], found[-1] = edges, inner, edges[0], edges[-1]
-        return found
+        places = np.empty(self.size)
+        places[1::2], places[2:-1:2], places[0], places[-1] = edges, inner, edges[0], edges[-1]
+        return places
 
     def halved(self) -> Binning:
         """Return bins of half the number where there are many."""
@@ -117,11 +117,11 @@ class Binning:
         given = values.values
         gaps = int(np.isnan(given).sum())
         edges = np.array(self.edges, np.float64)
-        found = np.searchsorted(edges, given)  # NaN comes last
+        indices = np.searchsorted(edges, given)  # NaN comes last
         if self.form == "numbers":
-            exact = edges[np.minimum(found, len(edges) - 1)] == given
-            found = 2 * found + exact
-        bins = np.bincount(found, minlength=self.size).astype(np.int64)
+            exact = edges[np.minimum(indices, len(edges) - 1)] == given
+            indices = 2 * indices + exact
+        bins = np.bincount(indices, minlength=self.size).astype(np.int64)
         bins[-1] -= gaps
         new = int(bins[::2].sum()) if self.form == "numbers" else 0
         with np.errstate(over="ignore", invalid="ignore"):

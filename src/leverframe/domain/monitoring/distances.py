@@ -67,5 +67,5 @@ def spread(counts: Ints, places: Floats) -> float:
     """Return the standard deviation of rows in bins, 0 where it is not finite."""
     share = shares(counts)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = float(np.sqrt((share * (places - (share * places).sum()) ** 2).sum()))
-    return found if np.isfinite(found) else 0.0
+        deviation = float(np.sqrt((share * (places - (share * places).sum()) ** 2).sum()))
+    return deviation if np.isfinite(deviation) else 0.0

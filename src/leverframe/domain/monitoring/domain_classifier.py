@@ -87,27 +87,27 @@ def encoded(binnings: Mapping[str, Binning], columns: Mapping[str, Values], rows
 
     NaN where a value, or the column, is missing or of another type.
     """
-    found = np.full((rows, len(binnings)), np.nan)
+    matrix = np.full((rows, len(binnings)), np.nan)
     for at, (name, binning) in enumerate(binnings.items()):
         values = columns.get(name)
         if isinstance(values, Numbers) and binning.ordered:
-            found[:, at] = np.where(np.isfinite(values.values), values.values, np.nan)
+            matrix[:, at] = np.where(np.isfinite(values.values), values.values, np.nan)
         elif values is not None and not isinstance(values, Numbers) and not binning.ordered:
             place = {level: number for number, level in enumerate(binning.names)}
             codes = np.array([*(place.get(level, len(place)) for level in values.names), np.nan])
-            found[:, at] = codes[values.codes]  # -1 is the last, which is missing
-    return found
+            matrix[:, at] = codes[values.codes]  # -1 is the last, which is missing
+    return matrix
 
 
 def null_areas(weeks: Mapping[str, Floats], discriminator: Discriminator, rows: int) -> tuple[float, ...]:
     """Return how well each week of the reference is told from the others."""
     listed = {name: week for name, week in weeks.items() if len(week) >= LEAST}
-    found = []
+    areas = []
     for name, week in listed.items():
-        others = [other for each, other in listed.items() if each != name]
+        others = [other for key, other in listed.items() if key != name]
         if others:
-            found.append(round(discriminator.auc(_some(others, rows), week[:rows]), 4))
-    return tuple(found)
+            areas.append(round(discriminator.auc(_some(others, rows), week[:rows]), 4))
+    return tuple(areas)
 
 
 def separated(
@@ -127,7 +127,7 @@ def separated(
     if reason:
         return Separated(rule.rule, rule.alpha, tuple(areas), (), (), reason)
     pool = _some(weeks, rows)
-    found = list[Separation]()
+    separations = list[Separation]()
     for period, given in live.items():
         if len(given) < LEAST:
             continue
@@ -136,9 +136,11 @@ def separated(
         beyond = rule.beyond(2 * area - 1, p)
         drops = discriminator.weights(pool, given[:rows]) if beyond else np.zeros(0)
         top = [int(at) for at in np.argsort(-drops, kind="stable")[:_TOP] if drops[at] > 0]
-        found.append(Separation(period, round(area, 4), p, beyond, tuple(features[at] for at in top)))
-    fires = rule.fires([each.beyond for each in found])
-    return Separated(rule.rule, rule.alpha, tuple(areas), tuple(found), tuple(_findings(rule, areas, found, fires)))
+        separations.append(Separation(period, round(area, 4), p, beyond, tuple(features[at] for at in top)))
+    fires = rule.fires([separation.beyond for separation in separations])
+    return Separated(
+        rule.rule, rule.alpha, tuple(areas), tuple(separations), tuple(_findings(rule, areas, separations, fires))
+    )
 
 
 def _some(weeks: Sequence[Floats], rows: int) -> Floats:
@@ -167,18 +169,18 @@ def _reason(weeks: Sequence[Floats], live: Mapping[str, Floats], settings: Monit
         return "`monitor.classifier.every` is never"
     if sum(map(len, weeks)) < LEAST:
         return f"the rows of the reference are not at hand: fewer than {LEAST} could be read"
-    if not any(len(each) >= LEAST for each in live.values()):
+    if not any(len(week) >= LEAST for week in live.values()):
         return f"no {settings.classifier.every} of live traffic has {LEAST} rows"
     return ""
 
 
 def _findings(
-    rule: DriftRule, areas: Sequence[float], found: Sequence[Separation], fires: Sequence[bool]
+    rule: DriftRule, areas: Sequence[float], separations: Sequence[Separation], fires: Sequence[bool]
 ) -> list[Finding]:
-    if not found or not found[-1].beyond:
+    if not separations or not separations[-1].beyond:
         return []
-    newest, start = found[-1], len(found) - 1
-    while start and found[start - 1].beyond:
+    newest, start = separations[-1], len(separations) - 1
+    while start and separations[start - 1].beyond:
         start -= 1
     sure = fires[-1] and rule.rule != "uncalibrated"
     usual = f"in the {len(areas)} of the reference it was {np.mean(areas):.3f} on average" if areas else ""
@@ -191,7 +193,7 @@ def _findings(
             subject="",
             severity=Severity.WARNING if sure else Severity.INFO,
             window=newest.period,
-            since=found[start].period,
+            since=separations[start].period,
             what=f"a classifier tells the rows of {newest.period} from the reference with an AUC of {newest.auc:.3f}; "
             f"{usual}.{few}{away}",
             next="compare how these columns go together in the reference and now" if sure else "wait for the next one",

@@ -66,11 +66,11 @@ def judged(
     bands = bands_of(profile)
     rule = DriftRule.of(settings, bands.values())
     decided = decisions(profile, bands, ordered, settings, engine)
-    found = [
-        _column(Subject(profile, each, bands.get(each.column.name), rule), ordered, decided[each.column.name])
-        for each in profile.columns
+    columns = [
+        _column(Subject(profile, column, bands.get(column.column.name), rule), ordered, decided[column.column.name])
+        for column in profile.columns
     ]
-    found.sort(key=_order)
+    columns.sort(key=_order)
     alarms, replayed = self_test(profile, bands, settings)
     facts = RuleFacts(
         rule.rule,
@@ -83,8 +83,8 @@ def judged(
     )
     return Drift(
         facts,
-        tuple(each.facts for each in found),
-        tuple(each.finding for each in found if each.finding),
+        tuple(column.facts for column in columns),
+        tuple(column.finding for column in columns if column.finding),
         _notes(profile, ordered),
     )
 
@@ -97,19 +97,21 @@ def decisions(
     engine: Engine,
 ) -> dict[str, list[Decision]]:
     """Return the decision on each column in each of the windows, which are in the order of time."""
-    rule, found = DriftRule.of(settings, bands.values()), dict[str, list[Decision]]()
+    rule, decided = DriftRule.of(settings, bands.values()), dict[str, list[Decision]]()
     distances = _distances(profile, windows, settings.minimum_rows, engine)
     for column in profile.columns:
         name, band = column.column.name, bands.get(column.column.name)
-        tails = [None if each is None or band is None else (each, band.p(each)) for each in distances[name]]
-        judged = [each for each in tails if each is not None]
+        tails = [
+            None if distance is None or band is None else (distance, band.p(distance)) for distance in distances[name]
+        ]
+        judged = [tail for tail in tails if tail is not None]
         beyond = [rule.beyond(distance.value, p) for distance, p in judged]
         fires = iter(zip(judged, beyond, rule.fires(beyond), strict=True))
-        found[name] = [
-            Decision(distance, None) if each is None else _decision(*next(fires))
-            for each, distance in zip(tails, distances[name], strict=True)
+        decided[name] = [
+            Decision(distance, None) if tail is None else _decision(*next(fires))
+            for tail, distance in zip(tails, distances[name], strict=True)
         ]
-    return found
+    return decided
 
 
 def _decision(judged: tuple[Distance, float], beyond: bool, fires: bool) -> Decision:
@@ -121,26 +123,28 @@ def _distances(
 ) -> Mapping[str, list[Distance | None]]:
     """Return the distance of each column in each window, None where there are too few rows; all in one call."""
     places: list[tuple[str, int, Pair]] = []
-    found: dict[str, list[Distance | None]] = {each.column.name: [None] * len(windows) for each in profile.columns}
+    distances: dict[str, list[Distance | None]] = {
+        profiled.column.name: [None] * len(windows) for profiled in profile.columns
+    }
     for number, window in enumerate(windows):
-        for each in profile.columns:
-            counts, pool = window.columns.get(each.column.name), profile.pool(each, window.start)
-            if each.column.kind == "text" or counts is None or pool is None or counts.known < max(1, minimum):
+        for column in profile.columns:
+            counts, pool = window.columns.get(column.column.name), profile.pool(column, window.start)
+            if column.column.kind == "text" or counts is None or pool is None or counts.known < max(1, minimum):
                 continue
             if pool.any():
-                places.append((each.column.name, number, Pair(each.binning.ordered, pool, counts.bins)))
+                places.append((column.column.name, number, Pair(column.binning.ordered, pool, counts.bins)))
     values = engine.statistics([pair for _, _, pair in places])
     for (name, number, pair), value in zip(places, values, strict=True):
         if np.isfinite(value):
-            found[name][number] = Distance(float(value), int(pair.window.sum()), int(pair.reference.sum()))
-    return found
+            distances[name][number] = Distance(float(value), int(pair.window.sum()), int(pair.reference.sum()))
+    return distances
 
 
 def _column(subject: Subject, windows: Sequence[WindowCounts], decided: Sequence[Decision]) -> _Judged:
     column, name, rule = subject.column, subject.column.column.name, subject.rule
     cells = tuple(
-        _cell(window, window.columns.get(name), each, each.severity(rule))
-        for window, each in zip(windows, decided, strict=True)
+        _cell(window, window.columns.get(name), decision, decision.severity(rule))
+        for window, decision in zip(windows, decided, strict=True)
     )
     facts = column_facts(subject, windows, cells)
     newest = decided[-1] if decided else Decision(None, None)
@@ -154,7 +158,7 @@ def _column(subject: Subject, windows: Sequence[WindowCounts], decided: Sequence
 
 def _since(decided: Sequence[Decision]) -> int:
     """Return the first window of the unbroken run of alarms that the newest ends; the newest where it is no alarm."""
-    judged = [number for number, each in enumerate(decided) if each.p is not None]
+    judged = [number for number, decision in enumerate(decided) if decision.p is not None]
     start = len(judged) - 1
     if not decided[judged[start]].fires:
         return judged[start]
@@ -171,27 +175,27 @@ def _cell(window: WindowCounts, counts: Counts | None, decision: Decision, sever
     return Cell(window.name, value, decision.p, decision.beyond, missing, new, severity)
 
 
-def _order(each: _Judged) -> tuple[float, float, str]:
+def _order(column: _Judged) -> tuple[float, float, str]:
     """Sort alarms first, then by importance, then by how unlikely the newest window is."""
-    finding, facts = each.finding, each.facts
+    finding, facts = column.finding, column.facts
     rank = 0 if finding is None else 2 if finding.severity is Severity.WARNING else 1
-    return (-rank, -(facts.importance or 0.0) if rank else 0.0, f"{each.least:.12f}{facts.name}")
+    return (-rank, -(facts.importance or 0.0) if rank else 0.0, f"{column.least:.12f}{facts.name}")
 
 
 def _notes(profile: ReferenceProfile, windows: Sequence[WindowCounts]) -> tuple[str, ...]:
     """Say what was not compared, and why."""
     seasons = {season_of(window.start, profile.match) for window in windows} - set(profile.seasons)
     strange = [window.name for window in windows if season_of(window.start, profile.match) in seasons]
-    texts = [f"`{each.column.name}`" for each in profile.columns if each.column.kind == "text"]
-    empty = [f"`{each.column.name}`" for each in profile.columns if not each.pool.any()]
-    found = []
+    texts = [f"`{column.column.name}`" for column in profile.columns if column.column.kind == "text"]
+    empty = [f"`{column.column.name}`" for column in profile.columns if not column.pool.any()]
+    notes = []
     if strange and profile.windows:
-        found.append(
+        notes.append(
             f"{len(strange)} windows, {strange[-1]} the newest, were not compared: the reference has none of the same "
             f"{profile.match}"
         )
     if texts:
-        found.append(f"{', '.join(texts)}: too many values to compare; only missing and new ones count")
+        notes.append(f"{', '.join(texts)}: too many values to compare; only missing and new ones count")
     if empty:
-        found.append(f"{', '.join(empty)}: not compared, for the reference has no value")
-    return tuple(found)
+        notes.append(f"{', '.join(empty)}: not compared, for the reference has no value")
+    return tuple(notes)

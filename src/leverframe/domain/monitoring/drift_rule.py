@@ -83,5 +83,5 @@ def _level(share: float, windows: float, bands: Collection[Judging]) -> float:
 
 def _alarms(level: float, windows: float, kinds: Mapping[tuple[float, int], int]) -> float:
     """Return how many alarms a month without a change has on average."""
-    each = (many * (again(level, r, freedom) + again(level, r**2, freedom)) for (r, freedom), many in kinds.items())
-    return windows * level * sum(each)
+    rates = (many * (again(level, r, freedom) + again(level, r**2, freedom)) for (r, freedom), many in kinds.items())
+    return windows * level * sum(rates)

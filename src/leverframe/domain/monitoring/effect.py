@@ -35,7 +35,9 @@ def column_facts(subject: Subject, windows: Sequence[WindowCounts], cells: tuple
     """Return everything that is shown of a column; effect sizes are those of the newest window that has values."""
     profile, column = subject.profile, subject.column
     name, binning = column.column.name, column.binning
-    newest = next((each for each in reversed(windows) if (counts := each.columns.get(name)) and counts.known), None)
+    newest = next(
+        (window for window in reversed(windows) if (counts := window.columns.get(name)) and counts.known), None
+    )
     counts = newest.columns[name] if newest else binning.empty()
     pool = column.pool if newest is None else profile.pool(column, newest.start)
     pool = column.pool if pool is None else pool
@@ -64,8 +66,8 @@ def grouped(binning: Binning, pool: Ints, groups: int) -> Ints:
         return np.arange(binning.size)
     before = np.cumsum(pool) - pool / 2
     numbers = np.minimum((before / max(1, pool.sum()) * groups).astype(np.int64), groups - 1)
-    found: Ints = np.unique(numbers, return_inverse=True)[1].astype(np.int64)
-    return found
+    group: Ints = np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+    return group
 
 
 def merged(counts: Ints, groups: Ints) -> Ints:
@@ -83,8 +85,8 @@ def histogram(binning: Binning, reference: Ints, current: Ints) -> Histogram:
         labels, groups = _named(binning)
     return Histogram(
         labels,
-        tuple(round(float(each), 6) for each in shares(merged(reference, groups))),
-        tuple(round(float(each), 6) for each in shares(merged(current, groups))),
+        tuple(round(float(share), 6) for share in shares(merged(reference, groups))),
+        tuple(round(float(share), 6) for share in shares(merged(current, groups))),
     )
 
 

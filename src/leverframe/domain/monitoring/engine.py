@@ -44,12 +44,12 @@ class BuiltinEngine:
 
     def statistics(self, pairs: Sequence[Pair]) -> Floats:
         """Return the statistic of each pair, shape (pairs,), NaN where a side has no row."""
-        found = np.full(len(pairs), np.nan)
+        statistics = np.full(len(pairs), np.nan)
         alike: dict[tuple[bool, int], list[int]] = {}
         for number, pair in enumerate(pairs):
             if pair.reference.any() and pair.window.any():
                 alike.setdefault((pair.ordered, len(pair.window)), []).append(number)
         for (ordered, _), numbers in alike.items():
             sides = (np.stack([getattr(pairs[at], side) for at in numbers]) for side in ("reference", "window"))
-            found[numbers] = (ks if ordered else cramers_v)(*sides)
-        return found
+            statistics[numbers] = (ks if ordered else cramers_v)(*sides)
+        return statistics

@@ -46,14 +46,14 @@ class HistoryLine:
 
 def read_history(text: str) -> list[HistoryLine]:
     """Return the lines that can be read, each key once; what cannot be read is left where it is."""
-    found: dict[tuple[str, str, str, str], HistoryLine] = {}
+    lines: dict[tuple[str, str, str, str], HistoryLine] = {}
     for line in text.splitlines():
         try:
             parsed_line = parsed(HistoryLine, line)
         except ValueError:
             continue
-        found.setdefault(parsed_line.key, parsed_line)
-    return sorted(found.values(), key=lambda line: (line.start, line.part))
+        lines.setdefault(parsed_line.key, parsed_line)
+    return sorted(lines.values(), key=lambda line: (line.start, line.part))
 
 
 def added_to(text: str, lines: Sequence[HistoryLine]) -> str:

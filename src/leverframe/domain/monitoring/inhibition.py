@@ -27,10 +27,12 @@ def inhibited(findings: Sequence[Finding], built: Mapping[str, Sequence[str]] | 
     the features built from it, a finding of a column's values what else is found of the column, and any of them what
     is found of predictions and performance. What is only shown explains nothing.
     """
-    causes = [each for each in findings if each.kind in QUALITY and RANK[each.severity] >= RANK[Severity.WARNING]]
+    causes = [
+        finding for finding in findings if finding.kind in QUALITY and RANK[finding.severity] >= RANK[Severity.WARNING]
+    ]
     order = {kind: place for place, kind in enumerate(_STRENGTH)}
-    causes.sort(key=lambda each: (order.get(each.kind, len(order)), -RANK[each.severity], each.subject))
-    return tuple(replace(each, explained_by=_cause(each, causes, built or {})) for each in findings)
+    causes.sort(key=lambda finding: (order.get(finding.kind, len(order)), -RANK[finding.severity], finding.subject))
+    return tuple(replace(finding, explained_by=_cause(finding, causes, built or {})) for finding in findings)
 
 
 def _cause(finding: Finding, causes: Sequence[Finding], built: Mapping[str, Sequence[str]]) -> str:

@@ -44,16 +44,16 @@ def _of_files(facts: LabelFacts, write: _Writer, floor: float) -> Iterator[Findi
         yield write(
             Kind.LOG, "later-labels", Severity.INFO, words, "nothing, if you look at the past; else set the clocks"
         )
-    told = {
+    counts = {
         "are no records": sum(facts.malformed.values()),
         "have a label that the model does not know": facts.strange,
         "lack a column to join on": facts.keyless,
         "have no timestamp that can be read": facts.untimed,
     }
-    wrong = {words: count for words, count in told.items() if count}
+    wrong = {words: count for words, count in counts.items() if count}
     if wrong:
-        words = ", ".join(f"{count:,} {said}" for said, count in wrong.items())
-        most = max(wrong.values()) / max(1, facts.labels + told["are no records"])
+        words = ", ".join(f"{count:,} {reason}" for reason, count in wrong.items())
+        most = max(wrong.values()) / max(1, facts.labels + counts["are no records"])
         severity = Severity.WARNING if most > floor else Severity.INFO
         yield write(Kind.LOG, "labels", severity, f"of {facts.labels:,} labels {words}.",
                     "look at what writes the labels; classes are those of the bundle's schema")  # fmt: skip

@@ -21,11 +21,11 @@ def is_closed(name: str) -> bool:
 
 def day_of(name: str) -> int | None:
     """Return the first microsecond of the day of a folder such as ``dt=2026-11-02``; None without one."""
-    found = _DAY.search(name)
-    if found is None:
+    match = _DAY.search(name)
+    if match is None:
         return None
     try:
-        return microseconds_of(datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+        return microseconds_of(datetime.fromisoformat(match[1]).replace(tzinfo=UTC))
     except ValueError:
         return None
 
@@ -41,7 +41,7 @@ def may_hold(name: str, since: datetime | None, until: datetime | None) -> bool:
 
 def is_pattern(text: str) -> bool:
     """Tell whether a path has wildcards."""
-    return any(each in text for each in "*?[")
+    return any(wildcard in text for wildcard in "*?[")
 
 
 def split_pattern(text: str) -> tuple[str, str]:

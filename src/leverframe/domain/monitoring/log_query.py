@@ -53,4 +53,4 @@ class LogQuery:
     @property
     def numbers(self) -> frozenset[str]:
         """The columns that are read as numbers; booleans are the levels true and false."""
-        return frozenset(each.name for each in self.columns if each.kind in ("numeric", "discrete"))
+        return frozenset(column.name for column in self.columns if column.kind in ("numeric", "discrete"))

@@ -31,7 +31,7 @@ from leverframe.domain.monitoring.monitor_result import (
 )
 from leverframe.domain.monitoring.performance import WindowPerformance, window_performance
 from leverframe.domain.monitoring.performance_findings import performance_facts
-from leverframe.domain.monitoring.quality import found
+from leverframe.domain.monitoring.quality import quality_findings
 from leverframe.domain.monitoring.quality_volume import expected_rows
 from leverframe.domain.monitoring.reference import PREDICTION, Reference, window_counts
 from leverframe.domain.monitoring.weekly import WeeklyClassifier, Weeks, in_words
@@ -97,7 +97,7 @@ def run(asked: Run, sources: Sources, tell: Tell) -> Monitored:
     summaries, separated = _summed(asked, sources, tell)
     performances, label_facts = _performances(asked, summaries, sources.labels)
     over = [window for window in summaries.windows if window.span.end <= asked.now and window.rows]
-    quality = found(reference.profile, summaries.windows, log.facts, settings, asked.now, asked.bundle)
+    quality = quality_findings(reference.profile, summaries.windows, log.facts, settings, asked.now, asked.bundle)
     late = _label_findings(asked, performances, label_facts)
     drift = judged(reference.profile, [window_counts(window) for window in over], settings, sources.engine)
     followed = {window.span.name: performances[window.span.name] for window in over}
@@ -131,15 +131,15 @@ def _summed(asked: Run, sources: Sources, tell: Tell) -> tuple[Summaries, Separa
     """Read the log once; return its windows, and what the classifier says of its weeks."""
     summaries = Summaries(asked.spans, asked.reference.setting(asked.clock))
     weeks = Weeks.of(asked.reference, asked.settings) if sources.classifier else None
-    rows, told = 0, _TOLD
+    rows, milestone = 0, _TOLD
     for batch in sources.log.batches():
         summaries.add(batch)
         if weeks is not None:
             weeks.add(batch)
         rows += batch.rows
-        if rows >= told:
+        if rows >= milestone:
             tell(f"{rows:,} rows of the log are read")
-            told += _TOLD
+            milestone += _TOLD
     if sources.classifier is None or weeks is None:
         return summaries, None
     return summaries, sources.classifier.judged(weeks, asked.settings, asked.now)
@@ -218,7 +218,7 @@ def _columns(drift: Drift, findings: Sequence[Finding]) -> tuple[ColumnFacts, ..
 
 
 def _graded(cell: Cell, findings: Sequence[Finding]) -> Cell:
-    here = [each.severity for each in findings if each.since <= cell.window <= each.window]
+    here = [finding.severity for finding in findings if finding.since <= cell.window <= finding.window]
     here += [cell.severity] if cell.severity else []
     return replace(cell, severity=max(here, key=RANK.__getitem__, default=None))
 

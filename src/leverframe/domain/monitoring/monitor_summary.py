@@ -52,20 +52,20 @@ def summary(monitored: Monitored) -> str:
 
 def lines(monitored: Monitored) -> list[str]:
     """Return about 15 lines: the verdict, the worst findings with the next step, each side, and how drift is judged."""
-    told = [f"{_clean(monitored.model, 80)} in {_clean(monitored.environment, 40)}: {WORDS[state(monitored)]}"]
-    told.append(headline(monitored))
+    summary = [f"{_clean(monitored.model, 80)} in {_clean(monitored.environment, 40)}: {WORDS[state(monitored)]}"]
+    summary.append(headline(monitored))
     listed = causes(monitored.findings)
     for cause in listed[:_TOLD]:
         finding = cause.finding
         behind = f" (explains {len(cause.explains):,} more)" if cause.explains else ""
-        told.append(f"  {finding.severity.value:<9} {KINDS[finding.kind]}: {_clean(finding.what, 300)}{behind}")
-        told.append(f"  {'':<9} next: {_clean(finding.next, 300)}")
-    told += and_more(len(listed) - _TOLD, "  and ", " findings")
-    told += [f"  {area.title:<15} {WORDS[area.state]:<12} {area.words}" for area in areas(monitored)]
-    told.append(_clean(rule_in_words(monitored), 500))
+        summary.append(f"  {finding.severity.value:<9} {KINDS[finding.kind]}: {_clean(finding.what, 300)}{behind}")
+        summary.append(f"  {'':<9} next: {_clean(finding.next, 300)}")
+    summary += and_more(len(listed) - _TOLD, "  and ", " findings")
+    summary += [f"  {area.title:<15} {WORDS[area.state]:<12} {area.words}" for area in areas(monitored)]
+    summary.append(_clean(rule_in_words(monitored), 500))
     following = _clean(stamp(monitored.next_run), 40) or "not scheduled"
-    told.append(f"serving {_clean(serving(monitored), 80) or 'not known'}; next run {following}")
-    return told
+    summary.append(f"serving {_clean(serving(monitored), 80) or 'not known'}; next run {following}")
+    return summary
 
 
 def _clean(text: str, limit: int) -> str:
@@ -94,13 +94,13 @@ def _cause(cause: Cause) -> str:
     finding = cause.finding
     since = plain(finding.since, 40)
     when = f"since {since}" if finding.since != finding.window else f"in {since}"
-    told = [f"- **{WORDS[finding.severity.value]}**, {KINDS[finding.kind]}, {when}: {sentence(finding.what[:1000])}"]
-    told.append(f"  - **Do:** {sentence(finding.next[:1000])}")
+    bullets = [f"- **{WORDS[finding.severity.value]}**, {KINDS[finding.kind]}, {when}: {sentence(finding.what[:1000])}"]
+    bullets.append(f"  - **Do:** {sentence(finding.next[:1000])}")
     behind = cause.explains
     if behind:
-        names = first_few([f"{KINDS[each.kind]} of {code(each.subject, 60)}" for each in behind], _FOLDED)
-        told.append(f"  - It explains {names}.")
-    return "\n".join(told)
+        names = first_few([f"{KINDS[effect.kind]} of {code(effect.subject, 60)}" for effect in behind], _FOLDED)
+        bullets.append(f"  - It explains {names}.")
+    return "\n".join(bullets)
 
 
 def _fitting(blocks: Iterator[str], room: int) -> list[str]:

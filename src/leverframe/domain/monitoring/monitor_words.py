@@ -205,19 +205,19 @@ def silence(monitored: Monitored) -> str:
 def instant(text: str) -> datetime | None:
     """Return the instant of an ISO 8601 text, without a zone in UTC; None for any other text."""
     try:
-        found = datetime.fromisoformat(text)
+        timestamp = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 def stamp(text: str) -> str:
     """Return an ISO 8601 text as people write it, to the minute; any other text as it is."""
-    found = instant(text)
-    if found is None:
+    timestamp = instant(text)
+    if timestamp is None:
         return text
-    zone = found.strftime("%z")
-    return f"{found:%Y-%m-%d %H:%M} {'UTC' if zone == '+0000' else f'{zone[:3]}:{zone[3:5]}'}"
+    zone = timestamp.strftime("%z")
+    return f"{timestamp:%Y-%m-%d %H:%M} {'UTC' if zone == '+0000' else f'{zone[:3]}:{zone[3:5]}'}"
 
 
 def figure(value: float | None) -> str:

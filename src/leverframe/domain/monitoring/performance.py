@@ -152,12 +152,12 @@ def _realised(kind: LabelKind, labelled: LabelledRows) -> dict[str, Value]:
     whole = measured(kind, labelled.labels, labelled.predictions)
     errors = np.sqrt((whole.influence**2).sum(axis=0))
     listed = zip(whole.metrics, whole.values, errors, strict=True)
-    found = {metric.name: Value(float(value), float(error)) for metric, value, error in listed}
+    values = {metric.name: Value(float(value), float(error)) for metric, value, error in listed}
     if kind != "regression" and _fewest(kind, whole) < FEWEST:
-        found = {}
+        values = {}
     if kind == "binary":
-        found |= _gap(labelled)
-    return {name: value for name, value in found.items() if name in titled(kind)}
+        values |= _gap(labelled)
+    return {name: value for name, value in values.items() if name in titled(kind)}
 
 
 def _fewest(kind: LabelKind, whole: Measured) -> int:
@@ -184,7 +184,7 @@ def _came_true(kind: LabelKind, labels: Floats, predictions: Floats) -> Floats:
 
 
 def _series(name: str, values: Sequence[Value | None]) -> Series:
-    figures = [(_short(each.value), _short(each.error)) if each else (None, None) for each in values]
+    figures = [(_short(value.value), _short(value.error)) if value else (None, None) for value in values]
     return Series(name, tuple(value for value, _ in figures), tuple(error for _, error in figures))
 
 

@@ -112,7 +112,7 @@ class _Rule:
         if figure.band is None or len(values) < _LEAST:
             return None
         tail = figure.band.tail_of_mean(values, figure.side)
-        mean = sum(each.value for each in values) / len(values)
+        mean = sum(point.value for point in values) / len(values)
         return _Alarm(names[0], names[-1], mean, tail, len(values)) if tail < self.of_mean else None
 
 
@@ -134,24 +134,24 @@ def performance_facts(
 def _figures(
     reference: PerformanceReference, windows: Mapping[str, WindowPerformance], settings: PerformanceSettings
 ) -> list[_Figure]:
-    found = []
+    figures = []
     enough = {name: _enough(window, settings) for name, window in windows.items()}
     metrics = titled(reference.kind)
     chosen = [name for name in metrics if not settings.metrics or name in (*settings.metrics, GAP)]
     there = {part: {series.name for series in getattr(reference, part)} for part in ("realised", "estimates", "gaps")}
     for name in chosen:
         values: dict[_Part, dict[str, Value | None]] = {
-            "realised": {key: each.realised.get(name) if enough[key] else None for key, each in windows.items()},
+            "realised": {key: window.realised.get(name) if enough[key] else None for key, window in windows.items()},
             # Where labels are known they say more than an estimate.
-            "estimates": {key: None if enough[key] else _estimated(each, name) for key, each in windows.items()},
-            "gaps": {key: each.gaps.get(name) if enough[key] else None for key, each in windows.items()},
+            "estimates": {key: None if enough[key] else _estimated(window, name) for key, window in windows.items()},
+            "gaps": {key: window.gaps.get(name) if enough[key] else None for key, window in windows.items()},
         }
-        found += [
+        figures += [
             _Figure(part, metrics[name], reference.band(part, name), given)
             for part, given in values.items()
             if name in there[part]
         ]
-    return found
+    return figures
 
 
 def _enough(window: WindowPerformance, settings: PerformanceSettings) -> bool:

@@ -28,8 +28,8 @@ def persistences(columns: Sequence[tuple[Ints, bool]], seasons: Ints) -> list[fl
     windows = len(seasons)
     moments = [_moments(counts, seasons, ordered=ordered) for counts, ordered in columns]
     together = _correlation(np.sum(moments, axis=0), windows) if moments else 0.0
-    own = [_correlation(each, windows) for each in moments]
-    return [round((windows * each + _OWN * together) / (windows + _OWN), 3) for each in own]
+    own = [_correlation(triple, windows) for triple in moments]
+    return [round((windows * correlation + _OWN * together) / (windows + _OWN), 3) for correlation in own]
 
 
 def _moments(counts: Ints, seasons: Ints, *, ordered: bool) -> Floats:
@@ -45,8 +45,8 @@ def _moments(counts: Ints, seasons: Ints, *, ordered: bool) -> Floats:
     weight = mean if ordered else 1 / np.maximum(mean, 1e-12)
     noise = float((weight * chance * (1 - chance))[mean > 0].sum() * np.mean(1 / rows[kept]))
     season, many = seasons[kept], 0
-    for each in np.unique(season):
-        place[season == each] -= place[season == each].mean(axis=0)
+    for number in np.unique(season):
+        place[season == number] -= place[season == number].mean(axis=0)
         many += 1
     total = float((place**2).sum() / max(1, kept.sum() - many))
     following = float((place[:-1] * place[1:]).sum() / (kept.sum() - 1))
@@ -55,14 +55,14 @@ def _moments(counts: Ints, seasons: Ints, *, ordered: bool) -> Floats:
 
 def _correlation(moments: Floats, windows: int) -> float:
     """Return the correlation that explains both moments, once the mean of the windows is known to be estimated."""
-    following, between, noise = (float(each) for each in moments)
+    following, between, noise = (float(number) for number in moments)
     if between <= 0.1 * noise:  # too little to tell, and too little to matter
         return 0.0
-    found = 0.0
+    correlation = 0.0
     for _ in range(_STEPS):
-        mean = between * (1 + found) / (1 - found) / windows
-        found = min(_MOST, max(0.0, (following + mean) / (between + mean)))
-    return found
+        mean = between * (1 + correlation) / (1 - correlation) / windows
+        correlation = min(_MOST, max(0.0, (following + mean) / (between + mean)))
+    return correlation
 
 
 def effective(windows: int, correlation: float) -> float:

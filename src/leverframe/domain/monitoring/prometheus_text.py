@@ -51,12 +51,12 @@ def _run(monitored: Monitored) -> Iterator[Gauge]:
 def _found(monitored: Monitored) -> Iterator[Gauge]:
     listed = causes(monitored.findings)
     counts = Counter((cause.finding.kind, cause.finding.severity) for cause in listed)
-    found: list[Sample] = [
+    samples: list[Sample] = [
         ({"kind": kind.value, "severity": severity.value}, float(counts[kind, severity]))
         for kind in Kind
         for severity in Severity
     ]
-    yield Gauge("findings", "findings that no other one explains", found)
+    yield Gauge("findings", "findings that no other one explains", samples)
     explained = float(sum(len(cause.explains) for cause in listed))
     yield _one("findings_explained", "findings that another one explains", explained)
     alerts = Counter(alert.severity for alert in monitored.alerts)
@@ -109,8 +109,8 @@ def _column(column: ColumnFacts) -> Mapping[str, str]:
 
 
 def _performance(monitored: Monitored) -> Iterator[Gauge]:
-    series = list({each.metric: each for each in monitored.performance}.values())
-    judged = {each.metric: [point for point in each.points if point.judged] for each in series}
+    series = list({trend.metric: trend for trend in monitored.performance}.values())
+    judged = {trend.metric: [point for point in trend.points if point.judged] for trend in series}
 
     def gauge(name: str, words: str, value: dict[str, float | None]) -> Gauge:
         return Gauge(f"performance_{name}", words, [({"metric": metric}, known) for metric, known in value.items()])
@@ -121,9 +121,9 @@ def _performance(monitored: Monitored) -> Iterator[Gauge]:
     yield gauge("beyond", "1 where the realised metric is outside of its band",
                 {metric: float(point.beyond) for metric, point in newest.items()})  # fmt: skip
     yield gauge("estimated", "metric of the newest window, estimated without labels",
-                {each.metric: _estimated(each) for each in series})  # fmt: skip
-    yield gauge("expected_low", "metric at least expected", {each.metric: each.reference.low for each in series})
-    yield gauge("expected_high", "metric at most expected", {each.metric: each.reference.high for each in series})
+                {trend.metric: _estimated(trend) for trend in series})  # fmt: skip
+    yield gauge("expected_low", "metric at least expected", {trend.metric: trend.reference.low for trend in series})
+    yield gauge("expected_high", "metric at most expected", {trend.metric: trend.reference.high for trend in series})
 
 
 def _retraining(facts: RetrainFacts) -> Iterator[Gauge]:
@@ -168,5 +168,5 @@ def _number(value: float) -> str:
 
 
 def _seconds(text: str) -> float | None:
-    found = instant(text)
-    return None if found is None else found.timestamp()
+    parsed_time = instant(text)
+    return None if parsed_time is None else parsed_time.timestamp()

@@ -16,7 +16,7 @@ from leverframe.domain.monitoring.window_summary import WindowSummary
 from leverframe.settings.monitor import MonitorSettings
 
 
-def found(
+def quality_findings(
     profile: ReferenceProfile, windows: Sequence[WindowSummary], facts: LogFacts, settings: MonitorSettings,
     now: datetime, bundle: str = "",
 ) -> tuple[Finding, ...]:  # fmt: skip
@@ -35,4 +35,4 @@ def found(
         *row_findings(over, settings.quality),
         *server_findings(over, facts, settings.quality),
     ]
-    return tuple(sorted(findings, key=lambda each: (ORDER[each.kind], -RANK[each.severity], each.subject)))
+    return tuple(sorted(findings, key=lambda finding: (ORDER[finding.kind], -RANK[finding.severity], finding.subject)))

@@ -68,34 +68,34 @@ def _checks(profile: ReferenceProfile, column: ProfiledColumn, alpha: float, flo
     name = column.column.name
     rows = [window.rows for window in profile.windows]
     none = [Share(0, sum(rows))]
-    missing = ShareRule.of([Share(*each) for each in zip(column.missing, rows, strict=True)], alpha, floor)
-    new = ShareRule.of([Share(*each) for each in zip(column.new, rows, strict=True)], alpha, floor)
+    missing = ShareRule.of([Share(*pair) for pair in zip(column.missing, rows, strict=True)], alpha, floor)
+    new = ShareRule.of([Share(*pair) for pair in zip(column.new, rows, strict=True)], alpha, floor)
     never = ShareRule.of(none, alpha, floor)
     if missing.pool.rows and missing.pool.count == missing.pool.rows:  # the reference does not have it either
         return []
     prediction = column.role == "prediction"
 
-    def found(window: WindowSummary) -> ColumnSummary:
+    def summary(window: WindowSummary) -> ColumnSummary:
         return window.prediction if prediction else window.columns.get(name, ColumnSummary(absent=window.rows))
 
     checks = [
-        _Check(Kind.SCHEMA, name, lambda window: _schema(column, window, found(window), never)),
-        _Check(Kind.MISSING, name, lambda window: _missing(column, found(window), missing)),
-        _Check(Kind.NEW_CATEGORY, name, lambda window: _new(column, found(window), new)),
-        _Check(Kind.OUT_OF_RANGE, name, lambda window: _impossible(column, found(window), never)),
+        _Check(Kind.SCHEMA, name, lambda window: _schema(column, window, summary(window), never)),
+        _Check(Kind.MISSING, name, lambda window: _missing(column, summary(window), missing)),
+        _Check(Kind.NEW_CATEGORY, name, lambda window: _new(column, summary(window), new)),
+        _Check(Kind.OUT_OF_RANGE, name, lambda window: _impossible(column, summary(window), never)),
     ]
     return checks[1:2] if prediction else checks
 
 
-def _schema(column: ProfiledColumn, window: WindowSummary, found: ColumnSummary, rule: ShareRule) -> Hit | None:
-    name, absent = column.column.name, Share(found.absent, window.rows)
+def _schema(column: ProfiledColumn, window: WindowSummary, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+    name, absent = column.column.name, Share(summary.absent, window.rows)
     if not window.rows:
         return None
     if absent.count == absent.rows:
         return Hit(Severity.CRITICAL, f"`{name}` vanished: none of {absent.rows:,} rows has the column.", _OF_SCHEMA)
-    wrong, wanted, got = Share(found.unreadable, found.rows), "numbers", "something else"
+    wrong, wanted, got = Share(summary.unreadable, summary.rows), "numbers", "something else"
     if not column.binning.ordered and not _names_numbers(column):
-        wrong, wanted, got = Share(found.numeric, found.known), "texts", "numbers"
+        wrong, wanted, got = Share(summary.numeric, summary.known), "texts", "numbers"
     if wrong.value >= _MOST and rule.exceeded(wrong):
         return Hit(
             Severity.CRITICAL,
@@ -109,8 +109,8 @@ def _schema(column: ProfiledColumn, window: WindowSummary, found: ColumnSummary,
     return None
 
 
-def _missing(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -> Hit | None:
-    given = Share(found.missing - found.unreadable, found.rows)
+def _missing(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+    given = Share(summary.missing - summary.unreadable, summary.rows)
     if not rule.exceeded(given):
         return None
     whole = given.count == given.rows
@@ -123,11 +123,11 @@ def _missing(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -> H
     )
 
 
-def _new(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -> Hit | None:
-    given = Share(found.new, found.rows)
+def _new(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+    given = Share(summary.new, summary.rows)
     if column.column.kind == "numeric" or not rule.exceeded(given):
         return None
-    levels = ", ".join(f"`{_cut(level)}` ({rows:,})" for level, rows in found.named())
+    levels = ", ".join(f"`{_cut(level)}` ({rows:,})" for level, rows in summary.named())
     return Hit(
         Severity.WARNING,
         f"`{column.column.name}` has values that the reference does not have in {_against(given, rule)}"
@@ -136,15 +136,15 @@ def _new(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -> Hit |
     )
 
 
-def _impossible(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -> Hit | None:
-    limits, given = column.column, Share(max(found.outside, found.forbidden), found.rows)
+def _impossible(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+    limits, given = column.column, Share(max(summary.outside, summary.forbidden), summary.rows)
     if not rule.exceeded(given):
         return None
-    if found.outside >= found.forbidden:
-        low, high = ("" if each is None else f"{each:g}" for each in (limits.minimum, limits.maximum))
-        seen = f"they reach from {found.minimum:.6g} to {found.maximum:.6g}, allowed is {low} to {high}"
+    if summary.outside >= summary.forbidden:
+        low, high = ("" if limit is None else f"{limit:g}" for limit in (limits.minimum, limits.maximum))
+        seen = f"they reach from {summary.minimum:.6g} to {summary.maximum:.6g}, allowed is {low} to {high}"
     else:
-        seen = f"allowed are {', '.join(f'`{_cut(each)}`' for each in (limits.allowed or ())[:5])}"
+        seen = f"allowed are {', '.join(f'`{_cut(level)}`' for level in (limits.allowed or ())[:5])}"
     return Hit(
         Severity.WARNING,
         f"`{limits.name}` has impossible values in {given}: {seen}.",
@@ -155,7 +155,7 @@ def _impossible(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -
 def _names_numbers(column: ProfiledColumn) -> bool:
     """Tell whether the levels of the reference are numbers themselves, such as codes; or none is known."""
     names = column.binning.names
-    return not names or sum(each.replace(".", "", 1).lstrip("-").isdigit() for each in names) > len(names) / 10
+    return not names or sum(name.replace(".", "", 1).lstrip("-").isdigit() for name in names) > len(names) / 10
 
 
 def _against(given: Share, rule: ShareRule) -> str:

@@ -51,13 +51,13 @@ class ShareRule:
     @classmethod
     def of(cls, windows: Sequence[Share], alpha: float, floor: float) -> ShareRule:
         """Return the rule for the shares of the windows of the reference."""
-        pool = Share(sum(each.count for each in windows), sum(each.rows for each in windows))
-        distances = [_distance(each, Share(pool.count - each.count, pool.rows - each.rows)) for each in windows]
-        judged = [each for each in distances if each is not None]
+        pool = Share(sum(share.count for share in windows), sum(share.rows for share in windows))
+        distances = [_distance(share, Share(pool.count - share.count, pool.rows - share.rows)) for share in windows]
+        judged = [distance for distance in distances if distance is not None]
         noise = _expected(pool) * (1 - _expected(pool))
-        varies = len(judged) > 1 and any(each.value for each in judged)
-        usual = median([each.rows for each in windows if each.rows] or [0])
-        most = max((each.value for each in windows if 2 * each.rows >= usual), default=0.0)
+        varies = len(judged) > 1 and any(distance.value for distance in judged)
+        usual = median([share.rows for share in windows if share.rows] or [0])
+        most = max((share.value for share in windows if 2 * share.rows >= usual), default=0.0)
         return cls(pool, Band.of(judged, Noise(noise, 1.0)) if varies else None, most, alpha, floor)
 
     def exceeded(self, given: Share) -> bool:

@@ -46,7 +46,7 @@ def log_findings(
         )
     malformed = Share(sum(facts.malformed.values()), rows + sum(facts.malformed.values()))
     if malformed.count:
-        most = sorted(facts.malformed.items(), key=lambda each: (-each[1], each[0]))
+        most = sorted(facts.malformed.items(), key=lambda pair: (-pair[1], pair[0]))
         yield finding(
             "malformed-lines",
             Severity.WARNING if malformed.value > settings.quality.floor else Severity.INFO,
@@ -109,10 +109,10 @@ def server_findings(windows: Sequence[WindowSummary], facts: LogFacts, settings:
         return
 
     def slow(window: WindowSummary) -> Hit | None:
-        found, limit = window.latency.quantile(0.95), settings.maximum_latency_ms
-        if found is None or limit is None or found <= limit:
+        latency, limit = window.latency.quantile(0.95), settings.maximum_latency_ms
+        if latency is None or limit is None or latency <= limit:
             return None
-        words = f"the server is slow: 5 % of responses took more than {found:,.4g} ms, allowed are {limit:g} ms."
+        words = f"the server is slow: 5 % of responses took more than {latency:,.4g} ms, allowed are {limit:g} ms."
         return Hit(Severity.WARNING, words, "look at the load of the machine, then at what the last release changed")
 
     def failed(window: WindowSummary) -> Hit | None:
@@ -176,8 +176,8 @@ def row_findings(windows: Sequence[WindowSummary], settings: QualitySettings) ->
         return of_run(Kind.LOOKUP, table, windows, hit)
 
     tables = sorted({table for window in windows for table in window.missed})
-    found = [of_run(Kind.DUPLICATES, "", windows, twice), of_run(Kind.FRESHNESS, "features", windows, old)]
-    yield from (each for each in [*found, *map(lacking, tables)] if each is not None)
+    findings = [of_run(Kind.DUPLICATES, "", windows, twice), of_run(Kind.FRESHNESS, "features", windows, old)]
+    yield from (finding for finding in [*findings, *map(lacking, tables)] if finding is not None)
 
 
 def _clocks(
@@ -229,7 +229,7 @@ def _silent(windows: Sequence[WindowSummary], settings: MonitorSettings, now: da
 
 
 def _listed(items: Mapping[str, str]) -> str:
-    return first_few([f"`{name}` ({said})" for name, said in items.items()], _NAMED)
+    return first_few([f"`{name}` ({words})" for name, words in items.items()], _NAMED)
 
 
 def _cut(text: str) -> str:

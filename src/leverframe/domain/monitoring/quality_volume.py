@@ -75,9 +75,9 @@ def _empty(windows: Sequence[WindowSummary], settings: MonitorSettings) -> Findi
             break
         since = window
     begun = next((number for number, window in enumerate(windows) if window.rows), len(windows))
-    same = [each for each in windows[begun:-1] if _season(each, settings) == _season(newest, settings)]
-    usual = len(same) >= _ENOUGH.get(settings.window, len(windows)) and not any(each.rows for each in same)
-    last = max((each.last for each in windows if each.last is not None), default=None)
+    same = [other for other in windows[begun:-1] if _season(other, settings) == _season(newest, settings)]
+    usual = len(same) >= _ENOUGH.get(settings.window, len(windows)) and not any(other.rows for other in same)
+    last = max((other.last for other in windows if other.last is not None), default=None)
     never = " No window of that weekday or hour had any." if usual else ""
     ago = "" if last is None else f"; the last row before is of {minute(last)}"
     return Finding(
@@ -101,7 +101,7 @@ def _odd(
     band = ValueBand.of(values, "positive")
     usual = math.exp(band.centre)
     factor = window.rows / usual
-    known = [each.value for each in values]
+    known = [value.value for value in values]
     much = (factor >= _MUCH and window.rows > 2 * max(known)) or (factor <= 1 / _MUCH and window.rows < min(known) / 2)
     likely = band.tail(_value(window.rows), "both") >= alpha
     if not much and (likely or max(factor, 1 / factor) < _LEAST):
@@ -121,13 +121,13 @@ def _history(
     profile: ReferenceProfile, windows: Sequence[WindowSummary], window: WindowSummary, settings: MonitorSettings
 ) -> tuple[list[Value], bool]:
     """Return the rows of windows to compare one with, and whether they are live ones."""
-    earlier = [each for each in windows if each.span.end <= window.span.start and each.rows]
-    same = [each for each in earlier if _season(each, settings) == _season(window, settings)]
+    earlier = [other for other in windows if other.span.end <= window.span.start and other.rows]
+    same = [other for other in earlier if _season(other, settings) == _season(window, settings)]
     chosen = same if len(same) >= _LIVE else earlier
     if len(chosen) >= _LIVE:
-        return _without_outliers([_value(each.rows) for each in chosen]), True
+        return _without_outliers([_value(other.rows) for other in chosen]), True
     start = window.span.start.isoformat()
-    alike = [each.rows for each in profile.windows if _same_season(profile, each.start, start) and each.rows]
+    alike = [other.rows for other in profile.windows if _same_season(profile, other.start, start) and other.rows]
     return _without_outliers([_value(rows) for rows in alike]), False
 
 
@@ -135,16 +135,16 @@ def _without_outliers(values: list[Value]) -> list[Value]:
     """Return the values that are not far from the median: an odd window must not make the next one usual."""
     if len(values) < 3:
         return values
-    logs = [math.log(each.value) for each in values]
+    logs = [math.log(value.value) for value in values]
     middle = median(logs)
-    far = max(math.log(_LEAST), _FAR * median(abs(each - middle) for each in logs))
+    far = max(math.log(_LEAST), _FAR * median(abs(log - middle) for log in logs))
     return [value for value, log in zip(values, logs, strict=True) if abs(log - middle) <= far]
 
 
 def _same_season(profile: ReferenceProfile, one: str, other: str) -> bool:
     if profile.match == "none":
         return True
-    days = [datetime.fromisoformat(each) for each in (one, other)]
+    days = [datetime.fromisoformat(text) for text in (one, other)]
     if profile.match == "weekday":
         return days[0].weekday() == days[1].weekday()
     return days[0].month == days[1].month

@@ -67,10 +67,12 @@ class Reference:
         """Whether every figure is there for every window, and the time zone is one: a file may have been edited."""
         many, of_labels = len(self.profile.windows), len(self.performance.windows)
         columns = (
-            len(part) == many for each in self.profile.columns for part in (each.statistics, each.missing, each.new)
+            len(part) == many
+            for column in self.profile.columns
+            for part in (column.statistics, column.missing, column.new)
         )
         figures = (*self.performance.realised, *self.performance.estimates, *self.performance.gaps)
-        series = (len(part) == of_labels for each in figures for part in (each.values, each.errors))
+        series = (len(part) == of_labels for figure in figures for part in (figure.values, figure.errors))
         return many > 0 and self.timezone in available_timezones() and all(columns) and all(series)
 
     def setting(self, now: datetime) -> SummarySetting:
@@ -78,7 +80,7 @@ class Reference:
         bins: dict[str, Binning] = {
             column.column.name: column.binning for column in self.profile.columns if column.role == "feature"
         }
-        prediction = next((each.binning for each in self.profile.columns if each.role == PREDICTION), None)
+        prediction = next((column.binning for column in self.profile.columns if column.role == PREDICTION), None)
         many = self.classes if self.label.kind == "multiclass" else ()
         return SummarySetting(self.columns, now, bins, prediction, many, self.label.kind)
 
@@ -138,7 +140,7 @@ def window_counts(summary: WindowSummary, prediction: str = PREDICTION) -> Windo
 def spans_between(first: datetime, last: datetime, period: Window, timezone: str) -> list[WindowSpan]:
     """Return the windows from that of a timestamp to that of another."""
     zone = ZoneInfo(timezone)
-    start, end = (Partition.at(each.astimezone(zone).replace(tzinfo=None), period) for each in (first, last))
+    start, end = (Partition.at(timestamp.astimezone(zone).replace(tzinfo=None), period) for timestamp in (first, last))
     return [WindowSpan.of(start.plus(count), timezone) for count in range(end.ordinal - start.ordinal + 1)]
 
 
@@ -148,13 +150,13 @@ def labelled_windows(rows: LabelledRows, spans: Sequence[WindowSpan]) -> Mapping
     ends = np.array([microseconds_of(span.end) for span in spans], np.int64)
     place = np.searchsorted(starts, rows.at, side="right") - 1
     place = np.where((place >= 0) & (rows.at < ends[np.maximum(place, 0)]), place, -1)
-    found = {}
+    by_window = {}
     for number in np.unique(place[place >= 0]).tolist():
         there = place == number
-        found[spans[number].name] = LabelledRows(
+        by_window[spans[number].name] = LabelledRows(
             rows.at[there], rows.labels[there], rows.predictions[there], rows.delay[there]
         )
-    return found
+    return by_window
 
 
 def _within(at: Ints, settings: MonitorSettings, timezone: str) -> NDArray[np.bool_]:

@@ -49,7 +49,7 @@ class _Counted:
 
 def counted(binnings: Mapping[str, Binning], values: Mapping[str, Values]) -> dict[str, Counts]:
     """Return the counts of each column that is there."""
-    return {name: each.counts(values[name]) for name, each in binnings.items() if name in values}
+    return {name: binning.counts(values[name]) for name, binning in binnings.items() if name in values}
 
 
 def reference_profile(
@@ -68,17 +68,17 @@ def reference_profile(
     ordered = sorted(windows, key=lambda window: window.start)
     starts = [window.start for window in ordered]
     known = [_counted(column, role, binnings[column.name], ordered) for column, role in columns]
-    shapes = [(each.bins, each.binning.ordered) for each in known if each.column.kind != "text"]
+    shapes = [(column.bins, column.binning.ordered) for column in known if column.column.kind != "text"]
     season: Match = chosen(shapes, starts) if match == "auto" else match
     if season != "none":
-        known = [each.halved() if each.binning.size > _SEASONAL_BINS else each for each in known]
+        known = [column.halved() if column.binning.size > _SEASONAL_BINS else column for column in known]
     seasons = seasons_of(starts, season)
-    kept = persistences([(each.bins, each.binning.ordered) for each in known], seasons)
+    kept = persistences([(column.bins, column.binning.ordered) for column in known], seasons)
     profiled = tuple(
-        _profiled(each, ordered, seasons, _statistics(each, seasons, engine, minimum_rows), persistence)
-        for each, persistence in zip(known, kept, strict=True)
+        _profiled(column, ordered, seasons, _statistics(column, seasons, engine, minimum_rows), persistence)
+        for column, persistence in zip(known, kept, strict=True)
     )
-    listed = tuple(ReferenceWindow(each.name, each.start, each.rows) for each in ordered)
+    listed = tuple(ReferenceWindow(window.name, window.start, window.rows) for window in ordered)
     return ReferenceProfile(
         listed, profiled, season, tuple(np.unique(seasons).tolist()), _digest(repr((listed, profiled)))
     )
@@ -86,21 +86,21 @@ def reference_profile(
 
 def _counted(column: MonitoredColumn, role: Role, binning: Binning, windows: Sequence[WindowCounts]) -> _Counted:
     counts = tuple(window.columns.get(column.name, binning.empty()) for window in windows)
-    bins = np.array([each.bins for each in counts], np.int64).reshape(len(windows), binning.size)
+    bins = np.array([count.bins for count in counts], np.int64).reshape(len(windows), binning.size)
     return _Counted(column, role, binning, counts, bins)
 
 
 def _statistics(column: _Counted, seasons: Ints, engine: Engine, minimum_rows: int) -> tuple[float | None, ...]:
     """Return the distance of each window from all others of its season."""
-    found: list[float | None] = [None] * len(seasons)
+    distances: list[float | None] = [None] * len(seasons)
     if column.column.kind == "text":
-        return tuple(found)
+        return tuple(distances)
     rest = pooled(column.bins, seasons)
     judged = np.flatnonzero((column.bins.sum(axis=1) >= minimum_rows) & (rest.sum(axis=1) > 0))
     pairs = [Pair(column.binning.ordered, rest[number], column.bins[number]) for number in judged]
     for number, value in zip(judged.tolist(), engine.statistics(pairs).tolist(), strict=True):
-        found[number] = plain(value)
-    return tuple(found)
+        distances[number] = plain(value)
+    return tuple(distances)
 
 
 def _profiled(
@@ -117,9 +117,9 @@ def _profiled(
         known.binning,
         tuple(tuple(known.bins[seasons == season].sum(axis=0).tolist()) for season in np.unique(seasons)),
         statistics,
-        tuple(window.rows - each.known for window, each in zip(windows, known.counts, strict=True)),
-        tuple(each.new for each in known.counts),
-        tuple(_mean(each) for each in known.counts) if numbers else (),
+        tuple(window.rows - count.known for window, count in zip(windows, known.counts, strict=True)),
+        tuple(count.new for count in known.counts),
+        tuple(_mean(count) for count in known.counts) if numbers else (),
         Noise.of(known.bins.sum(axis=0), ordered=known.binning.ordered),
         persistence,
     )

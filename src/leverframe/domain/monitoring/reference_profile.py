@@ -64,8 +64,8 @@ class ProfiledColumn:
     @cached_property
     def pool(self) -> Ints:
         """The rows in each bin, of all seasons, shape (bins,)."""
-        found: Ints = np.array(self.pools, np.int64).reshape(-1, self.binning.size).sum(axis=0)
-        return found
+        counts: Ints = np.array(self.pools, np.int64).reshape(-1, self.binning.size).sum(axis=0)
+        return counts
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class ReferenceProfile:
     @property
     def binnings(self) -> dict[str, Binning]:
         """The bins that rows of live traffic are counted in; those of the reference may have been finer."""
-        return {each.column.name: each.binning for each in self.columns}
+        return {column.column.name: column.binning for column in self.columns}
 
     def column(self, name: str) -> ProfiledColumn | None:
         """Return a column by name."""
-        return next((each for each in self.columns if each.column.name == name), None)
+        return next((column for column in self.columns if column.column.name == name), None)
 
     def pool(self, column: ProfiledColumn, start: str) -> Ints | None:
         """Return the counts that a window which starts then is compared with; None for a season without rows."""
@@ -105,8 +105,8 @@ class ReferenceProfile:
     def distances(self, column: ProfiledColumn) -> list[Distance | None]:
         """Return the statistic of each window with the numbers of rows behind it; None where there is none."""
         totals = [sum(pool) for pool in column.pools]
-        found: list[Distance | None] = []
+        distances: list[Distance | None] = []
         for window, missing, value in zip(self.windows, column.missing, column.statistics, strict=True):
             rows, pool = window.rows - missing, totals[self.seasons.index(season_of(window.start, self.match))]
-            found.append(None if value is None else Distance(value, rows, pool - rows))
-        return found
+            distances.append(None if value is None else Distance(value, rows, pool - rows))
+        return distances

@@ -43,8 +43,8 @@ class ReferenceTable:
                 next=f"`dvc repro`; of an own pipeline, correct `pipeline.predictions` in leverframe.yaml: "
                 f"{nearest(name, self.table.columns)}",
             )
-        found: Column = self.table.get_column(name)
-        return found
+        column: Column = self.table.get_column(name)
+        return column
 
 
 def reference_batch(rows: ReferenceTable, columns: Sequence[MonitoredColumn], label: Label) -> Batch:
@@ -56,7 +56,9 @@ def reference_batch(rows: ReferenceTable, columns: Sequence[MonitoredColumn], la
         at=at,
         row=np.zeros(count, np.uint64),
         columns={
-            each.name: values(table.get_column(each.name), each) for each in columns if each.name in table.columns
+            column.name: values(table.get_column(column.name), column)
+            for column in columns
+            if column.name in table.columns
         },
         predictions=predictions(rows, label),
         release=Levels(np.zeros(count, np.int32), ("reference",)),
@@ -92,20 +94,20 @@ def predictions(rows: ReferenceTable, label: Label) -> Floats:
 
 def _checked(rows: ReferenceTable, name: str, label: Label) -> Floats:
     column = rows.column(name)
-    found = numbers(column)
-    finite = np.isfinite(found)
-    wrong = ~finite if label.kind == "regression" else ~(finite & (found >= 0) & (found <= 1))
+    predicted = numbers(column)
+    finite = np.isfinite(predicted)
+    wrong = ~finite if label.kind == "regression" else ~(finite & (predicted >= 0) & (predicted <= 1))
     if wrong.any():
         what = "number" if label.kind == "regression" or not finite.all() else "probability from 0 to 1"
         first = column.cast(str).to_numpy()[wrong][0]
         given = "nothing" if first is None else f"`{first[:60]}`"
         raise SourceError(
-            f"{int(wrong.sum()):,} of {len(found):,} rows in {rows.file} have no {what} in `{name}`",
+            f"{int(wrong.sum()):,} of {len(predicted):,} rows in {rows.file} have no {what} in `{name}`",
             why=f"the first of them has {given}; the column is {column.dtype}",
             next="let the pipeline predict every row, or leave rows without a prediction out of the file; another "
             "column is named by `pipeline.predictions.score` in leverframe.yaml",
         )
-    return found
+    return predicted
 
 
 def values(column: Column, monitored: MonitoredColumn) -> Values:
@@ -134,5 +136,5 @@ def timestamps(column: Column, name: str, file: str) -> Ints:
             why="rows of the reference are told apart by when they were predicted",
             next="store it as timestamps, or name another column as `pipeline.predictions.time` in leverframe.yaml",
         )
-    found: Ints = given.astype("datetime64[us]").astype(np.int64)
-    return found  # that of a missing timestamp is NO_TIME
+    microseconds: Ints = given.astype("datetime64[us]").astype(np.int64)
+    return microseconds  # that of a missing timestamp is NO_TIME

@@ -32,14 +32,14 @@ def score_bins(probabilities: Floats) -> Counts:
     """Return the number of the bin of each probability, shape (rows,)."""
     inside = np.clip(probabilities, 1e-9, 1 - 1e-9)
     odds = np.log(inside) - np.log1p(-inside)
-    found: Counts = np.clip(((odds / _FURTHEST + 1) * BINS / 2).astype(np.int64), 0, BINS - 1)
-    return found
+    bins: Counts = np.clip(((odds / _FURTHEST + 1) * BINS / 2).astype(np.int64), 0, BINS - 1)
+    return bins
 
 
 def score_counts(probabilities: Floats) -> Counts:
     """Return how many probabilities each bin has, those that are missing left out, shape (BINS,)."""
-    found: Counts = np.bincount(score_bins(probabilities[np.isfinite(probabilities)]), minlength=BINS)
-    return found
+    counts: Counts = np.bincount(score_bins(probabilities[np.isfinite(probabilities)]), minlength=BINS)
+    return counts
 
 
 def middles() -> Floats:

@@ -30,10 +30,10 @@ def seasons_of(starts: Sequence[str], match: Match) -> Ints:
 
 def pooled(bins: Ints, seasons: Ints) -> Ints:
     """Return for each window the counts of all others of its season, shape (windows, bins)."""
-    found = -bins
+    counts = -bins
     for season in np.unique(seasons):
-        found[seasons == season] += bins[seasons == season].sum(axis=0)
-    return found
+        counts[seasons == season] += bins[seasons == season].sum(axis=0)
+    return counts
 
 
 def chosen(columns: Sequence[tuple[Ints, bool]], starts: Sequence[str]) -> Match:
@@ -58,11 +58,11 @@ def chosen(columns: Sequence[tuple[Ints, bool]], starts: Sequence[str]) -> Match
 
 def _squares(columns: Sequence[tuple[Ints, bool]], seasons: Ints) -> Floats:
     """Return the mean squared distance of each column, shape (columns,), NaN where there is none."""
-    found = np.full(len(columns), np.nan)
+    squares = np.full(len(columns), np.nan)
     for number, (bins, ordered) in enumerate(columns):
         rest = pooled(bins, seasons)
         pairs = [Pair(ordered, other, own) for other, own in zip(rest, bins, strict=True)]
         values = BuiltinEngine().statistics(pairs)
         if np.isfinite(values).any() and np.nanmax(values) > 0:
-            found[number] = np.nanmean(values**2)
-    return found
+            squares[number] = np.nanmean(values**2)
+    return squares

@@ -18,13 +18,13 @@ def bands_of(profile: ReferenceProfile) -> dict[str, Band]:
     """Return the band of each column that is compared, their tails corrected by what the reference itself did."""
     again = _replayed(profile)
     tail = Tail.of(np.concatenate([p[~np.isnan(p)] for _, p in again.values()])) if again else Tail()
-    found = {}
+    bands = {}
     for column in profile.columns:
         if column.column.kind != "text":
-            distances = [each for each in profile.distances(column) if each is not None]
+            distances = [distance for distance in profile.distances(column) if distance is not None]
             band = Band.of(distances, column.noise, column.persistence, stride=profile.stride)
-            found[column.column.name] = replace(band, tail=tail)
-    return found
+            bands[column.column.name] = replace(band, tail=tail)
+    return bands
 
 
 def self_test(profile: ReferenceProfile, bands: Mapping[str, Band], settings: MonitorSettings) -> tuple[int, int]:
@@ -53,12 +53,12 @@ def rule_words(rule: DriftRule, profile: ReferenceProfile) -> str:
 
 def _replayed(profile: ReferenceProfile) -> dict[str, tuple[Floats, Floats]]:
     """Return the distance and p of each window of each column, judged by the others; NaN where not compared."""
-    found = {}
+    replays = {}
     for column in profile.columns:
         if column.column.kind != "text":
             distances = profile.distances(column)
-            values = np.array([np.nan if each is None else each.value for each in distances])
+            values = np.array([np.nan if distance is None else distance.value for distance in distances])
             p = np.full(len(distances), np.nan)
-            p[~np.isnan(values)] = replayed([each for each in distances if each is not None], column.noise)
-            found[column.column.name] = values, p
-    return found
+            p[~np.isnan(values)] = replayed([distance for distance in distances if distance is not None], column.noise)
+            replays[column.column.name] = values, p
+    return replays

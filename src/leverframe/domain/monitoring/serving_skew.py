@@ -54,7 +54,7 @@ class Recomputed:
 
 def skews(features: Sequence[Feature], parts: Iterable[Recomputed]) -> tuple[Skew, ...]:
     """Return how each feature that was logged differs from what it is when it is made again, worst first."""
-    found: dict[str, list[Skew]] = defaultdict(list)
+    skews: dict[str, list[Skew]] = defaultdict(list)
     for part in parts:
         for feature in features:
             if all(feature.name in request.features for request in part.requests):
@@ -62,8 +62,8 @@ def skews(features: Sequence[Feature], parts: Iterable[Recomputed]) -> tuple[Ske
                 kept = served if feature.kind == "categorical" else list(map(_number, served))
                 kind = object if feature.kind == "categorical" else np.float64
                 difference = compared(feature.name, part.features[feature.name], np.array(kept, kind))
-                found[feature.name].append(Skew(feature.name, difference.rows, difference.count, difference.largest))
-    return tuple(sorted(map(_together, found.values()), key=lambda each: (-each.different, each.feature)))
+                skews[feature.name].append(Skew(feature.name, difference.rows, difference.count, difference.largest))
+    return tuple(sorted(map(_together, skews.values()), key=lambda skew: (-skew.different, skew.feature)))
 
 
 def predictions_skew(logged: Any, made: Any, tolerance: float, scale: float | None = None) -> Skew:
@@ -76,34 +76,34 @@ def predictions_skew(logged: Any, made: Any, tolerance: float, scale: float | No
 
 
 def skew_findings(
-    found: Sequence[Skew], requests: Sequence[LookedUp], settings: QualitySettings, windows: tuple[str, str]
+    skews: Sequence[Skew], requests: Sequence[LookedUp], settings: QualitySettings, windows: tuple[str, str]
 ) -> tuple[Finding, ...]:
     """Return a finding for each feature that differs too often; ``windows`` are the first and last looked at."""
     ages = sorted(request.at - request.snapshot for request in requests)
     age = ages[len(ages) // 2] if ages else timedelta(0)
     since, newest = windows
     return tuple(
-        Finding(Kind.SKEW, each.feature, Severity.WARNING, newest, since, *_words(each, age))
-        for each in found
-        if _too_many(each, settings)
+        Finding(Kind.SKEW, skew.feature, Severity.WARNING, newest, since, *_words(skew, age))
+        for skew in skews
+        if _too_many(skew, settings)
     )
 
 
-def _too_many(each: Skew, settings: QualitySettings) -> bool:
-    given = Share(each.different, each.rows)
-    most = 0.0 if each.feature == PREDICTION else settings.maximum_skew
+def _too_many(skew: Skew, settings: QualitySettings) -> bool:
+    given = Share(skew.different, skew.rows)
+    most = 0.0 if skew.feature == PREDICTION else settings.maximum_skew
     return given.value > most and at_least(given, most) < _SURE
 
 
-def _words(each: Skew, age: timedelta) -> tuple[str, str]:
-    given = f"{each.different:,} of {each.rows:,} rows ({each.different / each.rows:.1%})"
-    far = f", by up to {each.largest:.4g}" if each.largest is not None else ""
-    if each.feature == PREDICTION:
+def _words(skew: Skew, age: timedelta) -> tuple[str, str]:
+    given = f"{skew.different:,} of {skew.rows:,} rows ({skew.different / skew.rows:.1%})"
+    far = f", by up to {skew.largest:.4g}" if skew.largest is not None else ""
+    if skew.feature == PREDICTION:
         what = f"logged predictions are not those of the model for the logged features in {given}{far}."
         return what, "was the bundle changed in place? `leverframe deploy` verifies and loads it anew"
     hours = age / timedelta(hours=1)
     return (
-        f"`{each.feature}` was served otherwise than training would see it in {given}{far}; features were looked up in "
+        f"`{skew.feature}` was served otherwise than training would see it in {given}{far}; features were looked up in "
         f"data that ended {hours:,.1f} hours before.",
         "build and deploy snapshots more often, if the age explains it; otherwise look for rows that arrive late or "
         "are corrected in the table behind it",

@@ -22,11 +22,11 @@ def lineage(plan: Plan | None) -> Mapping[str, tuple[str, ...]]:
     """
     if plan is None:
         return {}
-    found: dict[str, list[str]] = {plan.spine: list(plan.spine_features)}
+    by_table: dict[str, list[str]] = {plan.spine: list(plan.spine_features)}
     for step in plan.steps:
-        found.setdefault(step.table, []).extend(step.outputs())
-        found.setdefault(table_of(step), []).extend(step.outputs())
-    return {table: tuple(dict.fromkeys(features)) for table, features in found.items()}
+        by_table.setdefault(step.table, []).extend(step.outputs())
+        by_table.setdefault(table_of(step), []).extend(step.outputs())
+    return {table: tuple(dict.fromkeys(features)) for table, features in by_table.items()}
 
 
 def upstream_tables(

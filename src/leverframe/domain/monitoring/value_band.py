@@ -47,9 +47,9 @@ class ValueBand:
     @classmethod
     def of(cls, values: Sequence[Value], scale: str) -> ValueBand:
         """Return the band of at least two values, in order of time."""
-        scaled = [_scaled(each, scale) for each in values]
-        numbers = np.array([each.value for each in scaled])
-        noise = float(np.mean([each.error**2 for each in scaled]))
+        scaled = [_scaled(value, scale) for value in values]
+        numbers = np.array([value.value for value in scaled])
+        noise = float(np.mean([value.error**2 for value in scaled]))
         spread = math.sqrt(max(0.0, float(numbers.var(ddof=1)) - noise))
         repeat, variance = _repeat(numbers), float(numbers.var(ddof=1))
         freedom = effective(len(numbers), repeat) - 1
@@ -74,9 +74,9 @@ class ValueBand:
 
     def tail_of_mean(self, given: Sequence[Value], side: Side) -> float:
         """Return the probability of windows that are this bad on average without any change; at least one window."""
-        scaled = [_scaled(each, self.scale) for each in given]
-        mean = float(np.mean([each.value for each in scaled]))
-        noise = float(np.mean([each.error**2 for each in scaled])) / len(scaled)
+        scaled = [_scaled(value, self.scale) for value in given]
+        mean = float(np.mean([value.value for value in scaled]))
+        noise = float(np.mean([value.error**2 for value in scaled])) / len(scaled)
         # Rows are independent: what one window tells of the next is all in what windows vary by beyond them.
         persistence = min(_MOST, self.repeat * self.variance / self.spread**2) if self.spread else 0.0
         between = self.spread**2 / effective(len(scaled), persistence)
@@ -105,8 +105,8 @@ def _repeat(values: Floats) -> float:
     total = float((rest**2).sum())
     if len(values) < _LEAST or total == 0:
         return 0.0
-    found = float((rest[1:] * rest[:-1]).sum()) / total
-    return min(_MOST, max(0.0, found + (1 + 3 * found) / len(values)))
+    correlation = float((rest[1:] * rest[:-1]).sum()) / total
+    return min(_MOST, max(0.0, correlation + (1 + 3 * correlation) / len(values)))
 
 
 def _scaled(given: Value, scale: str) -> Value:

@@ -43,8 +43,10 @@ class Weeks:
     @classmethod
     def of(cls, reference: Reference, settings: MonitorSettings) -> Weeks:
         """Return the weeks of traffic of the model."""
-        columns = [each for each in reference.profile.columns if each.role == "feature" and each.column.kind != "text"]
-        chosen, bins = settings.classifier, {each.column.name: each.binning for each in columns}
+        columns = [
+            column for column in reference.profile.columns if column.role == "feature" and column.column.kind != "text"
+        ]
+        chosen, bins = settings.classifier, {column.column.name: column.binning for column in columns}
         return cls(bins, chosen.period, reference.timezone, chosen.rows)
 
     def add(self, batch: Batch) -> None:
@@ -56,7 +58,7 @@ class Weeks:
         low, high = (self._of(int(batch.at[timed].min())), self._of(int(batch.at[timed].max())))
         for ordinal in range(low.ordinal, high.ordinal + 1):
             week = Partition(self.period, ordinal)
-            start, end = (microseconds_of(each.start(self.timezone)) for each in (week, week.plus(1)))
+            start, end = (microseconds_of(partition.start(self.timezone)) for partition in (week, week.plus(1)))
             there = (batch.at >= start) & (batch.at < end)
             if there.any():
                 self.draw.add(str(week), matrix[there])
@@ -93,11 +95,11 @@ class WeeklyClassifier:
         return separated(known, live.over(now), list(live.binnings), self.discriminator, settings)
 
 
-def in_words(found: Separated) -> str:
+def in_words(separation: Separated) -> str:
     """Return what it says where nothing is wrong, and why where it says nothing."""
-    if found.skipped:
-        return f"no classifier looked at columns together: {found.skipped}"
-    newest, usual = found.live[-1], f"{np.mean(found.reference):.3f}" if found.reference else "unknown"
+    if separation.skipped:
+        return f"no classifier looked at columns together: {separation.skipped}"
+    newest, usual = separation.live[-1], f"{np.mean(separation.reference):.3f}" if separation.reference else "unknown"
     return (
         f"a classifier tells the rows of {newest.period} from the reference with an AUC of {newest.auc:.3f}; among "
         f"weeks of the reference it is {usual} on average"

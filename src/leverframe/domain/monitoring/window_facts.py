@@ -53,7 +53,7 @@ def counted_in(by_hour: Mapping[int, int], span: WindowSpan) -> int:
 
 def worst_quality(findings: Sequence[Finding], window: str) -> Severity | None:
     """Return the worst severity of the findings of data quality in a window; None without any."""
-    here = [each.severity for each in findings if each.kind in QUALITY and each.since <= window <= each.window]
+    here = [flaw.severity for flaw in findings if flaw.kind in QUALITY and flaw.since <= window <= flaw.window]
     return max(here, key=RANK.__getitem__, default=None)
 
 

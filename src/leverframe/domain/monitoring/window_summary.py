@@ -77,7 +77,7 @@ class ColumnSummary:
     def named(self) -> tuple[tuple[str, int], ...]:
         """Return the most frequent new levels that enough rows share to be named, and their rows."""
         shared = [(level, rows) for level, rows in self.new_levels.items() if rows >= SHARED]
-        return tuple(sorted(shared, key=lambda each: (-each[1], each[0]))[:_SHOWN])
+        return tuple(sorted(shared, key=lambda pair: (-pair[1], pair[0]))[:_SHOWN])
 
     def add(self, values: Values, column: MonitoredColumn | None, bins: Binning | None) -> None:
         """Take in the values of a column; ``column`` says what is possible."""
@@ -208,11 +208,11 @@ class WindowSummary:
         self.requests += batch.rows if batch.place is None else int((batch.place == 0).sum())
         self.future += int((batch.at > setting.now_us).sum())
         for column in setting.columns:
-            found = self.columns.setdefault(column.name, ColumnSummary())
+            summary = self.columns.setdefault(column.name, ColumnSummary())
             if column.name in batch.columns:
-                found.add(batch.columns[column.name], column, setting.bins.get(column.name))
+                summary.add(batch.columns[column.name], column, setting.bins.get(column.name))
             else:
-                found.absent += batch.rows
+                summary.absent += batch.rows
         self.prediction.add(predictions_of(batch, setting.classes), None, setting.prediction)
         sure = certainty(setting.kind, batch.predictions)
         if sure is not None:
@@ -238,12 +238,12 @@ class WindowSummary:
             name = batch.release.names[code] if code >= 0 else ""
             self._count_release(name, ReleaseRows(len(at), int(at.min()), int(at.max())))
 
-    def _count_release(self, name: str, found: ReleaseRows) -> None:
+    def _count_release(self, name: str, rows: ReleaseRows) -> None:
         before = self.releases.get(name)
         self.releases[name] = (
-            found
+            rows
             if before is None
-            else ReleaseRows(before.rows + found.rows, min(before.first, found.first), max(before.last, found.last))
+            else ReleaseRows(before.rows + rows.rows, min(before.first, rows.first), max(before.last, rows.last))
         )
 
     def _see(self, first: int | None, last: int | None) -> None:
@@ -301,11 +301,11 @@ class Summaries:
             parts = [(low, batch)]
         else:
             order = np.argsort(place, kind="stable")
-            found, first = np.unique(place[order], return_index=True)
+            numbers, first = np.unique(place[order], return_index=True)
             ends = [*first[1:].tolist(), batch.rows]
             parts = [
                 (number, taken(batch, order[start:end]))
-                for number, start, end in zip(found.tolist(), first.tolist(), ends, strict=True)
+                for number, start, end in zip(numbers.tolist(), first.tolist(), ends, strict=True)
             ]
         for number, part in parts:
             if number < 0:

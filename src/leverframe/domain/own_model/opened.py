@@ -109,15 +109,15 @@ def matched(about: About, columns: Sequence[str]) -> list[str]:
             )
         return list(columns)
     spaced = {name.replace(" ", "_"): name for name in columns}
-    found = [name if name in columns else spaced.get(name) for name in about.names]
-    missing = [name for name, column in zip(about.names, found, strict=True) if column is None]
+    matches = [name if name in columns else spaced.get(name) for name in about.names]
+    missing = [name for name, column in zip(about.names, matches, strict=True) if column is None]
     if missing:
         raise EstimatorError(
             f"the rows have no column `{missing[0]}`" + (f", nor {len(missing) - 1} others" if missing[1:] else ""),
             why="the model was trained with it",
             next=nearest(missing[0], columns),
         )
-    return [column for column in found if column is not None]
+    return [column for column in matches if column is not None]
 
 
 def as_inputs(table: Table, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -139,13 +139,13 @@ def _input(name: str, column: Any) -> NDArray[Any]:
     )
 
 
-def outcome(found: Any, rows: int, kind: LabelKind | None) -> NDArray[np.float64]:
+def outcome(predictions: Any, rows: int, kind: LabelKind | None) -> NDArray[np.float64]:
     """Return predictions in the one form of output; raises ``EstimatorError`` for what is none for each row.
 
     Two probabilities a row are, unless ``kind`` is multiclass, that of class 1.
     """
     try:
-        values = np.asarray(found, np.float64)
+        values = np.asarray(predictions, np.float64)
     except (TypeError, ValueError) as error:
         raise unpredicted("the model", f"it gives no numbers: {first_line(error)}", _FORM) from error
     if values.ndim == 2 and values.shape[1] == 1:
@@ -181,7 +181,7 @@ def itself(format: NativeFormat, why: str = "") -> str:
     return f"served by {format} itself" + (f": {why}" if why else "")
 
 
-def told(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Return the kind of an error and the first line of what it says."""
     return f"{type(error).__name__}: {first_line(error)}"
 
@@ -189,8 +189,8 @@ def told(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
     try:
-        said = str(error)
+        message = str(error)
     except Exception:  # an error of a user's code may be unable to tell what it is
-        said = ""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+        message = ""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

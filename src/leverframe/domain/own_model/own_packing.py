@@ -194,8 +194,8 @@ def _classes(sample: Sample, label: str | None, count: int) -> tuple[str, ...]:
     if label is not None and known == tuple(map(str, range(count))):
         column = sample.table.get_column(label)
         if str(column.dtype).partition("(")[0] in TEXTS:
-            found = tuple(sorted({str(text) for text in texts(column).tolist()}))
-            return found if len(found) == count else known
+            classes = tuple(sorted({str(text) for text in texts(column).tolist()}))
+            return classes if len(classes) == count else known
     return known
 
 

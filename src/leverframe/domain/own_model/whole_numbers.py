@@ -19,7 +19,7 @@ def with_whole(
     features: Sequence[Feature],
 ) -> dict[str, Accepted]:  # fmt: skip
     """Return what a model takes, where a column whose values were limited by a fraction is asked once more without."""
-    limited = [name for name, each in takes.items() if each.values is not None and datatypes.get(name) == "INT64"]
+    limited = [name for name, entry in takes.items() if entry.values is not None and datatypes.get(name) == "INT64"]
     if not limited:
         return dict(takes)
 
@@ -28,4 +28,4 @@ def with_whole(
 
     again = accepted(without, columns, features, lambda: columns)
     whole = [name for name in limited if again.get(name, Accepted()).values is None]
-    return {name: replace(each, values=None, whole=True) if name in whole else each for name, each in takes.items()}
+    return {name: replace(entry, values=None, whole=True) if name in whole else entry for name, entry in takes.items()}

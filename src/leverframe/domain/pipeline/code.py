@@ -69,13 +69,13 @@ class Code:
     @cached_property
     def _packages(self) -> dict[str, frozenset[str]]:
         """The files of each folder of ``whole``, by folder, those of folders within it included."""
-        found: dict[str, set[str]] = {}
+        by_folder: dict[str, set[str]] = {}
         for package in self.whole:
             for path in self.files.listing(package):
                 for parent in Path(path).parents:
                     if parent.is_relative_to(package):
-                        found.setdefault(str(parent), set()).add(path)
-        return {folder: frozenset(paths) for folder, paths in found.items()}
+                        by_folder.setdefault(str(parent), set()).add(path)
+        return {folder: frozenset(paths) for folder, paths in by_folder.items()}
 
     def _with_data(self, modules: set[str]) -> set[str]:
         """Add the files beside a module of ``whole`` that are no modules: templates, schemas."""
@@ -141,13 +141,13 @@ def listed(definition: str, command: str, files: CodeFiles) -> list[str]:
             why="only code that the stages of each partition run has one, where Leverframe is part of the repository",
             next="run `leverframe stages --write`",
         )
-    found: set[str] = set()
+    paths: set[str] = set()
     for path in stages[code_stage(command)]["deps"]:
         inside = [path] if files.text(path) is not None else files.listing(path)
         if not inside:
             raise PipelineError(f"{path} is missing", why="dvc.yaml lists it", next="run `leverframe stages --write`")
-        found.update(inside)
-    return sorted(found)
+        paths.update(inside)
+    return sorted(paths)
 
 
 def differing(before: str, now: str) -> list[str]:

@@ -110,15 +110,15 @@ def steps(
     Leverframe; ``whole`` are files that it should have, and keeps where they are there, each with its text and what it
     is for; ``ignored`` are the lines that each ignore file has to have. Those of ``renewed`` that differ are replaced.
     """
-    found = list[Step]()
+    missing = list[Step]()
     for path, wanted in ignored.items():
         text = completed(files.get(path) or "", wanted)
-        found += [WriteFile(path, text, IGNORE)] if text != (files.get(path) or "") else []
+        missing += [WriteFile(path, text, IGNORE)] if text != (files.get(path) or "") else []
     attributes = files.get(".gitattributes") or ""
     lines = [line for line in attributes.splitlines() if line not in _FORMER]
-    text = "".join(f"{line}\n" for line in [*lines, *(each for each in ATTRIBUTES if each not in lines)])
+    text = "".join(f"{line}\n" for line in [*lines, *(attribute for attribute in ATTRIBUTES if attribute not in lines)])
     if text.splitlines() != attributes.splitlines():
-        found.append(
+        missing.append(
             WriteFile(".gitattributes", text, "pull requests that change dvc.lock merge without conflict markers")
         )
     for key, value in (
@@ -126,10 +126,10 @@ def steps(
         (f"merge.{DRIVER}.driver", f"{program} merge %O %A %B %P %L"),
     ):
         if config.get(key) != value:
-            found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
-    found += [WriteFile(path, text, why) for path, (text, why) in whole.items() if files.get(path) is None]
+            missing.append(SetConfig(key, value, "git in this clone calls the merge driver"))
+    missing += [WriteFile(path, text, why) for path, (text, why) in whole.items() if files.get(path) is None]
     other = [path for path in whole if path in renewed and files.get(path) not in (None, whole[path][0])]
-    return found + [WriteFile(path, whole[path][0], RENEWED) for path in other]
+    return missing + [WriteFile(path, whole[path][0], RENEWED) for path in other]
 
 
 def described(step: Step, *, drafts: bool = False) -> str:

@@ -90,7 +90,7 @@ class Items:
         """The partitions that have files of their own, by period and group."""
         parts = {group: self.partitions.parts(group) for group in self.groups}
         return {
-            unit: {group: list(dict.fromkeys(part.within(unit) for part in each)) for group, each in parts.items()}
+            unit: {group: list(dict.fromkeys(part.within(unit) for part in pieces)) for group, pieces in parts.items()}
             for unit in {finest([pattern], self.partitions.period) for pattern in self.paths}
             if unit
         }

@@ -45,11 +45,11 @@ def record(path: str, show: Show) -> Record | None:
     for folder in map(str, PurePosixPath(path).parents):
         name = "dvc.yaml" if folder == "." else f"{folder}/dvc.yaml"
         try:
-            found = _recorded(path, name, show)
+            place = _recorded(path, name, show)
         except LeverframeError:  # what cannot be read owns nothing
             continue
-        if found:
-            return found
+        if place:
+            return place
     return None
 
 
@@ -75,7 +75,7 @@ def _recorded(path: str, file: str, show: Show) -> Record | None:
 
 def merged(base: str, ours: str, theirs: str) -> Merged:
     """Return both changes of a lock; raises ``RepositoryError`` for a text that is no lock of schema 2.0."""
-    before, mine, other = (split(each) for each in (base, ours, theirs))
+    before, mine, other = (split(text) for text in (base, ours, theirs))
     kept: dict[str, str] = {}
     dropped: list[str] = []
     for name in _order(list(mine), list(other)):
@@ -97,6 +97,6 @@ def _order(mine: list[str], other: list[str]) -> list[str]:
     order = list(mine)
     for place, name in enumerate(other):
         if name not in order:
-            before = next((each for each in reversed(other[:place]) if each in order), None)
+            before = next((earlier for earlier in reversed(other[:place]) if earlier in order), None)
             order.insert(order.index(before) + 1 if before is not None else 0, name)
     return order

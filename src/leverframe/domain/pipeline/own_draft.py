@@ -82,7 +82,7 @@ def draft(
     metrics: Sequence[str], tables: Sequence[SeenTable], models: Sequence[SeenModel], figures: Sequence[Figure]
 ) -> str:
     """Return the text of a ``leverframe.yaml`` with comments."""
-    roles = next((found for table in tables if (found := roles_of(table))), None)
+    roles = next((guess for table in tables if (guess := roles_of(table))), None)
     lines = [
         "# Written by `leverframe init` from dvc.yaml and what its outputs hold: correct what is not so.",
         "pipeline:",
@@ -109,10 +109,10 @@ def roles_of(table: SeenTable) -> ColumnRoles | None:
         return None
     scores = {column.name for column in rest if column.name.startswith(score)} if classes else {score}
     rest = [column for column in rest if column.name not in scores]
-    key = _named([each for each in rest if each.distinct == each.rows], _KEYS)
-    block = _named([each for each in rest if 1 < each.distinct < each.rows], _BLOCKS)
-    time = next((each for each in rest if each.holds == "times" and each is not block), None)
-    slices = [each.name for each in rest if each.holds == "texts" and 1 < each.distinct <= _MOST_SLICE_VALUES]
+    key = _named([column for column in rest if column.distinct == column.rows], _KEYS)
+    block = _named([column for column in rest if 1 < column.distinct < column.rows], _BLOCKS)
+    time = next((column for column in rest if column.holds == "times" and column is not block), None)
+    slices = [column.name for column in rest if column.holds == "texts" and 1 < column.distinct <= _MOST_SLICE_VALUES]
     return ColumnRoles(
         table.path,
         kind,
@@ -131,8 +131,8 @@ def _lone_bits(columns: Sequence[SeenColumn]) -> SeenColumn | None:
     Whoever has one calls the label anything, and the predictions by one of a few names: without such a column nothing
     comes of it.
     """
-    bits = [each for each in columns if each.holds == "whole numbers" and each.distinct == 2]
-    bits = [each for each in bits if (each.low, each.high) == (0.0, 1.0)]
+    bits = [column for column in columns if column.holds == "whole numbers" and column.distinct == 2]
+    bits = [column for column in bits if (column.low, column.high) == (0.0, 1.0)]
     return bits[0] if len(bits) == 1 else None
 
 
@@ -154,7 +154,7 @@ def _per_class(label: SeenColumn, rest: Sequence[SeenColumn]) -> str:
     names = {column.name for column in rest if column.holds in ("numbers", "whole numbers")}
     first = label.values[0]
     prefixes = [name.removesuffix(first) for name in names if name.endswith(first) and name != first]
-    return next((prefix for prefix in sorted(prefixes) if all(f"{prefix}{each}" in names for each in label.values)), "")
+    return next((prefix for prefix in sorted(prefixes) if all(f"{prefix}{text}" in names for text in label.values)), "")
 
 
 def _named(columns: Sequence[SeenColumn], words: Sequence[str]) -> SeenColumn | None:

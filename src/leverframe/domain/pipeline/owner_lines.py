@@ -42,14 +42,14 @@ def patterns(project: Project, files: Iterable[str], place: str) -> list[str]:
     return [_escaped(path) for path in ("/.github/", f"/{place}", *(f"/{path}" for path in _WHOLE), *wanted)]
 
 
-def completed_with(text: str, project: Project, found: Iterable[str], who: str) -> str:
+def completed_with(text: str, project: Project, owned: Iterable[str], who: str) -> str:
     """Return a CODEOWNERS file with the block of a project at its end; as it is where the block is there."""
     begin = _BEGIN.format(title=project.titled(""))
     if begin in text.splitlines():
         return text
     before = text if not text or text.endswith("\n") else f"{text}\n"
     gap = "\n" if before else ""
-    return f"{before}{gap}{begin}\n" + "".join(f"{pattern} {who}\n" for pattern in found)
+    return f"{before}{gap}{begin}\n" + "".join(f"{pattern} {who}\n" for pattern in owned)
 
 
 def _escaped(path: str) -> str:

@@ -63,8 +63,8 @@ def requirement(direct: Mapping[str, object] | None, extras: Collection[str]) ->
         kind = "a folder" if "dir_info" in direct else "no wheel"
         return Unavailable(f"Leverframe was installed from {kind}, which CI cannot verify by a hash")
     if parts.scheme == "file":
-        found = Requirement(name, wheel=path)
-        return Requirement(f"{name} @ ./{found.vendored}", wheel=path)
+        bundled = Requirement(name, wheel=path)
+        return Requirement(f"{name} @ ./{bundled.vendored}", wheel=path)
     if parts.username or parts.query:
         return Unavailable("Leverframe was installed from an address with a secret in it")
     return Requirement(f"{name} @ {address}")

@@ -45,8 +45,8 @@ def numbers(column: Column) -> NDArray[np.float64]:
     """Return the values as doubles, shape (rows,); NaN where there is none, and in all rows of another type."""
     if not holds_numbers(column):
         return np.full(len(column.to_numpy()), np.nan)
-    found: NDArray[np.float64] = column.cast(float).to_numpy().astype(np.float64)
-    return found
+    doubles: NDArray[np.float64] = column.cast(float).to_numpy().astype(np.float64)
+    return doubles
 
 
 def has_value(column: Column) -> NDArray[np.bool_]:

@@ -59,9 +59,9 @@ def table(records: Sequence[StageRecord]) -> str:
 
 def _row(record: StageRecord, longest: float) -> tuple[str, ...]:
     bar = "█" * max(1, round(record.seconds / longest * _BAR))
-    told = bar if record.outcome is Outcome.DONE else f"{bar} failed: {record.error}"
+    result = bar if record.outcome is Outcome.DONE else f"{bar} failed: {record.error}"
     rows = "" if record.rows is None else f"{record.rows:,}"
-    return (record.name, f"{record.seconds:,.1f}", f"{record.cpu_seconds:,.1f}", f"{record.peak_mb:,.0f}", rows, told)
+    return (record.name, f"{record.seconds:,.1f}", f"{record.cpu_seconds:,.1f}", f"{record.peak_mb:,.0f}", rows, result)
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

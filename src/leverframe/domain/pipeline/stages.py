@@ -272,7 +272,7 @@ def _build(case: _Case) -> StageDefinition:
 def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
     every = [_path(layout.features(str(group))) for group in case.items.groups]
     train, holdout, model = _path(layout.TRAIN), _path(layout.HOLDOUT), _path(layout.MODEL)
-    described, learnt, card = (_path(each) for each in (layout.TRAINING_SET, layout.LEARNING_SET, layout.MODEL_CARD))
+    described, learnt, card = (_path(path) for path in (layout.TRAINING_SET, layout.LEARNING_SET, layout.MODEL_CARD))
     keys = case.code.keys()
     return (
         StageDefinition(

@@ -51,8 +51,8 @@ def summary(results: Results, example: str) -> list[str]:
 def _data(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     rows: dict[str, list[int]] = {}
     for report in contracts.values():
-        for table, found in report["tables"].items():
-            rows.setdefault(table, []).append(found["rows"])
+        for table, entry in report["tables"].items():
+            rows.setdefault(table, []).append(entry["rows"])
     width = max((len(table) for table in rows), default=0)
     return [
         f"{table:<{width}} {sum(counts):>9,} rows" + (f" in {len(counts)} partitions" if len(counts) > 1 else "")
@@ -64,8 +64,8 @@ def _contracts(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     checks = [
         (partition, table, check)
         for partition, report in sorted(contracts.items())
-        for table, found in report["tables"].items()
-        for check in found["checks"]
+        for table, entry in report["tables"].items()
+        for check in entry["checks"]
     ]
     warned = [check for check in checks if check[2]["verdict"] == "failed" and check[2]["severity"] == "warn"]
     failed = sum(check["verdict"] == "failed" for *_, check in checks) - len(warned)
@@ -87,12 +87,12 @@ def _times(records: Sequence[StageRecord]) -> list[str]:
         groups.setdefault(record.stage, []).append(record)
     if not groups:
         return ["no stage ran on this machine yet"]
-    seconds = {stage: sum(record.seconds for record in found) for stage, found in groups.items()}
+    seconds = {stage: sum(record.seconds for record in runs) for stage, runs in groups.items()}
     longest, width = max(seconds.values()) or 1.0, max(map(len, groups))
     lines = [
-        f"{stage:<{width}} {seconds[stage]:>6.1f} s  {len(found):>2} x  "
-        f"{max(each.peak_mb for each in found):>6,.0f} MB  {'█' * max(1, round(seconds[stage] / longest * _BAR))}"
-        for stage, found in groups.items()
+        f"{stage:<{width}} {seconds[stage]:>6.1f} s  {len(runs):>2} x  "
+        f"{max(run.peak_mb for run in runs):>6,.0f} MB  {'█' * max(1, round(seconds[stage] / longest * _BAR))}"
+        for stage, runs in groups.items()
     ]
     return [*lines, f"{'in stages':<{width}} {sum(seconds.values()):>6.1f} s; logs in {layout.STAGE_LOGS}"]
 

@@ -52,10 +52,10 @@ def compared(probe: Probe, ask: Ask, rule: PaceRule, draw: Random) -> Paced | No
         if pair is None:
             return None
         pairs.append(pair)
-        found = paced(pairs, rule, probe.what)
-        if found.pace is not Pace.UNDECIDED:
+        comparison = paced(pairs, rule, probe.what)
+        if comparison.pace is not Pace.UNDECIDED:
             break
-    return found
+    return comparison
 
 
 def _pair(probe: Probe, ask: Ask, draw: Random, count: int, rule: PaceRule) -> Pair | None:

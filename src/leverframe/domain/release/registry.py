@@ -82,18 +82,18 @@ class Event:
 
 def read(tag: Tag) -> Event | None:
     """Return what a tag says by its name; None for a name that is none of the convention."""
-    found = _FORM.fullmatch(tag.name)
-    if found is None:
+    match = _FORM.fullmatch(tag.name)
+    if match is None:
         return None
-    if found["deprecated"]:
+    if match["deprecated"]:
         kind = Kind.DEPRECATE
-    elif found["version"]:
-        kind = Kind.WITHDRAW if found["back"] else Kind.REGISTER
+    elif match["version"]:
+        kind = Kind.WITHDRAW if match["back"] else Kind.REGISTER
     else:
-        kind = Kind.UNASSIGN if found["back"] else Kind.ASSIGN
-    number = (int(found["major"]), int(found["minor"]), int(found["patch"])) if found["version"] else (0, 0, 0)
-    subject, artifact = found["version"] or found["stage"] or "", found["artifact"].replace("=", ":")
-    return Event(tag, artifact, kind, subject, int(found["counter"] or 0), number, found["before"] or "")
+        kind = Kind.UNASSIGN if match["back"] else Kind.ASSIGN
+    number = (int(match["major"]), int(match["minor"]), int(match["patch"])) if match["version"] else (0, 0, 0)
+    subject, artifact = match["version"] or match["stage"] or "", match["artifact"].replace("=", ":")
+    return Event(tag, artifact, kind, subject, int(match["counter"] or 0), number, match["before"] or "")
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ class Registry:
         ]
         manifests = [manifest for event in reversed(events) if (manifest := from_tag_message(event.tag.message))]
         withdrawn = back[-1].tag.name if back and back[-1].order > newest.order else self.deprecated
-        found = manifests[0] if manifests else None
-        return Version(newest.number, newest.tag, found, newest.subject, newest.before, withdrawn)
+        latest = manifests[0] if manifests else None
+        return Version(newest.number, newest.tag, latest, newest.subject, newest.before, withdrawn)
 
     @cached_property
     def deprecated(self) -> str:
@@ -208,5 +208,5 @@ class Registry:
 
 def matching(versions: Sequence[Version], fits: Callable[[Version], bool]) -> Version | None:
     """Return the highest version that fits, one that stands before a withdrawn one; None without one."""
-    found = [version for version in versions if fits(version)]
-    return max(found, key=lambda version: (not version.withdrawn, version.order), default=None)
+    fitting = [version for version in versions if fits(version)]
+    return max(fitting, key=lambda version: (not version.withdrawn, version.order), default=None)

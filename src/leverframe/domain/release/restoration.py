@@ -191,7 +191,7 @@ def _lock_merged(scope: Scope, left: str, tip: str, released: str) -> str | None
 
 
 def _records(lock: str, outputs: Sequence[str]) -> dict[str, Recorded]:
-    known = {path: found for entry in _entries(lock).values() for path, found in entry.outputs.items()}
+    known = {path: record for entry in _entries(lock).values() for path, record in entry.outputs.items()}
     return {path: known[path] for path in outputs if path in known}
 
 

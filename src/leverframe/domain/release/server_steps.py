@@ -188,13 +188,13 @@ class ServerExecutor:
         golden = [golden_row(line) for line in files[names.GOLDEN].splitlines()] if files else self._golden
         rule, draw = PaceRule(policy.maximum_slowdown, policy.slowdown_floor_ms / 1000), Random(self._desired.bundle)  # noqa: S311
         for probe in probes(self._schema, golden, answers_from(self._golden)):
-            found = compared(probe, self._timed, rule, draw)
-            if found is None:
+            comparison = compared(probe, self._timed, rule, draw)
+            if comparison is None:
                 self._context.tell(f"the latency of {probe.what} is not compared: one release does not answer it")
                 continue
-            self.latency += (found,)
-            if found.pace is Pace.SLOWER:
-                return too_slow(found, rule)
+            self.latency += (comparison,)
+            if comparison.pace is Pace.SLOWER:
+                return too_slow(comparison, rule)
         return None
 
     def _timed(self, request: bytes, candidate: bool) -> float | None:

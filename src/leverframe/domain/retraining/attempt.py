@@ -148,14 +148,14 @@ class Attempt:
 
 def read_attempts(text: str) -> list[Attempt]:
     """Return the attempts that can be read, oldest first, each once; what cannot be read is left where it is."""
-    found: dict[tuple[str, ...], Attempt] = {}
+    attempts: dict[tuple[str, ...], Attempt] = {}
     for line in text.splitlines():
         try:
             attempt = parsed(Attempt, line)
         except ValueError:
             continue
-        found.setdefault(attempt.key, attempt)
-    return sorted(found.values(), key=lambda attempt: attempt.at)
+        attempts.setdefault(attempt.key, attempt)
+    return sorted(attempts.values(), key=lambda attempt: attempt.at)
 
 
 def with_attempts(text: str, attempts: Sequence[Attempt]) -> str:

@@ -63,12 +63,12 @@ def compared(
     metrics, missed = judged_metrics(pair, gate)
     sure, _ = judged_metrics(pair, gate.model_copy(update={"confidence": confidence}))
     slices, within = judged_slices(pair, gate)
-    found = (*missed, *within, *rules.violations)
+    violations = (*missed, *within, *rules.violations)
     comparison = Comparison(
         metric, confidence, len(side.labels), side.number_of_days, _with_bounds(metrics, sure, metric),
-        0, old, (), _worst_first(slices), tuple(violation.what for violation in found),
+        0, old, (), _worst_first(slices), tuple(violation.what for violation in violations),
     )  # fmt: skip
-    return comparison, found
+    return comparison, violations
 
 
 def _with_bounds(metrics: Sequence[Compared], sure: Sequence[Compared], metric: str) -> tuple[Compared, ...]:

@@ -50,11 +50,11 @@ def confidence_of(
     change, have an error of their own, that of one: they must not spend what the change will need.
     Source: Foster and Stine (2008), alpha-investing.
     """
-    error, found = 1 - settings.confidence, _is_found(evidence, window)
-    whole = 2 * error if found else error
+    error, detected = 1 - settings.confidence, _is_found(evidence, window)
+    whole = 2 * error if detected else error
     left = whole
     for attempt in attempts:
-        same = _is_found(attempt.causes, attempt.window) is found
+        same = _is_found(attempt.causes, attempt.window) is detected
         if attempt.outcome is Outcome.BETTER:
             left = whole
         elif attempt.comparison and same and now - timestamp(attempt.at) < MEMORY:

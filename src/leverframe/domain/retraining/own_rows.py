@@ -68,7 +68,7 @@ def _codes(one: Column, other: Column) -> Ints:
     if holds_numbers(one) and holds_numbers(other):
         values: Any = np.concatenate([numbers(one), numbers(other)])
     elif one.dtype.is_temporal() and other.dtype.is_temporal():
-        values = np.concatenate([each.to_numpy().astype("datetime64[us]").astype(np.int64) for each in (one, other)])
+        values = np.concatenate([side.to_numpy().astype("datetime64[us]").astype(np.int64) for side in (one, other)])
     else:
         values = np.concatenate([texts(one), texts(other)])
     return _ranked(values)
@@ -99,7 +99,7 @@ def _other_rows(rows: ReferenceTable, how: str) -> SourceError:
 def within(rows: ReferenceTable, start: datetime, end: datetime) -> ReferenceTable:
     """Return the rows of a period, its end excluded."""
     at = timestamps(rows.column(rows.time), rows.time, rows.file)
-    first, last = (int(np.datetime64(_utc(each), "us").astype(np.int64)) for each in (start, end))
+    first, last = (int(np.datetime64(_utc(timestamp), "us").astype(np.int64)) for timestamp in (start, end))
     return _taken(rows, np.flatnonzero((at >= first) & (at < last)))
 
 
@@ -126,5 +126,5 @@ def _holdout(rows: ReferenceTable, label: Label, timezone: str, slices: Sequence
     known = labelled(rows, timestamps(rows.column(rows.time), rows.time, rows.file), label)
     assert known is not None  # noqa: S101 - whoever pairs rows has labels
     days = local_days(known.at.astype("datetime64[us]"), timezone)
-    found = sliced(rows.table, [name for name in slices if name in rows.table.columns], days)
-    return Holdout(label.kind, rows.classes, known.labels, known.predictions, numbered(days), found)
+    slice_values = sliced(rows.table, [name for name in slices if name in rows.table.columns], days)
+    return Holdout(label.kind, rows.classes, known.labels, known.predictions, numbered(days), slice_values)

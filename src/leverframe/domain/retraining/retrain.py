@@ -143,9 +143,9 @@ def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attemp
             raise
         return replace(made, why=_words(error))
     comparison = replace(comparison, usual=usual_auc(known.monitored))
-    found, why = outcome(comparison, missed, known.settings, known.gate)
+    result, why = outcome(comparison, missed, known.settings, known.gate)
     hint = advice(planned.window, planned.evidence, known.settings)
-    return replace(made, outcome=found, why=f"{why} {hint}".strip(), comparison=comparison)
+    return replace(made, outcome=result, why=f"{why} {hint}".strip(), comparison=comparison)
 
 
 def _killed(code: int) -> bool:

@@ -17,18 +17,18 @@ _SHOWN = 3  # causes on a terminal
 
 def lines(retrained: Retrained) -> list[str]:
     """Return the result: why, on which rows, the figures, and the pull request."""
-    told = [f"{retrained.model} in {retrained.environment}: {_state(retrained)}"]
+    output = [f"{retrained.model} in {retrained.environment}: {_state(retrained)}"]
     if retrained.attempt is not None:
-        told += _attempt_lines(retrained.attempt)
+        output += _attempt_lines(retrained.attempt)
     elif retrained.causes:
-        told += _because(retrained.causes)
+        output += _because(retrained.causes)
     elif retrained.waiting is not None:
-        told.append(f"  {retrained.waiting.why}")
-    told += [f"  step: {step}" for step in retrained.steps]
+        output.append(f"  {retrained.waiting.why}")
+    output += [f"  step: {step}" for step in retrained.steps]
     for proposal in retrained.proposals:
         if proposal.url:
-            told.append(f"  {'revert' if proposal.revert else 'pull request'} ({proposal.state}): {proposal.url}")
-    return [*told, *(f"note: {note}" for note in retrained.notes)]
+            output.append(f"  {'revert' if proposal.revert else 'pull request'} ({proposal.state}): {proposal.url}")
+    return [*output, *(f"note: {note}" for note in retrained.notes)]
 
 
 def summary(retrained: Retrained) -> str:
@@ -78,17 +78,17 @@ def _why(retrained: Retrained) -> str:
 
 
 def _attempt_lines(attempt: Attempt) -> list[str]:
-    told = _because(attempt.causes)
-    told += [f"  {attempt.window}"] if attempt.window else []
-    told.append(f"  {attempt.why}")
+    report = _because(attempt.causes)
+    report += [f"  {attempt.window}"] if attempt.window else []
+    report.append(f"  {attempt.why}")
     if attempt.comparison is not None:
-        told += [_line(metric, attempt.comparison) for metric in attempt.comparison.metrics]
-    return told
+        report += [_line(metric, attempt.comparison) for metric in attempt.comparison.metrics]
+    return report
 
 
 def _because(causes: Sequence[Evidence]) -> list[str]:
-    told = [f"  because of {cause.cause.value}: {cause.what}" for cause in causes[:_SHOWN]]
-    return [*told, *and_more(len(causes) - _SHOWN, "  and of ")]
+    reasons = [f"  because of {cause.cause.value}: {cause.what}" for cause in causes[:_SHOWN]]
+    return [*reasons, *and_more(len(causes) - _SHOWN, "  and of ")]
 
 
 def _line(metric: Compared, comparison: Comparison) -> str:

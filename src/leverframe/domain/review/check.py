@@ -122,7 +122,7 @@ def run(change: Change) -> Checked:
             violations += kept_nowhere_violations(nowhere, change)
             violations += [*lock_violations(status, nowhere, change.uncommitted()), *deleted(status, change)]
             pushed = change.pushed(kept_elsewhere(status))
-            violations += [each for remote, paths in pushed.missing.items() for each in data_violations(paths, remote)]
+            violations += [gap for remote, paths in pushed.missing.items() for gap in data_violations(paths, remote)]
             notes += [*pushed.notes, *change.heavy(), *always_notes(status)]
             odd = all_suspects(change, status)
     except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
@@ -225,7 +225,7 @@ def lock_violations(
 
 def always_notes(status: PipelineStatus) -> list[str]:
     """Return a note on stages of which no lock can be fresh."""
-    names = [each.stage.name for each in status.stages if each.stage.always_runs]
+    names = [stage.stage.name for stage in status.stages if stage.stage.always_runs]
     tell = f"{_named(names)}: runs always, so a lock says of one run only; `leverframe reproduce` runs it"
     return [tell] if names else []
 
@@ -235,27 +235,27 @@ def uncommitted_notes(status: PipelineStatus, edited: Sequence[str]) -> list[str
 
     What is fresh here is stale in a pull request, which has only what is committed.
     """
-    found = _of_stages(status, edited)
-    if not found:
+    paths = _of_stages(status, edited)
+    if not paths:
         return []
     tell = (
-        f"{_named([f'`{path}`' for path in found])} here is not as committed, and a pull request has what is committed"
+        f"{_named([f'`{path}`' for path in paths])} here is not as committed, and a pull request has what is committed"
     )
-    return [f"{tell}: `git add {' '.join(map(quote, found))}`, and commit"]
+    return [f"{tell}: `git add {' '.join(map(quote, paths))}`, and commit"]
 
 
 def _of_stages(status: PipelineStatus, paths: Sequence[str]) -> list[str]:
     """Return those of some files that are definitions, locks, parameters or inputs of stages."""
-    stages = [each.stage for each in status.stages]
+    stages = [stage.stage for stage in status.stages]
     files = {name for stage in stages for name in (stage.file, lock_of(stage.file))}
     files |= {used.path for stage in stages for used in stage.dependencies}
     files |= {used.path for stage in stages for used in stage.parameters}
-    return [path for path in paths if path in files or any(path.startswith(f"{each}/") for each in files)]
+    return [path for path in paths if path in files or any(path.startswith(f"{folder}/") for folder in files)]
 
 
 def _remedy(status: PipelineStatus, uncommitted: Sequence[str]) -> str:
     """Return the commands that run what is stale, and commit inputs, locks and what git keeps of the outputs."""
-    stale = [each.stage for each in status.stages if each.state in STALE and not each.stage.is_source]
+    stale = [stage.stage for stage in status.stages if stage.state in STALE and not stage.stage.is_source]
     locks = sorted({lock_of(stage.file) for stage in stale})
     places = sorted({place.partition("/")[0] for stage in stale for place in _in_git(stage.outputs)})
     inputs = [path for path in _of_stages(status, uncommitted) if path.partition("/")[0] not in {*locks, *places}]
@@ -265,7 +265,7 @@ def _remedy(status: PipelineStatus, uncommitted: Sequence[str]) -> str:
 
 def _locks(status: PipelineStatus, names: Collection[str]) -> str:
     """Return the locks of some stages in words."""
-    files = {each.stage.file for each in status.stages if each.stage.name in names and not each.stage.is_source}
+    files = {stage.stage.file for stage in status.stages if stage.stage.name in names and not stage.stage.is_source}
     return _named([f"`{lock_of(file)}`" for file in sorted(files)])
 
 
@@ -327,7 +327,7 @@ def suspects(before: str, after: str) -> tuple[str, ...]:
 
 def all_suspects(change: Change, status: PipelineStatus) -> tuple[str, ...]:
     """Return the suspects of every lock of the pipeline, by the names that DVC gives their stages here."""
-    files = {each.stage.file: each.stage for each in status.stages if not each.stage.is_source}
+    files = {stage.stage.file: stage.stage for stage in status.stages if not stage.stage.is_source}
     return tuple(
         _named_here(name, stage)
         for file, stage in files.items()
@@ -355,7 +355,7 @@ def data_violations(missing: Sequence[str], remote: str) -> list[Violation]:
     """Return the violation for outputs that nobody pushed."""
     if not missing:
         return []
-    names = _named([f"`{each}`" for each in missing])
+    names = _named([f"`{path}`" for path in missing])
     return [
         Violation(
             Reason.DATA_MISSING,

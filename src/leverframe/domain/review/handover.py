@@ -53,23 +53,23 @@ def refusal(handed: Sequence[Handover], plan: Phases, stages: Sequence[Stage], h
     """Return why what earlier phases left cannot be taken by the phase ``number``; empty where it can."""
     known = {stage.name: stage for stage in stages}
     seen: set[str] = set()
-    for each in handed:
-        if each.head != head:
-            return f"phase {each.phase} ran another commit, {each.head[:12]!r}"
-        if each.phases != plan.last or not 1 <= each.phase < number:
-            return f"phase {each.phase} of {each.phases} does not come before phase {number} of {plan.last}"
-        if (each.base, each.full) != (handed[0].base, handed[0].full):
-            return f"phase {each.phase} was compared with another base than phase {handed[0].phase}"
-        phase = plan.found[each.phase - 1]
-        names = [*each.entries, *(run.stage for run in each.runs), *each.unstable]
+    for handover in handed:
+        if handover.head != head:
+            return f"phase {handover.phase} ran another commit, {handover.head[:12]!r}"
+        if handover.phases != plan.last or not 1 <= handover.phase < number:
+            return f"phase {handover.phase} of {handover.phases} does not come before phase {number} of {plan.last}"
+        if (handover.base, handover.full) != (handed[0].base, handed[0].full):
+            return f"phase {handover.phase} was compared with another base than phase {handed[0].phase}"
+        phase = plan.phases[handover.phase - 1]
+        names = [*handover.entries, *(run.stage for run in handover.runs), *handover.unstable]
         odd = [name for name in names if not _may_run(name, phase, plan)]
-        if odd or seen & set(each.entries):
-            name = next(iter(odd or seen & set(each.entries)))
-            return f"phase {each.phase} has no stage `{name}` to run"
-        seen.update(each.entries)
-        wrong = next((why for name, text in each.entries.items() if (why := _wrong(known[name], text))), "")
-        if wrong or (wrong := _strange(each, known)):
-            return f"phase {each.phase} {wrong}"
+        if odd or seen & set(handover.entries):
+            name = next(iter(odd or seen & set(handover.entries)))
+            return f"phase {handover.phase} has no stage `{name}` to run"
+        seen.update(handover.entries)
+        wrong = next((why for name, text in handover.entries.items() if (why := _wrong(known[name], text))), "")
+        if wrong or (wrong := _strange(handover, known)):
+            return f"phase {handover.phase} {wrong}"
     return ""
 
 
@@ -86,10 +86,10 @@ def _wrong(stage: Stage, text: str) -> str:
     except (LeverframeError, ValueError, TypeError, AttributeError, KeyError):
         return f"left no entry of a lock for `{stage.name}`"
     named = [
-        (entry.dependencies, {each.entry for each in stage.dependencies}),
-        (entry.outputs, {each.entry for each in stage.outputs}),
+        (entry.dependencies, {dependency.entry for dependency in stage.dependencies}),
+        (entry.outputs, {output.entry for output in stage.outputs}),
     ]
-    fits = entry.command == stage.command and all(set(found) == wanted for found, wanted in named)
+    fits = entry.command == stage.command and all(set(recorded) == wanted for recorded, wanted in named)
     records = [*entry.dependencies.values(), *entry.outputs.values()]
     if fits and set(entry.parameters) <= {file.entry for file in stage.parameters} and all(map(_well_formed, records)):
         return ""
@@ -105,7 +105,7 @@ def entry_of(stage: Stage, text: str) -> Locked:
         raise ValueError(f"not one entry, of `{stage.name}`")
     entry = raw[stage.name_in_file]
     for kind in ("deps", "outs"):
-        paths = [each["path"] for each in entry.get(kind) or []]
+        paths = [record["path"] for record in entry.get(kind) or []]
         if len(paths) != len(set(paths)):
             raise ValueError(f"a path stands twice in one entry, of `{stage.name}`")
     return locked(entry, stage.name)
@@ -114,7 +114,7 @@ def entry_of(stage: Stage, text: str) -> Locked:
 def _well_formed(record: Recorded) -> bool:
     numbers = (record.size, record.files)
     return bool(_MD5.fullmatch(record.md5)) and all(
-        each is None or (type(each) is int and each >= 0) for each in numbers
+        number is None or (type(number) is int and number >= 0) for number in numbers
     )
 
 
@@ -143,5 +143,5 @@ def merged(text: str, entries: Mapping[str, str]) -> str:
 
 def taken(text: str, names: Sequence[str]) -> dict[str, str]:
     """Return the texts of some entries of a lock by their names in it; one that it lacks is left out."""
-    found = {name.strip("'\""): entry for name, entry in split(text).items()}
-    return {name: found[name] for name in names if name in found}
+    entries = {name.strip("'\""): entry for name, entry in split(text).items()}
+    return {name: entries[name] for name in names if name in entries}

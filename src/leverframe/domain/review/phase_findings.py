@@ -45,9 +45,9 @@ def not_run(names: Sequence[str], plan: Phases) -> Violation:
 def machines(handed: Sequence[Handover]) -> list[str]:
     """Return which stages ran on which other machines; nothing where none did."""
     ran: dict[str, list[str]] = {}
-    for each in handed:
-        if each.runner:
-            ran.setdefault(each.runner, []).extend(run.stage for run in each.runs if run.how != "unchanged")
+    for handover in handed:
+        if handover.runner:
+            ran.setdefault(handover.runner, []).extend(run.stage for run in handover.runs if run.how != "unchanged")
     return [f"{_named(names)} ran on the runner `{runner}`" for runner, names in ran.items() if names]
 
 

@@ -112,8 +112,8 @@ def run(kept: Sequence[Kept], store_of: Callable[[str], Store], cached: Cached) 
     no credentials, such as the pull request of a fork, could not know that something is missing.
     """
     missing, notes = dict[str, list[str]](), list[str]()
-    for remote in dict.fromkeys(each.remote for each in kept):
-        outputs = [each for each in kept if each.remote == remote]
+    for remote in dict.fromkeys(output.remote for output in kept):
+        outputs = [output for output in kept if output.remote == remote]
         try:
             look = _Look.at(store_of(remote), outputs, cached)
         except LeverframeError as error:
@@ -136,19 +136,19 @@ class _Look:
     def at(cls, store: Store, outputs: Sequence[Kept], cached: Cached) -> _Look:
         """Ask for what was not known to be there, every object once."""
         known = frozenset(store.known())
-        objects = {each.recorded: StoredObject.of(each.recorded) for each in outputs}
-        unsure = {recorded: found for recorded, found in objects.items() if found.place not in known}
+        objects = {output.recorded: StoredObject.of(output.recorded) for output in outputs}
+        unsure = {recorded: stored for recorded, stored in objects.items() if stored.place not in known}
         parts = _parts(unsure, store, cached)
-        wanted = dict.fromkeys(part for each in parts.present.values() for part in each if part.place not in known)
+        wanted = dict.fromkeys(part for group in parts.present.values() for part in group if part.place not in known)
         answers = store.sizes(list(wanted)) if wanted else Answers[int | None]()
         held = {part for part, size in answers.present.items() if None in (size, part.size) or size == part.size}
         gone = {*parts.absent, *answers.absent, *answers.present} - held
         store.remember(_remembered(parts.present, held, known))
-        lacks = {recorded for recorded, found in unsure.items() if gone & {found, *parts.present.get(found, ())}}
-        lacking = {each.path: unsure[each.recorded] for each in outputs if each.recorded in lacks}
+        lacks = {recorded for recorded, stored in unsure.items() if gone & {stored, *parts.present.get(stored, ())}}
+        lacking = {output.path: unsure[output.recorded] for output in outputs if output.recorded in lacks}
         asked = wanted.keys() | (set(unsure.values()) - parts.present.keys())
         failed = _note(answers.failure or parts.failure, len(asked), len(asked - held - gone))
-        partly = _partly({path: found for path, found in lacking.items() if found not in gone})
+        partly = _partly({path: stored for path, stored in lacking.items() if stored not in gone})
         return cls(store.name, list(lacking), [note for note in (failed, partly) if note])
 
 
@@ -157,7 +157,7 @@ def _remembered(
 ) -> set[str]:
     """Return the places of files that are there, and of directories with every file of them."""
     there = {*known, *(part.place for part in held)}
-    whole = {found.place for found, parts in outputs.items() if all(part.place in there for part in parts)}
+    whole = {stored.place for stored, parts in outputs.items() if all(part.place in there for part in parts)}
     return whole | {part.place for part in held if not part.md5.endswith(".dir")}
 
 
@@ -165,34 +165,34 @@ def _parts(unsure: Mapping[Recorded, StoredObject], store: Store, cached: Cached
     """Return the objects that each output consists of; a listing that came from the remote is not asked for again."""
     present = dict[StoredObject, Sequence[StoredObject]]()
     absent, elsewhere = list[StoredObject](), list[StoredObject]()
-    for recorded, found in unsure.items():
-        if not _MD5.fullmatch(found.md5.removesuffix(".dir")):
-            absent.append(found)
-        elif not found.md5.endswith(".dir"):
-            present[found] = (found,)
-        elif (files := _files(found, cached(recorded))) is not None:
-            present[found] = (found, *files)
+    for recorded, stored in unsure.items():
+        if not _MD5.fullmatch(stored.md5.removesuffix(".dir")):
+            absent.append(stored)
+        elif not stored.md5.endswith(".dir"):
+            present[stored] = (stored,)
+        elif (files := _files(stored, cached(recorded))) is not None:
+            present[stored] = (stored, *files)
         else:
-            elsewhere.append(found)
+            elsewhere.append(stored)
     answers = store.listings(elsewhere) if elsewhere else Answers[bytes]()
-    for found, content in answers.present.items():
-        files = _files(found, content)
+    for stored, content in answers.present.items():
+        files = _files(stored, content)
         if files is None:  # damaged: nobody can pull the directory
-            absent.append(found)
+            absent.append(stored)
         else:
-            present[found] = files
+            present[stored] = files
     return Answers(present, [*absent, *answers.absent], answers.failure)
 
 
 def _files(folder: StoredObject, listing: bytes | None) -> list[StoredObject] | None:
     """Return the files of a directory by its listing; None for a content that is none."""
     try:
-        found = [str(entry["md5"]) for entry in json.loads(listing or b"")]
+        digests = [str(entry["md5"]) for entry in json.loads(listing or b"")]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not all(map(_MD5.fullmatch, found)):
+    if not all(map(_MD5.fullmatch, digests)):
         return None
-    return [StoredObject(md5, legacy=folder.legacy) for md5 in dict.fromkeys(found)]
+    return [StoredObject(md5, legacy=folder.legacy) for md5 in dict.fromkeys(digests)]
 
 
 def _note(failure: LeverframeError | None, asked: int, unanswered: int) -> str:
@@ -210,7 +210,7 @@ def _partly(objects: Mapping[str, StoredObject]) -> str:
     if not objects:
         return ""
     few = list(objects.items())[:_NAMED]
-    named = "; ".join(f"for `{path}` remove `{found.place}` from it first" for path, found in few)
+    named = "; ".join(f"for `{path}` remove `{stored.place}` from it first" for path, stored in few)
     return f"`dvc push` takes a directory for complete whose listing the remote has: {named}"
 
 

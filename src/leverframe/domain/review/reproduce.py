@@ -70,11 +70,11 @@ class Reproduced:
     def lines(self) -> list[str]:
         """Return the verdict, the stages that ran with their time, and the violations."""
         ran = [stage for stage in self.stages if stage.how in _AT_WORK]
-        seconds = sum(each.seconds for each in ran)
+        seconds = sum(stage.seconds for stage in ran)
         return [
             f"reproduce {word(self.verdict)}: {len(ran)} of {len(self.stages)} stages ran, {seconds:.1f} s",
             *(["every output of these stages was compared, whatever became of its inputs"] if self.full else []),
-            *(f"  {each.stage:<24} {each.how:<9} {each.seconds:6.1f} s" for each in ran),
+            *(f"  {stage.stage:<24} {stage.how:<9} {stage.seconds:6.1f} s" for stage in ran),
             *violation_lines(self.violations),
             *(f"note: {note}" for note in self.notes),
         ]
@@ -262,14 +262,14 @@ def _needed(known: Mapping[str, Locked], stages: Sequence[str]) -> list[str]:
 
 def merged_runs(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRun]:
     """Return what became of each stage in one command and those after it."""
-    runs = {each.stage: each for each in first}
-    for each in then:
-        known = runs.get(each.stage)
+    runs = {record.stage: record for record in first}
+    for run in then:
+        known = runs.get(run.stage)
         if known is None:
-            runs[each.stage] = each
-        elif each.how in ("ran", "failed") or known.how not in _AT_WORK:  # else a later command found it done
-            verified = known.how != "ran" and each.how == "ran"
-            runs[each.stage] = StageRun(each.stage, "verified" if verified else each.how, known.seconds + each.seconds)
+            runs[run.stage] = run
+        elif run.how in ("ran", "failed") or known.how not in _AT_WORK:  # else a later command found it done
+            verified = known.how != "ran" and run.how == "ran"
+            runs[run.stage] = StageRun(run.stage, "verified" if verified else run.how, known.seconds + run.seconds)
     return list(runs.values())
 
 
@@ -287,20 +287,20 @@ def _compared(
     """
     before, after = states
     ran = {stage.stage for stage in stages if stage.how in ("ran", "verified")}
-    found = differences(before, after, ran, order.tolerance, pipeline)
+    diffs = differences(before, after, ran, order.tolerance, pipeline)
     verified = {stage.stage for stage in stages if stage.how == "verified"}
-    found = [each for each in found if order.full or each.same_inputs or each.stage in verified]
+    diffs = [diff for diff in diffs if order.full or diff.same_inputs or diff.stage in verified]
     known = _comparable(states, ran, order)
     violations = [] if odd else list(_forged(states, known, order))
     mismatched = [
-        each
-        for each in found
-        if each.path not in order.metrics and each.stage not in odd and _proves(each, before, order)
+        diff
+        for diff in diffs
+        if diff.path not in order.metrics and diff.stage not in odd and _proves(diff, before, order)
     ]
     if mismatched and (order.full or not violations):
         violations.append(_mismatch(mismatched))
-    told = [] if violations and not order.full else found
-    rest = [each for each in told if each not in mismatched]
+    reported = [] if violations and not order.full else diffs
+    rest = [diff for diff in reported if diff not in mismatched]
     return violations, list(_notes(rest, before, ran, None not in known.values(), order))
 
 
@@ -308,13 +308,13 @@ def _comparable(states: tuple[State, State], ran: Set[str], order: Order) -> dic
     """Return the stage that writes each file of metrics; None where it did not run, or from other inputs."""
     before, after = states
     writers = {path: name for name, entry in after.lock.items() for path in entry.outputs}
-    found: dict[str, str | None] = {}
+    comparable: dict[str, str | None] = {}
     for path in order.metrics:
         writer = writers.get(path)
-        found[path] = None
+        comparable[path] = None
         if writer is not None and writer in ran and (path in before.texts or writer in before.lock):
-            found[path] = writer if order.full or same_origin(writer, before.lock, after.lock) else None
-    return found
+            comparable[path] = writer if order.full or same_origin(writer, before.lock, after.lock) else None
+    return comparable
 
 
 def _forged(states: tuple[State, State], writers: Mapping[str, str | None], order: Order) -> Iterator[Violation]:
@@ -346,7 +346,7 @@ def _in_git(path: str, order: Order) -> bool:
 
 
 def _mismatch(differing: Sequence[Difference]) -> Violation:
-    stages = list(dict.fromkeys(each.stage for each in differing))
+    stages = list(dict.fromkeys(diff.stage for diff in differing))
     locks = ", ".join(f"`{lock}`" for lock in sorted(set(map(lock_of_stage, stages))))
     return Violation(
         Reason.LOCK_MISMATCH,
@@ -355,7 +355,7 @@ def _mismatch(differing: Sequence[Difference]) -> Violation:
     )
 
 
-def _notes(found: Sequence[Difference], before: State, ran: Set[str], known: bool, order: Order) -> Iterator[str]:
+def _notes(diffs: Sequence[Difference], before: State, ran: Set[str], known: bool, order: Order) -> Iterator[str]:
     """Yield what differs without proof of anything, and what was not compared: that is never called equal."""
     words = {
         "digits": f"the bytes differ from `{LOCK}`, all numbers agree within {order.tolerance:g}",
@@ -365,19 +365,19 @@ def _notes(found: Sequence[Difference], before: State, ran: Set[str], known: boo
         "unclaimed": f"`{LOCK}` claims no such output",
     }
     unread = ("digests", "drawn")  # of which this says no more than of bytes
-    for how, said in words.items():
-        if those := [each for each in found if ("bytes" if each.how in unread else each.how) == how]:
-            yield f"{said}: {_named(those)}"
-    if not known and (found or order.full):
+    for how, phrase in words.items():
+        if those := [diff for diff in diffs if ("bytes" if diff.how in unread else diff.how) == how]:
+            yield f"{phrase}: {_named(those)}"
+    if not known and (diffs or order.full):
         yield "the metrics were not compared: their stage did not run, or its inputs changed"
     if order.full:
         idle = [name for name in before.lock if name not in ran]
         if idle:
-            yield f"not compared, as the stages did not run: {_some([f'`{each}`' for each in idle])}"
+            yield f"not compared, as the stages did not run: {_some([f'`{name}`' for name in idle])}"
 
 
 def _named(differing: Sequence[Difference]) -> str:
-    return _some([f"`{each.path}` of `{each.stage}`{each.words and f' ({each.words})'}" for each in differing])
+    return _some([f"`{diff.path}` of `{diff.stage}`{diff.words and f' ({diff.words})'}" for diff in differing])
 
 
 def _some(names: Sequence[str]) -> str:

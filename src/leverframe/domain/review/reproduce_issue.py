@@ -45,7 +45,9 @@ def subject(result: Reproduced, verified: str, project: Project) -> Subject:
     if not isinstance(result.verdict, Failed):
         text = f"{code(result.head[:_COMMIT], _COMMIT)} reproduces what it commits."
         return Subject(key(project), title, text, ReproduceRecord("", result.head, result.head))
-    digest = hashlib.sha256(repr([(each.reason.value, each.what) for each in result.violations]).encode()).hexdigest()
+    digest = hashlib.sha256(
+        repr([(violation.reason.value, violation.what) for violation in result.violations]).encode()
+    ).hexdigest()
     text = _text(result, result.verdict, verified)
     return Subject(key(project), title, text, ReproduceRecord(digest, result.head, verified))
 

@@ -100,12 +100,12 @@ def in_order(lock: Mapping[str, Locked], names: Collection[str]) -> list[str]:
 
 def differences(before: State, after: State, ran: Set[str], tolerance: float, contents: Contents) -> list[Difference]:
     """Return every output of the stages that ran that is not as claimed before, writers before their readers."""
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for name in in_order(after.lock, ran):
-        alike_paths = {each.path for each in found if each.how in SAME}
+        alike_paths = {difference.path for difference in differences if difference.how in SAME}
         same = _same_inputs(before.lock.get(name), after.lock[name], alike_paths)
-        found += _of_stage(name, (before, after), same, tolerance, contents)
-    return found
+        differences += _of_stage(name, (before, after), same, tolerance, contents)
+    return differences
 
 
 def _same_inputs(ours: Locked | None, theirs: Locked, alike_paths: Set[str]) -> bool:
@@ -132,15 +132,15 @@ def _of_stage(
         if model is not None:
             yield Difference(name, path, "contents" if model.differing else "predictions", same, str(model))
             differs = model.others
-        files = [each for each in {**before.texts, **after.texts} if each == path or each.startswith(f"{path}/")]
+        files = [file for file in {**before.texts, **after.texts} if file == path or file.startswith(f"{path}/")]
         if not path.startswith(_IN_GIT) and not before.texts.keys() & files:
             files = []  # what DVC keeps was not here before, so that its bytes alone can be compared
         texts = {file: (before.texts.get(file), after.texts.get(file)) for file in files}
-        found = {file: _how(file, one, other, tolerance) for file, (one, other) in texts.items() if one != other}
-        if not found and differs:
+        kinds = {file: _how(file, one, other, tolerance) for file, (one, other) in texts.items() if one != other}
+        if not kinds and differs:
             table = path.endswith(TABLES)
-            found = {path: _how_of_table(contents.same_table(path, claimed[path], tolerance) if table else None)}
-        yield from (Difference(name, file, how, same) for file, how in found.items())
+            kinds = {path: _how_of_table(contents.same_table(path, claimed[path], tolerance) if table else None)}
+        yield from (Difference(name, file, how, same) for file, how in kinds.items())
 
 
 def _how_of_table(same: bool | None) -> How:
@@ -159,7 +159,7 @@ def _how(file: str, one: str | None, other: str | None, tolerance: float) -> How
 
 def same_but_digests(one: str, other: str, tolerance: float) -> bool:
     """Tell whether two texts are the same but for last digits and the digests that they name."""
-    ours, theirs = (_DIGEST.sub("digest", each) for each in (one, other))
+    ours, theirs = (_DIGEST.sub("digest", text) for text in (one, other))
     return alike(ours, theirs, tolerance)
 
 
@@ -174,7 +174,7 @@ def drawn_alike(one: str, other: str) -> bool:
 
 
 def _near(one: str, other: str, relative: float, absolute: float) -> bool:
-    ours, theirs = (_NUMBER.split(each) for each in (one, other))
+    ours, theirs = (_NUMBER.split(text) for text in (one, other))
     return len(ours) == len(theirs) and all(
         a == b or (place % 2 == 1 and math.isclose(float(a), float(b), rel_tol=relative, abs_tol=absolute))
         for place, (a, b) in enumerate(zip(ours, theirs, strict=True))

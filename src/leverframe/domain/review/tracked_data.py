@@ -58,7 +58,7 @@ def heavy_notes(sizes: Mapping[str, int]) -> list[str]:
     """Return a note on large files that a change gives to git, by their bytes."""
     if not sizes:
         return []
-    names = [f"`{path}` ({sizes[path] / 1e6:,.0f} MB)" for path in sorted(sizes, key=lambda each: -sizes[each])]
+    names = [f"`{path}` ({sizes[path] / 1e6:,.0f} MB)" for path in sorted(sizes, key=lambda path: -sizes[path])]
     return [f"every clone gets {first_few(names, _NAMED)} from git for ever; `dvc add` keeps large files out of it"]
 
 

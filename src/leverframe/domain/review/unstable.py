@@ -77,11 +77,11 @@ def figures(files: Mapping[str, tuple[str, str]], tolerance: Mapping[str, float]
     ``files`` are the texts of each file of metrics, claimed and computed; a metric that several have is each of them.
     """
     sides = [(_figures(path, claimed), _figures(path, computed)) for path, (claimed, computed) in files.items()]
-    found = []
+    figures = []
     for name, most in tolerance.items():
         pairs = [(ours.get(name), theirs.get(name)) for ours, theirs in sides if name in ours or name in theirs]
-        found += [Figure(name, *pair, most) for pair in pairs or [(None, None)]]
-    return found
+        figures += [Figure(name, *pair, most) for pair in pairs or [(None, None)]]
+    return figures
 
 
 def _figures(path: str, text: str) -> dict[str, Any]:
@@ -126,4 +126,4 @@ def _violation(what: str, of_case: bool) -> Violation:
 
 
 def _few(differing: Sequence[object]) -> str:
-    return first_few([str(each) for each in differing], _SHOWN, "; ", "; and ")
+    return first_few([str(metric) for metric in differing], _SHOWN, "; ", "; and ")

@@ -41,8 +41,8 @@ class Refused(Exception):  # noqa: N818 - it is a response, not a failure of the
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        said = {"message": message, "documentation_url": "https://example.org/", "status": str(status)}
-        self.response = Response(status, said)
+        body = {"message": message, "documentation_url": "https://example.org/", "status": str(status)}
+        self.response = Response(status, body)
 
 
 def may(call: Call, permission: str) -> None:
@@ -76,12 +76,14 @@ def node(repository: Repository, pull: PullRequest) -> str:
     return f"PR_{repository.full_name}_{pull.number}"
 
 
-def page(call: Call, found: list[dict[str, Any]]) -> Response:
+def page(call: Call, entries: list[dict[str, Any]]) -> Response:
     """Return one page of a list."""
     size, number = int(call.query.get("per_page", "30")), int(call.query.get("page", "1"))
     size = min(size, 100)
-    shown = found[(number - 1) * size : number * size]
-    return Response(200, [schema.response(call.template, "get", 200, each) for each in shown], -(-len(found) // size))
+    shown = entries[(number - 1) * size : number * size]
+    return Response(
+        200, [schema.response(call.template, "get", 200, entry) for entry in shown], -(-len(entries) // size)
+    )
 
 
 Route = Callable[[Call, Repository], Response]

@@ -13,10 +13,10 @@ Commented = PullRequest | Issue
 
 def _commented(call: Call, repository: Repository) -> Commented:
     number = int(call.variables["issue_number"]) if call.variables["issue_number"].isdigit() else 0
-    found = repository.pulls.get(number) or repository.issues.get(number)
-    if found is None:
+    subject = repository.pulls.get(number) or repository.issues.get(number)
+    if subject is None:
         raise Refused(404, "Not Found")
-    return found
+    return subject
 
 
 def _may_comment(call: Call, repository: Repository, on: Commented, what: str) -> None:

@@ -27,12 +27,12 @@ def _deployment_body(call: Call, repository: Repository, deployment: Deployment)
 def _deployments(call: Call, repository: Repository) -> Response:
     asked = {"commit": call.query.get("sha"), "environment": call.query.get("environment"),
              "task": call.query.get("task")}  # fmt: skip
-    found = [
+    deployments = [
         deployment
         for deployment in reversed(repository.deployments)
         if all(wanted in (None, getattr(deployment, name)) for name, wanted in asked.items())
     ]
-    return page(call, [_deployment_body(call, repository, each) for each in found])
+    return page(call, [_deployment_body(call, repository, deployment) for deployment in deployments])
 
 
 def _new_deployment(call: Call, repository: Repository) -> Response:
@@ -50,10 +50,10 @@ def _new_deployment(call: Call, repository: Repository) -> Response:
 
 def _known_deployment(call: Call, repository: Repository) -> Deployment:
     wanted = call.variables["deployment_id"]
-    found = next((deployment for deployment in repository.deployments if str(deployment.number) == wanted), None)
-    if found is None:
+    deployment = next((deployment for deployment in repository.deployments if str(deployment.number) == wanted), None)
+    if deployment is None:
         raise Refused(404, "Not Found")
-    return found
+    return deployment
 
 
 def _one_deployment(call: Call, repository: Repository) -> Response:

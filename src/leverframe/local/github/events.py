@@ -103,7 +103,7 @@ def workflow_run_event(
             "head_sha": pull.head or pull.last,
             "head_repository": _home(home),
             "repository": _home(repository),
-            "pull_requests": [_named(repository, each) for each in named],
+            "pull_requests": [_named(repository, named_pull) for named_pull in named],
             **more,
         },
     }

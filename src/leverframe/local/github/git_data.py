@@ -15,13 +15,13 @@ def _one_ref(call: Call, repository: Repository) -> Response:
     name = f"refs/{call.variables['ref']}"
     if not repository.commit(name):
         raise Refused(404, "Not Found")
-    kind, found = repository.git("for-each-ref", "--format=%(objecttype) %(objectname)", name).split()
-    return Response(200, schema.response(call.template, "get", 200, _ref_body(call, repository, name, found, kind)))
+    kind, sha = repository.git("for-each-ref", "--format=%(objecttype) %(objectname)", name).split()
+    return Response(200, schema.response(call.template, "get", 200, _ref_body(call, repository, name, sha, kind)))
 
 
-def _ref_body(call: Call, repository: Repository, name: str, found: str, kind: str = "commit") -> dict[str, Any]:
+def _ref_body(call: Call, repository: Repository, name: str, sha: str, kind: str = "commit") -> dict[str, Any]:
     here = f"{call.address}{path(repository)}/git/{name}"  # clients follow it
-    return {"ref": name, "url": here, "object": {"sha": found, "type": kind}}
+    return {"ref": name, "url": here, "object": {"sha": sha, "type": kind}}
 
 
 def _new_ref(call: Call, repository: Repository) -> Response:
@@ -54,8 +54,12 @@ def _commit_body(call: Call, repository: Repository, commit: str) -> dict[str, A
         "tree": {"sha": tree},
         "message": message.strip(),
         "parents": [
-            {"sha": each, "url": f"{here}/{each}", "html_url": f"{call.address}/{repository.full_name}/commit/{each}"}
-            for each in parents.split()
+            {
+                "sha": parent,
+                "url": f"{here}/{parent}",
+                "html_url": f"{call.address}/{repository.full_name}/commit/{parent}",
+            }
+            for parent in parents.split()
         ],
     }
 
@@ -77,9 +81,9 @@ def _new_tree(call: Call, repository: Repository) -> Response:
     index = repository.path / f"index-{next(repository.identifiers)}"
     listed = repository.git("ls-tree", "-r", call.body["base_tree"]) if call.body.get("base_tree") else ""
     entries = {line.partition("\t")[2]: line for line in listed.splitlines()}
-    for each in call.body["tree"]:
-        blob = repository.git("hash-object", "-w", "--stdin", given=each["content"]).strip()
-        entries[each["path"]] = f"{each['mode']} blob {blob}\t{each['path']}"
+    for entry in call.body["tree"]:
+        blob = repository.git("hash-object", "-w", "--stdin", given=entry["content"]).strip()
+        entries[entry["path"]] = f"{entry['mode']} blob {blob}\t{entry['path']}"
     tree = repository.tree(index, [line.replace(" blob ", " ") for line in entries.values()])
     return Response(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
 
@@ -106,20 +110,20 @@ def _one_blob(call: Call, repository: Repository) -> Response:
 def _one_tag(call: Call, repository: Repository) -> Response:
     text = repository.git("cat-file", "tag", call.variables["tag_sha"])
     head, _, message = text.partition("\n\n")
-    said = dict(line.split(" ", 1) for line in head.splitlines())
-    values: dict[str, Any] = {"sha": call.variables["tag_sha"], "tag": said["tag"], "message": message}
-    values |= {"object": {"sha": said["object"], "type": said["type"]}}
+    fields = dict(line.split(" ", 1) for line in head.splitlines())
+    values: dict[str, Any] = {"sha": call.variables["tag_sha"], "tag": fields["tag"], "message": message}
+    values |= {"object": {"sha": fields["object"], "type": fields["type"]}}
     return Response(200, schema.response(call.template, "get", 200, values))
 
 
 def _new_tag(call: Call, repository: Repository) -> Response:
     may(call, "contents")
-    said = call.body
-    who = _tagger(said.get("tagger"), 1_700_000_000 + next(repository.identifiers))  # no clock, and no time twice
-    text = f"object {said['object']}\ntype {said['type']}\ntag {said['tag']}\ntagger {who}\n\n{said['message']}"
+    body = call.body
+    who = _tagger(body.get("tagger"), 1_700_000_000 + next(repository.identifiers))  # no clock, and no time twice
+    text = f"object {body['object']}\ntype {body['type']}\ntag {body['tag']}\ntagger {who}\n\n{body['message']}"
     made = repository.git("mktag", given=text if text.endswith("\n") else f"{text}\n").strip()
-    values = {"sha": made, "tag": said["tag"], "message": said["message"]}
-    values["object"] = {"sha": said["object"], "type": said["type"]}
+    values = {"sha": made, "tag": body["tag"], "message": body["message"]}
+    values["object"] = {"sha": body["object"], "type": body["type"]}
     return Response(201, schema.response(call.template, "post", 201, values))
 
 

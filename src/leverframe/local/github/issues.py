@@ -42,14 +42,14 @@ def _body(call: Call, repository: Repository, issue: Issue | PullRequest) -> dic
 def _issues(call: Call, repository: Repository) -> Response:
     state, since = call.query.get("state", "open"), call.query.get("since", "")
     labels = {name for name in call.query.get("labels", "").split(",") if name}
-    found: list[Issue | PullRequest] = [
+    issues: list[Issue | PullRequest] = [
         issue
         for issue in repository.issues.values()
         if state in (issue.state, "all") and labels <= set(issue.labels) and issue.updated >= since
     ]
-    found += [each for each in repository.pulls.values() if not labels and state in (each.state, "all")]
-    found.sort(key=lambda each: each.number, reverse=call.query.get("direction", "desc") == "desc")
-    return page(call, [_body(call, repository, each) for each in found])
+    issues += [pull for pull in repository.pulls.values() if not labels and state in (pull.state, "all")]
+    issues.sort(key=lambda issue: issue.number, reverse=call.query.get("direction", "desc") == "desc")
+    return page(call, [_body(call, repository, issue) for issue in issues])
 
 
 def _new_issue(call: Call, repository: Repository) -> Response:
@@ -71,7 +71,7 @@ def _change(call: Call, repository: Repository, issue: Issue) -> None:
         raise Refused(422, f"Validation Failed: title is missing or too long (maximum is {_TITLE} characters)")
     if len(body) > LONGEST:
         raise Refused(422, f"Validation Failed: body is too long (maximum is {LONGEST} characters)")
-    labels = [each if isinstance(each, str) else str(each["name"]) for each in given.get("labels", ())]
+    labels = [label if isinstance(label, str) else str(label["name"]) for label in given.get("labels", ())]
     if any(len(name) > _LABEL for name in labels):
         raise Refused(422, "Validation Failed: name is too long (maximum is 50 characters)")
     logins = list(given.get("assignees", ()))
@@ -99,10 +99,10 @@ def _turn(issue: Issue, state: str, reason: str | None) -> None:
 
 def _known(call: Call, repository: Repository) -> Issue:
     number = call.variables["issue_number"]
-    found = repository.issues.get(int(number)) if number.isdigit() else None
-    if found is None:
+    issue = repository.issues.get(int(number)) if number.isdigit() else None
+    if issue is None:
         raise Refused(404, "Not Found")
-    return found
+    return issue
 
 
 def _one_issue(call: Call, repository: Repository) -> Response:

@@ -18,29 +18,29 @@ _DIFF = 200_000  # characters shown of a diff
 
 def page(path: str, repositories: Mapping[str, Repository]) -> str | None:
     """Return the page of a path; None for any other path."""
-    found = re.fullmatch(r"/([^/]+/[^/]+?)(?:/(pull|issues)/(\d+))?/?", path)
+    match = re.fullmatch(r"/([^/]+/[^/]+?)(?:/(pull|issues)/(\d+))?/?", path)
     if path == "/":
-        links = [f'<li><a href="/{each}">{html.escape(each)}</a></li>' for each in repositories]
+        links = [f'<li><a href="/{name}">{html.escape(name)}</a></li>' for name in repositories]
         return framed("Repositories", f"<h1>Repositories</h1><ul>{''.join(links)}</ul>")
-    repository = repositories.get(found[1]) if found else None
-    if found is None or repository is None:
+    repository = repositories.get(match[1]) if match else None
+    if match is None or repository is None:
         return None
-    if found[2] is None:
+    if match[2] is None:
         return _list(repository)
-    if found[2] == "issues":
-        issue = repository.issues.get(int(found[3]))
+    if match[2] == "issues":
+        issue = repository.issues.get(int(match[3]))
         return issue_page(issue) if issue else None
-    pull = repository.pulls.get(int(found[3]))
+    pull = repository.pulls.get(int(match[3]))
     return pull_page(repository, pull) if pull else None
 
 
 def picture(path: str, repositories: Mapping[str, Repository]) -> str | None:
     """Return the content of an SVG file of a branch, as its raw address gives it; None for any other path."""
-    found = re.fullmatch(r"/([^/]+/[^/]+)/blob/([\w-]+)/([\w/]+\.svg)", path)
-    repository = repositories.get(found[1]) if found else None
-    if found is None or repository is None or not repository.commit(found[2]):
+    match = re.fullmatch(r"/([^/]+/[^/]+)/blob/([\w-]+)/([\w/]+\.svg)", path)
+    repository = repositories.get(match[1]) if match else None
+    if match is None or repository is None or not repository.commit(match[2]):
         return None
-    return repository.git("show", f"{found[2]}:{found[3]}")
+    return repository.git("show", f"{match[2]}:{match[3]}")
 
 
 def _list(repository: Repository) -> str:
@@ -60,24 +60,24 @@ def _list(repository: Repository) -> str:
 
 def issue_page(issue: Issue) -> str:
     """Return the page of an issue: its conversation, labels and assignees."""
-    said = [_box(issue.author, fragment(issue.body))]
-    said += [_box(comment.author, fragment(comment.body), edited=comment.edits > 0) for comment in issue.comments]
+    boxes = [_box(issue.author, fragment(issue.body))]
+    boxes += [_box(comment.author, fragment(comment.body), edited=comment.edits > 0) for comment in issue.comments]
     state = f"{issue.state} as {issue.reason.replace('_', ' ')}" if issue.reason else issue.state
     facts = [state, *issue.labels, *(f"@{login}" for login in issue.assignees)]
     title = f"{html.escape(issue.title)} <small>#{issue.number}</small>"
-    return framed(issue.title, f"<h1>{title}</h1><p>{html.escape(' · '.join(facts))}</p>{''.join(said)}")
+    return framed(issue.title, f"<h1>{title}</h1><p>{html.escape(' · '.join(facts))}</p>{''.join(boxes)}")
 
 
 def _mark(repository: Repository, pull: PullRequest) -> str:
-    found = [_state(check) for check in repository.latest_checks(pull.head).values()]
-    worst = next((each for each in ("failure", "in_progress", "queued", "neutral", "success") if each in found), "")
+    states = [_state(check) for check in repository.latest_checks(pull.head).values()]
+    worst = next((state for state in ("failure", "in_progress", "queued", "neutral", "success") if state in states), "")
     return f'<span class="{worst}">{_MARKS.get(worst, "·")}</span>'
 
 
 def pull_page(repository: Repository, pull: PullRequest) -> str:
     """Return the page of a pull request: conversation, checks, commits and the diff against its base."""
-    said = [_box(pull.author, fragment(pull.body))] if pull.body else []
-    said += [_box(comment.author, fragment(comment.body), edited=comment.edits > 0) for comment in pull.comments]
+    boxes = [_box(pull.author, fragment(pull.body))] if pull.body else []
+    boxes += [_box(comment.author, fragment(comment.body), edited=comment.edits > 0) for comment in pull.comments]
     texts = {
         "title": pull.title, "number": pull.number, "state": "merged" if pull.merged else pull.state,
         "author": pull.author, "branch": pull.branch, "base": pull.base,
@@ -85,7 +85,7 @@ def pull_page(repository: Repository, pull: PullRequest) -> str:
     }  # fmt: skip
     body = Template(template("pull-request.html")).substitute(
         {name: html.escape(str(text)) for name, text in texts.items()},
-        conversation="\n".join(said),
+        conversation="\n".join(boxes),
         checks=_checks(repository, pull),
         diff=_diff(repository, pull),
     )

@@ -46,10 +46,10 @@ def _user(call: Call) -> Response:
 
 def _pull(call: Call, repository: Repository) -> PullRequest:
     number = call.variables.get("pull_number") or ""
-    found = repository.pulls.get(int(number)) if number.isdigit() else None
-    if found is None:
+    pull = repository.pulls.get(int(number)) if number.isdigit() else None
+    if pull is None:
         raise Refused(404, "Not Found")
-    return found
+    return pull
 
 
 def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def _new_check(call: Call, repository: Repository) -> Response:
 
 
 def _known_check(call: Call, repository: Repository) -> Check:
-    found = next((check for check in repository.checks if str(check.number) == call.variables["check_run_id"]), None)
-    if found is None:
+    check = next((check for check in repository.checks if str(check.number) == call.variables["check_run_id"]), None)
+    if check is None:
         raise Refused(404, "Not Found")
-    return found
+    return check
 
 
 def _one_check(call: Call, repository: Repository) -> Response:
@@ -175,20 +175,20 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
 def _auto_merge(pull: PullRequest) -> dict[str, Any] | None:
     if pull.auto_merge is None:
         return None
-    told = {"enabled_by": person(pull.auto_merge.by), "merge_method": pull.auto_merge.method}
-    return {**told, "commit_title": pull.title, "commit_message": ""}
+    fields = {"enabled_by": person(pull.auto_merge.by), "merge_method": pull.auto_merge.method}
+    return {**fields, "commit_title": pull.title, "commit_message": ""}
 
 
 def _pulls(call: Call, repository: Repository) -> Response:
     state, head, base = call.query.get("state", "open"), call.query.get("head"), call.query.get("base")
-    found = [
+    pulls = [
         pull
         for pull in repository.pulls.values()
         if state in (pull.state, "all")
         and head in (None, f"{pull.source.owner}:{pull.branch}")
         and base in (None, pull.base)
     ]
-    return page(call, [pull_body(call.address, repository, each) for each in reversed(found)])
+    return page(call, [pull_body(call.address, repository, pull) for pull in reversed(pulls)])
 
 
 def _pulls_of_commit(call: Call, repository: Repository) -> Response:
@@ -205,7 +205,7 @@ def _new_pull(call: Call, repository: Repository) -> Response:
     if not repository.commit(branch):
         raise Refused(422, "Validation Failed: head is invalid")
     there = (repository, branch, str(call.body["base"]), "open")
-    if any((each.source, each.branch, each.base, each.state) == there for each in repository.pulls.values()):
+    if any((other.source, other.branch, other.base, other.state) == there for other in repository.pulls.values()):
         raise Refused(422, f"Validation Failed: A pull request already exists for {repository.owner}:{branch}.")
     if call.token.login == BOT and not repository.opens:
         raise Refused(403, "GitHub Actions is not permitted to create or approve pull requests.")
@@ -255,16 +255,16 @@ def _repository(call: Call, repository: Repository) -> Response:
 
 def _rules(call: Call, repository: Repository) -> Response:
     """Return the rules of a branch, which whoever may read the repository may read."""
-    branch, found = call.variables["branch"], list[dict[str, Any]]()
+    branch, rules = call.variables["branch"], list[dict[str, Any]]()
     if branch in repository.owned:
         wanted = {"required_approving_review_count": 1, "require_code_owner_review": True}
         other = ("dismiss_stale_reviews_on_push", "require_last_push_approval", "required_review_thread_resolution")
-        found.append({"type": "pull_request", "parameters": {**dict.fromkeys(other, False), **wanted}})
+        rules.append({"type": "pull_request", "parameters": {**dict.fromkeys(other, False), **wanted}})
     if checks := sorted(repository.required.get(branch, ())):
         named = [{"context": check} for check in checks]
         parameters = {"required_status_checks": named, "strict_required_status_checks_policy": False}
-        found.append({"type": "required_status_checks", "parameters": parameters})
-    return page(call, found)
+        rules.append({"type": "required_status_checks", "parameters": parameters})
+    return page(call, rules)
 
 
 def _merge(call: Call, repository: Repository) -> Response:
@@ -273,8 +273,8 @@ def _merge(call: Call, repository: Repository) -> Response:
     commit = repository.merge(pull) if pull.state == "open" else ""
     if not commit:
         raise Refused(405, "Pull Request is not mergeable")
-    said = {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
-    return Response(200, schema.response(call.template, "put", 200, said))
+    body = {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
+    return Response(200, schema.response(call.template, "put", 200, body))
 
 
 def _unknown_user(call: Call, _: Repository) -> Response:

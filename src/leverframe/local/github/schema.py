@@ -35,18 +35,18 @@ def webhooks() -> dict[str, Any]:
 
 def _nullable(content: Any) -> Any:
     if isinstance(content, list):
-        return [_nullable(each) for each in content]
+        return [_nullable(part) for part in content]
     if not isinstance(content, dict):
         return content
-    found = {key: _nullable(value) for key, value in content.items() if key != "nullable"}
+    node = {key: _nullable(value) for key, value in content.items() if key != "nullable"}
     if content.get("nullable") is True:
-        if "type" in found:
-            found["type"] = [found["type"], "null"]
-            if "enum" in found:
-                found["enum"] = [*found["enum"], None]
+        if "type" in node:
+            node["type"] = [node["type"], "null"]
+            if "enum" in node:
+                node["enum"] = [*node["enum"], None]
         else:
-            found = {"anyOf": [found, {"type": "null"}]}
-    return found
+            node = {"anyOf": [node, {"type": "null"}]}
+    return node
 
 
 def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
@@ -56,9 +56,9 @@ def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
             pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
             pattern = re.sub(r"(/refs?/)\(\?P<ref>\[\^/\]\+\)$", r"\1(?P<ref>.+)", pattern)  # a branch has slashes
             pattern = pattern.replace("/contents/(?P<path>[^/]+)", "/contents/(?P<path>.+)")  # as a file has
-            found = re.fullmatch(pattern, path)
-            if found:
-                return template, found.groupdict()
+            match = re.fullmatch(pattern, path)
+            if match:
+                return template, match.groupdict()
     return None
 
 
@@ -77,13 +77,13 @@ def request_fault(method: str, template: str, body: Any) -> str:
 def response_fault(method: str, template: str, status: int, body: Any) -> str:
     """Return the violation of our response; empty if it is valid."""
     responses = api()["paths"][template][method.lower()]["responses"]
-    found = responses.get(str(status))
-    if found is None and status in _NEVER_TOLD:
+    description = responses.get(str(status))
+    if description is None and status in _NEVER_TOLD:
         return ""
-    if found is None:
+    if description is None:
         return f"{method} {template} never responds with {status}"
-    found = _resolved(found, api())
-    schema = found.get("content", {}).get("application/json", {}).get("schema")
+    description = _resolved(description, api())
+    schema = description.get("content", {}).get("application/json", {}).get("schema")
     return _fault(schema, body, api(), f"{method} {template} {status}") if schema else ""
 
 
@@ -94,10 +94,10 @@ def webhook_fault(event: str, payload: Any) -> str:
 
 def _properties(schema: Schema) -> dict[str, Any]:
     resolved = _resolved(schema, api())
-    found: dict[str, Any] = dict(resolved.get("properties", {}))
-    for each in (*resolved.get("oneOf", ()), *resolved.get("anyOf", ()), *resolved.get("allOf", ())):
-        found |= _properties(each)
-    return found
+    properties: dict[str, Any] = dict(resolved.get("properties", {}))
+    for subschema in (*resolved.get("oneOf", ()), *resolved.get("anyOf", ()), *resolved.get("allOf", ())):
+        properties |= _properties(subschema)
+    return properties
 
 
 def _fault(schema: Schema, body: Any, document: Schema, where: str) -> str:
@@ -111,14 +111,14 @@ def _fault(schema: Schema, body: Any, document: Schema, where: str) -> str:
 
 def filled(schema: Schema, values: Mapping[str, Any], document: Schema) -> dict[str, Any]:
     """Return an object that is valid against ``schema``: ``values``, and minimal values for other required fields."""
-    found: dict[str, Any] = _least(schema, document, dict(values))
-    return found
+    content: dict[str, Any] = _least(schema, document, dict(values))
+    return content
 
 
 def response(template: str, method: str, status: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a response of the described form that holds ``values``."""
-    found = _resolved(api()["paths"][template][method]["responses"][str(status)], api())
-    schema = found["content"]["application/json"]["schema"]
+    description = _resolved(api()["paths"][template][method]["responses"][str(status)], api())
+    schema = description["content"]["application/json"]["schema"]
     resolved = _resolved(schema, api())
     return filled(resolved.get("items", resolved), values, api())
 
@@ -142,7 +142,7 @@ def _least(schema: Schema, document: Schema, given: Any = None) -> Any:
     schema = _resolved(schema, document)
     if isinstance(given, list):
         items = schema.get("items", {})
-        return [_least(items, document, each) if isinstance(each, dict) else each for each in given]
+        return [_least(items, document, value) if isinstance(value, dict) else value for value in given]
     if given is not None and not isinstance(given, dict):
         return given
     return _made(schema, document, given)
@@ -154,10 +154,10 @@ def _made(schema: Schema, document: Schema, given: Any) -> Any:
         choices = [schema["const"]] if "const" in schema else schema["enum"]
         return None if None in choices else choices[0]
     if "allOf" in schema:
-        for each in schema["allOf"]:
-            given = _least(each, document, given)
+        for part in schema["allOf"]:
+            given = _least(part, document, given)
         return given
-    options = [_resolved(each, document) for each in (*schema.get("oneOf", ()), *schema.get("anyOf", ()))]
+    options = [_resolved(option, document) for option in (*schema.get("oneOf", ()), *schema.get("anyOf", ()))]
     kind = schema.get("type", "object" if "properties" in schema else None)
     kinds = kind if isinstance(kind, list) else [kind]
     if given is None and ("null" in kinds or any(option.get("type") == "null" for option in options)):

@@ -178,12 +178,12 @@ class _Handler(BaseHTTPRequestHandler):
         if (self.command, path.removeprefix("/api")) == ("POST", "/graphql"):
             self._graphql(given, body, fault)
             return
-        found = schema.route(self.command, path)
-        if found is None:
+        route = schema.route(self.command, path)
+        if route is None:
             self.state.violations.append(f"{self.command} {path} is not in the slice of the API description")
             self._send_json(404, {"message": "Not Found"})
             return
-        template, variables = found
+        template, variables = route
         wrong = schema.request_fault(self.command, template, body)
         if wrong:
             self.state.violations.append(wrong)
@@ -202,8 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(fault.status, fault.body, fault.headers)
             return
         if fault and fault.stale and isinstance(response.body, list):
-            newest = max((int(each.get("id", 0)) for each in response.body), default=0)
-            kept = [each for each in response.body if each.get("id", 0) != newest]
+            newest = max((int(entry.get("id", 0)) for entry in response.body), default=0)
+            kept = [entry for entry in response.body if entry.get("id", 0) != newest]
             response = Response(response.status, kept, response.pages)
         if response.status not in (401, 403):  # any call may be refused so; the description does not repeat it
             wrong = schema.response_fault(self.command, template, response.status, response.body)

@@ -44,7 +44,7 @@ def arranged(table: Table) -> Arranged:
 def dictionary(texts: Sequence[str]) -> Words:
     """Return texts as a dictionary in the order given."""
     content = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return Words(ends([len(each) for each in content]), np.frombuffer(b"".join(content), np.uint8))
+    return Words(ends([len(encoded) for encoded in content]), np.frombuffer(b"".join(content), np.uint8))
 
 
 def ends(lengths: Sequence[int] | Array) -> Array:
@@ -94,12 +94,12 @@ def _by_hash(table: Table, kinds: Mapping[str, str]) -> tuple[Index, Array, int]
     kept = np.flatnonzero(ranks >= 0)
     order = kept[np.argsort(ranks[kept], kind="stable")]
     first = _first_of_each(ranks[order])
-    content = [distinct[each] or b"" for each in by_hash]
+    content = [distinct[number] or b"" for number in by_hash]
     index = Hashed(
         names,
         tuple(kinds.values()),
         hashes[by_hash],
-        ends([len(each) for each in content]),
+        ends([len(key) for key in content]),
         np.frombuffer(b"".join(content), np.uint8),
         None if first.all() else _starts(first),
     )
@@ -193,7 +193,7 @@ def _whole(given: Any) -> tuple[Array, Array]:
 
 def _sorted_without_null(hashes: Array, distinct: Sequence[bytes | None]) -> list[int]:
     pairs = list(zip(hashes.tolist(), distinct, strict=True))
-    return sorted((each for each, key in enumerate(distinct) if key is not None), key=pairs.__getitem__)
+    return sorted((number for number, key in enumerate(distinct) if key is not None), key=pairs.__getitem__)
 
 
 def _first_of_each(values: Array) -> Array:

@@ -42,7 +42,7 @@ class Index(Protocol):
     def one(self, key: Sequence[Any]) -> tuple[int, int]:
         """Return where the rows of one key start and stop, its values plain; without arrays, so that it is quick."""
 
-    def each(self) -> Iterator[Owned]:
+    def entries(self) -> Iterator[Owned]:
         """Yield every key with its rows."""
 
 
@@ -61,10 +61,10 @@ class Single:
 
     def one(self, key: Sequence[Any]) -> tuple[int, int]:
         """Return all rows."""
-        checked([[each] for each in key], ())
+        checked([[value] for value in key], ())
         return 0, self.rows
 
-    def each(self) -> Iterator[Owned]:
+    def entries(self) -> Iterator[Owned]:
         """Yield the one key, which has no bytes."""
         yield b"", 0, self.rows
 
@@ -94,12 +94,12 @@ class Integers:
             return np.zeros(len(asked), np.int64), np.zeros(len(asked), np.int64)
         at = self.values.searchsorted(asked)
         np.minimum(at, len(self.values) - 1, out=at)
-        found = self.values.take(at) == asked
-        return ranges(at, found if valid is None else found & valid, self.starts)
+        present = self.values.take(at) == asked
+        return ranges(at, present if valid is None else present & valid, self.starts)
 
     def one(self, key: Sequence[Any]) -> tuple[int, int]:
         """Return the range by one search."""
-        checked([[each] for each in key], (self.name,))
+        checked([[value] for value in key], (self.name,))
         if _encoder(self.name, "int")(key[0]) is None:
             return 0, 0
         values, wanted = self._view, int(key[0])
@@ -110,7 +110,7 @@ class Integers:
     def _view(self) -> memoryview:
         return self.values.data
 
-    def each(self) -> Iterator[Owned]:
+    def entries(self) -> Iterator[Owned]:
         """Yield every key with its rows, in order of the keys."""
         content = (struct.pack("<q", value) for value in self.values.tolist())
         return _owned(content, self.starts, len(self.values))
@@ -137,20 +137,20 @@ class Hashed:
         checked(keys, self.names)
         asked = canonical(self.names, self.kinds, keys)
         at = self.hashes.searchsorted(hashed(asked))
-        found = np.zeros(len(asked), bool)
+        present = np.zeros(len(asked), bool)
         for number, (key, first) in enumerate(zip(asked, at.tolist(), strict=True)):
             if key is not None:
                 place = self._compared(key, first)
-                at[number], found[number] = max(place, 0), place >= 0
+                at[number], present[number] = max(place, 0), place >= 0
         np.minimum(at, max(len(self.hashes) - 1, 0), out=at)
         if not len(self.hashes):
             return np.zeros(len(asked), np.int64), np.zeros(len(asked), np.int64)
-        return ranges(at, found, self.starts)
+        return ranges(at, present, self.starts)
 
     def one(self, key: Sequence[Any]) -> tuple[int, int]:
         """Return the range by a search over the hashes and a comparison of the bytes."""
         if len(key) != len(self.names):
-            checked([[each] for each in key], self.names)
+            checked([[value] for value in key], self.names)
         parts = [encode(value) for encode, value in zip(self._encoders, key, strict=True)]
         if None in parts:
             return 0, 0
@@ -167,7 +167,7 @@ class Hashed:
     def _view(self) -> memoryview:
         return self.hashes.data
 
-    def each(self) -> Iterator[Owned]:
+    def entries(self) -> Iterator[Owned]:
         """Yield every key with its rows, in order of the hashes."""
         content, ends = self.content.tobytes(), self.ends.tolist()
         pieces = (content[start:stop] for start, stop in pairwise(ends))
@@ -187,12 +187,12 @@ def _range(place: int, starts: Array | None) -> tuple[int, int]:
     return (place, place + 1) if starts is None else (int(starts[place]), int(starts[place + 1]))
 
 
-def ranges(at: Array, found: Array, starts: Array | None) -> Ranges:
-    """Return start and stop of the keys at the places ``at``, both equal where not ``found``."""
+def ranges(at: Array, present: Array, starts: Array | None) -> Ranges:
+    """Return start and stop of the keys at the places ``at``, both equal where not ``present``."""
     if starts is None:
-        return at, at + found
+        return at, at + present
     start = starts.take(at)
-    return start, np.where(found, starts.take(at + 1), start)
+    return start, np.where(present, starts.take(at + 1), start)
 
 
 def checked(keys: Keys, names: Sequence[str]) -> None:
@@ -212,9 +212,9 @@ def integers(name: str, values: Any) -> tuple[Array, Array]:
         if array.dtype.kind in "ib" or not len(array):
             return array.astype(INT64), np.ones(len(array), bool)
     encode = _encoder(name, "int")
-    each = [encode(value) for value in _listed(values)]
-    valid = np.array([value is not None for value in each], bool)
-    return np.array([struct.unpack("<q", value)[0] if value else 0 for value in each], INT64), valid
+    encoded = [encode(value) for value in _listed(values)]
+    valid = np.array([value is not None for value in encoded], bool)
+    return np.array([struct.unpack("<q", value)[0] if value else 0 for value in encoded], INT64), valid
 
 
 def canonical(names: Sequence[str], kinds: Sequence[str], keys: Keys) -> list[bytes | None]:
@@ -239,11 +239,11 @@ def codes(names: Sequence[str], asked: Keys, held: Keys) -> Ranges:
             text = True in texts[1]
             wrong = next(value for value in ours if not is_null(value) and isinstance(value, str) != text)
             _refused(name, "text" if text else "other", wrong)
-    found = [
+    sides = [
         [-1 if any(map(is_null, key)) else numbers.setdefault(key, len(numbers)) for key in zip(*columns, strict=True)]
         for columns in (list(map(_listed, asked)), list(map(_listed, held)))
     ]
-    return np.array(found[0], np.int64), np.array(found[1], np.int64)
+    return np.array(sides[0], np.int64), np.array(sides[1], np.int64)
 
 
 def hashed(keys: Sequence[bytes | None]) -> Array:

@@ -81,7 +81,7 @@ def fits(above: Arranged, below: Part) -> bool:
     """Tell whether rows can lie above others: keys of the same kinds, and columns of the same types."""
     index, rows = below
     ours, theirs = (
-        {name: (column.kind, column.scale) for name, column in each.columns.items()} for each in (above.rows, rows)
+        {name: (column.kind, column.scale) for name, column in side.columns.items()} for side in (above.rows, rows)
     )
     return above.index.kinds == index.kinds and ours == theirs
 
@@ -120,18 +120,18 @@ def _joined(picked: Sequence[_Picked], total: int) -> Rows:
     columns: dict[str, Column] = {}
     words: dict[str, Words] = {}
     for name, column in first.columns.items():
-        parts = [each.rows.blocks[column.block][:, each.rows.columns[name].at][each.at] for each in picked]
+        parts = [piece.rows.blocks[column.block][:, piece.rows.columns[name].at][piece.at] for piece in picked]
         if column.kind == "text":
-            parts, words[name] = _renumbered(parts, [each.rows.words[name] for each in picked])
+            parts, words[name] = _renumbered(parts, [piece.rows.words[name] for piece in picked])
         block = blocks.setdefault(column.block, [])
         block.append(np.concatenate(parts))
         at, nulls = len(block) - 1, None
-        if any(each.rows.columns[name].nulls is not None for each in picked):
+        if any(piece.rows.columns[name].nulls is not None for piece in picked):
             marks = blocks.setdefault("bool", [])
-            marks.append(np.concatenate([_nulls(each, name) for each in picked]))
+            marks.append(np.concatenate([_nulls(piece, name) for piece in picked]))
             nulls = len(marks) - 1
         columns[name] = Column(column.kind, at, nulls, column.scale)
-    unique = all(each.rows.unique for each in picked)
+    unique = all(piece.rows.unique for piece in picked)
     stacked = {kind: np.stack(arrays, axis=1) for kind, arrays in blocks.items()}
     return Rows(first.table, total, unique, columns, stacked, words)
 

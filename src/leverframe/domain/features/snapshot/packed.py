@@ -76,7 +76,7 @@ def unpacked(form: Form, values: Sequence[bytes | None]) -> Found:
         codes = blocks["int32"][:, form.columns[name].at]
         before = np.repeat(np.array(text.before, np.int32), counts)
         np.add(codes, before, out=codes, where=codes >= 0)
-    words = {name: dictionary(each.words) for name, each in texts.items()}
+    words = {name: dictionary(content.words) for name, content in texts.items()}
     return Found(start, stop, Rows(form.name, total, form.unique, form.columns, blocks, words))
 
 

@@ -162,11 +162,11 @@ class Rows:
 
     def _placed(self, names: tuple[str, ...]) -> tuple[str, Array | None] | None:
         where = [self.where(name) for name in names]
-        blocks = {each.block for each in where}
+        blocks = {column.block for column in where}
         if len(blocks) != 1 or not blocks <= {"float32", "float64"}:
             return None
         (block,) = blocks
-        places = [each.at for each in where]
+        places = [column.at for column in where]
         whole = places == list(range(self.blocks[block].shape[1]))
         return block, None if whole else np.array(places)
 
@@ -225,7 +225,7 @@ class Found:
         missing = self._missing()
         if place is None or not rows.count:
             taken = self.take(names).values()
-            return np.stack([np.ma.filled(np.ma.asarray(each, float), np.nan) for each in taken], axis=1)
+            return np.stack([np.ma.filled(np.ma.asarray(column, float), np.nan) for column in taken], axis=1)
         block, places = place
         values = rows.blocks[block].take(self.start, axis=0)
         if missing is not None:
@@ -256,8 +256,8 @@ class Found:
         mask = np.zeros(len(self.start), bool) if missing is None else missing
         if where.nulls is not None:
             mask = mask | _take(rows.blocks["bool"][:, where.nulls], self.start)
-        found: Any = np.ma.MaskedArray(values, mask=mask)
-        return found if where.scale is None else Decimals(found, where.scale).numbers()
+        masked: Any = np.ma.MaskedArray(values, mask=mask)
+        return masked if where.scale is None else Decimals(masked, where.scale).numbers()
 
 
 class Store(Protocol):

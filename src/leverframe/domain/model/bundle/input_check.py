@@ -128,10 +128,10 @@ def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field
                      f"leave it out, or send the keys {', '.join(f'`{name}`' for name in keys)}")  # fmt: skip
     by_columns = not keys or len(wanted) < len(lacking)
     missing, form = (wanted, "raw columns") if by_columns else (lacking, "entity keys")
-    told = first_few([f"`{name}`" for name in missing], 8)
+    words = first_few([f"`{name}`" for name in missing], 8)
     raise _wrong(
         f"the request lacks `{missing[0]}`",
-        f"as a request by {form} it lacks {told}",
+        f"as a request by {form} it lacks {words}",
         f"send all {len(columns)} feature columns"
         + (f", or the keys {', '.join(f'`{name}`' for name in keys)}" if keys else ""),
     )
@@ -169,16 +169,16 @@ def _values(field: Field, tensor: Tensor, rows: int) -> list[Any]:
         raise _wrong(f"`{field.name}` has no list of values", f"its data are {type(data).__name__}",
                      "send a list with one value per row")  # fmt: skip
     if data and type(data[0]) is list:
-        if not all(type(each) is list and len(each) == 1 for each in data):
+        if not all(type(cell) is list and len(cell) == 1 for cell in data):
             raise _wrong(f"`{field.name}` has rows of several values", "a column has one value per row",
                          "send one value a row")  # fmt: skip
-        data = [each[0] for each in data]
+        data = [cell[0] for cell in data]
     if len(data) != rows:
         raise _wrong(f"`{field.name}` has {len(data)} values for {rows} rows", "its shape does not match its data",
                      "let shape and data agree")  # fmt: skip
     types = set(map(type, data))
     if not types <= _TYPES[field.kind]:
-        row = next(row for row, each in enumerate(data) if type(each) not in _TYPES[field.kind])
+        row = next(row for row, value in enumerate(data) if type(value) not in _TYPES[field.kind])
         raise _bad(field, row, data[row], f"must be of {_WANTED[field.kind]}")
     limits = _WHOLE.get(tensor.datatype)
     if limits is not None:
@@ -214,12 +214,12 @@ def _doubles(field: Field, values: list[Any]) -> NDArray[Any]:
     if len(values) <= FEW and _fine(field, values):
         return np.array(values, np.float64)
     try:
-        found = np.array(values, np.float64)  # None becomes NaN
+        doubles = np.array(values, np.float64)  # None becomes NaN
     except OverflowError:  # a whole number beyond every double
-        found = np.array([_within(value) for value in values], np.float64)
-    _refuse(field, values, np.isinf(found), "must be finite")
-    _limits(field, values, found)
-    return found
+        doubles = np.array([_within(value) for value in values], np.float64)
+    _refuse(field, values, np.isinf(doubles), "must be finite")
+    _limits(field, values, doubles)
+    return doubles
 
 
 def _fine(field: Field, values: list[Any]) -> bool:
@@ -243,8 +243,8 @@ def _plain(field: Field, values: list[Any]) -> list[Any]:
         return _checked_texts(field, values)
     exact = field.whole or field.datatype is not None
     if not _fine(field, values) or (exact and not all(map(_whole, values))):
-        found: list[Any] = _typed(field, values).tolist()  # says what is wrong, unless a rare rule is kept after all
-        return found
+        plain: list[Any] = _typed(field, values).tolist()  # says what is wrong, unless a rare rule is kept after all
+        return plain
     if field.kind == "boolean":
         return [None if value is None else bool(value) for value in values]
     # Whole numbers stay what they are: as doubles, keys beyond 2**53 would be those of their neighbours.
@@ -280,14 +280,14 @@ def _typed(field: Field, values: list[Any]) -> Any:
 def _integers(values: list[Any], missing: NDArray[np.bool_]) -> Any:
     """Return whole numbers as such, whatever their size."""
     whole = [0 if value is None else value for value in values]
-    fits = all(-(2**63) <= each < 2**63 for each in whole)
+    fits = all(-(2**63) <= number < 2**63 for number in whole)
     return np.ma.masked_array(np.array(whole, np.int64 if fits else object), mask=missing)
 
 
 def _texts(field: Field, values: list[Any]) -> NDArray[Any]:
-    found = np.empty(len(values), object)
-    found[:] = _checked_texts(field, values)
-    return found
+    texts = np.empty(len(values), object)
+    texts[:] = _checked_texts(field, values)
+    return texts
 
 
 def _checked_texts(field: Field, values: list[Any]) -> list[str | None]:
@@ -326,9 +326,9 @@ def _text(field: Field, row: int, value: bytes) -> str | None:
         raise _bad(field, row, value[:20], "must be UTF-8") from None
 
 
-def _limits(field: Field, values: list[Any], found: NDArray[np.float64]) -> None:
+def _limits(field: Field, values: list[Any], doubles: NDArray[np.float64]) -> None:
     if not field.nullable:
-        _refuse(field, values, np.isnan(found), "must never be missing")
+        _refuse(field, values, np.isnan(doubles), "must never be missing")
     for limit, broken, words in (
         (field.minimum, np.less, "at least"),
         (field.maximum, np.greater, "at most"),
@@ -336,9 +336,9 @@ def _limits(field: Field, values: list[Any], found: NDArray[np.float64]) -> None
         (field.below, np.greater_equal, "less than"),
     ):
         if limit is not None:
-            _refuse(field, values, broken(found, limit), f"must be {words} {limit:g}")
+            _refuse(field, values, broken(doubles, limit), f"must be {words} {limit:g}")
     if field.allowed is not None:
-        strange = ~np.isin(found, np.array(field.allowed, np.float64)) & ~np.isnan(found)
+        strange = ~np.isin(doubles, np.array(field.allowed, np.float64)) & ~np.isnan(doubles)
         _refuse(field, values, strange, f"must be one of {', '.join(map(str, field.allowed[:12]))}")
 
 

@@ -42,10 +42,10 @@ def released(
     """
     if not isinstance(settings, dict):
         raise unusable(manifest.model, f"its {SETTINGS} has no settings")
-    told: dict[str, Any] = {"bundle": manifest.digest, "schema": manifest.files["schema.json"], "commit": commit}
+    extra: dict[str, Any] = {"bundle": manifest.digest, "schema": manifest.files["schema.json"], "commit": commit}
     if trusted:
-        told["trusted"] = list(trusted)
-    parameters = {"uri": uri, "version": str(release), "extra": told}
+        extra["trusted"] = list(trusted)
+    parameters = {"uri": uri, "version": str(release), "extra": extra}
     described = {name: settings[name] for name in _TOLD if name in settings}
     return {**described, "name": manifest.model, "implementation": RUNTIME, "parameters": parameters}
 
@@ -79,11 +79,11 @@ def datatype(field: Field) -> str:
 
 
 def _input(field: Field, forms: list[str]) -> dict[str, Any]:
-    told: dict[str, Any] = {"form": "both" if len(forms) > 1 else forms[0], "nullable": field.nullable}
+    parameters: dict[str, Any] = {"form": "both" if len(forms) > 1 else forms[0], "nullable": field.nullable}
     if field.kind == "text":
-        told["content_type"] = "str"
+        parameters["content_type"] = "str"
     limits = ("minimum", "maximum", "above", "below", "pattern", "longest")
-    told |= {name: getattr(field, name) for name in limits if getattr(field, name) is not None}
+    parameters |= {name: getattr(field, name) for name in limits if getattr(field, name) is not None}
     if field.allowed is not None:
-        told["allowed"] = list(field.allowed)
-    return {"name": field.name, "datatype": datatype(field), "shape": [-1, 1], "parameters": told}
+        parameters["allowed"] = list(field.allowed)
+    return {"name": field.name, "datatype": datatype(field), "shape": [-1, 1], "parameters": parameters}

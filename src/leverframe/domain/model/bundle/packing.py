@@ -138,7 +138,7 @@ def run(
         names.DESCRIPTION: artefacts.read_bytes(layout.MODEL_DESCRIPTION),
         names.STAR: packed.star,
         names.SNAPSHOT: artefacts.read_bytes(layout.SNAPSHOT),
-        names.GOLDEN: "".join(json.dumps(each, allow_nan=False) + "\n" for each in golden).encode(),
+        names.GOLDEN: "".join(json.dumps(record, allow_nan=False) + "\n" for record in golden).encode(),
         names.PROFILE: _json(packed.profile),
         names.CARD: artefacts.read_bytes(layout.MODEL_CARD),
         names.SETTINGS: _json(model_settings(schema, settings.model, conversion.engine, versions)),
@@ -209,11 +209,11 @@ def _converted(
     rows = len(next(iter(asked.values()))) if asked else 0
     try:
         onnx, predictions = converter.convert(data, features, asked)
-        found = compared(kind, trained.predict(asked), predictions, tolerance, scale or 1.0)
+        comparison = compared(kind, trained.predict(asked), predictions, tolerance, scale or 1.0)
     except BundleError as error:
         flips = None if kind == "regression" else 0
         return None, Conversion("skops", rows, None, flips, tolerance, f"{error.what}: {error.why}", scale)
-    return (onnx if found.engine == "onnx" else None), found
+    return (onnx if comparison.engine == "onnx" else None), comparison
 
 
 def _key(name: str, kind: str, values: Any) -> Field:

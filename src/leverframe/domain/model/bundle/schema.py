@@ -106,22 +106,22 @@ def derived(
 
 def breaking(served: Schema, asked: Schema) -> list[str]:
     """Return how the other schema breaks a client of the ``served`` one; nothing if it is compatible."""
-    found = []
+    breaks = []
     if served.label != asked.label or served.classes != asked.classes:
-        found.append(f"the label was `{served.label.name}` and is `{asked.label.name}`, or its classes changed")
+        breaks.append(f"the label was `{served.label.name}` and is `{asked.label.name}`, or its classes changed")
     for form, before, after in (("columns", served.columns, asked.columns), ("keys", served.keys, asked.keys)):
-        known = {each.name: each for each in after}
-        for each in before:
-            now = known.get(each.name)
+        known = {other.name: other for other in after}
+        for field in before:
+            now = known.get(field.name)
             if now is None:
-                found.append(f"{form}: `{each.name}` is gone")
-            elif (each.kind, each.whole or now.whole) != (now.kind, each.whole):
-                found.append(f"{form}: `{each.name}` was {_kind(each)} and is {_kind(now)}")
-            elif each.nullable and not now.nullable:
-                found.append(f"{form}: `{each.name}` may no longer be missing")
-        added = [name for name in known if name not in {each.name for each in before}]
-        found += [f"{form}: `{name}` is new, and every request must have it" for name in added]
-    return found
+                breaks.append(f"{form}: `{field.name}` is gone")
+            elif (field.kind, field.whole or now.whole) != (now.kind, field.whole):
+                breaks.append(f"{form}: `{field.name}` was {_kind(field)} and is {_kind(now)}")
+            elif field.nullable and not now.nullable:
+                breaks.append(f"{form}: `{field.name}` may no longer be missing")
+        added = [name for name in known if name not in {earlier.name for earlier in before}]
+        breaks += [f"{form}: `{name}` is new, and every request must have it" for name in added]
+    return breaks
 
 
 def from_json(content: Mapping[str, Any]) -> Schema:

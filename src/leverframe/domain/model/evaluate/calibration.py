@@ -55,15 +55,15 @@ class Calibration:
         """
         rows = len(self._scores)
         influence, total = np.zeros(rows), 0.0
-        for each in self._bins:
-            excess = self._scores[each] - self._outcomes[each]
-            influence[each] = np.sign(excess.sum()) * excess
+        for members in self._bins:
+            excess = self._scores[members] - self._outcomes[members]
+            influence[members] = np.sign(excess.sum()) * excess
             total += abs(float(excess.sum()))
         return (total / rows, (influence - total / rows) / rows) if rows else (math.nan, influence)
 
     def table(self, days: NDArray[np.int64], number_of_days: int, confidence: float) -> list[Bin]:
         """Return the bins in order of score, with intervals; ``days`` numbers the day of each row, shape (rows,)."""
-        found = []
+        bins = []
         share: Scale = "share" if ((self._outcomes >= 0) & (self._outcomes <= 1)).all() else "real"
         for rows in self._bins:
             observed = self._outcomes[rows]
@@ -72,5 +72,5 @@ class Calibration:
             daily = by_day(columns, days[rows], number_of_days)
             known = uncertainty(daily[:, :1], daily[:, 1:])
             ((low, high),) = intervals(np.array([mean]), [share], known, confidence, np.array([len(rows)]))
-            found.append(Bin(float(self._scores[rows].mean()), mean, low, high, len(rows)))
-        return found
+            bins.append(Bin(float(self._scores[rows].mean()), mean, low, high, len(rows)))
+        return bins

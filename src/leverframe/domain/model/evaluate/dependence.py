@@ -52,8 +52,8 @@ class Uncertainty:
         """Return the probability of an estimate this far above the truth; 0 or 1 where there is no error at all."""
         certain = np.where(excess > 0, 0.0, 1.0)
         ratio = np.divide(excess, self.error, out=np.zeros_like(excess), where=self.error > 0)
-        found: Floats = np.where(self.error > 0, stdtr(np.nan_to_num(self.degrees, nan=1.0), -ratio), certain)
-        return np.where(np.isfinite(self.error), found, np.nan)
+        tail: Floats = np.where(self.error > 0, stdtr(np.nan_to_num(self.degrees, nan=1.0), -ratio), certain)
+        return np.where(np.isfinite(self.error), tail, np.nan)
 
 
 def cosines(days: int) -> int:
@@ -76,7 +76,7 @@ def uncertainty(daily: Floats, shares: Floats, *, fast: bool = False) -> Uncerta
     of the rows that the figure rests on which the day has. ``fast`` takes every cosine slower than eight days and
     independent days as a floor: sharper tails for small parts, which depend little on each other.
     """
-    columns = [_known(*each, fast=fast) for each in zip(daily.T, shares.T, strict=True)]
+    columns = [_known(*pair, fast=fast) for pair in zip(daily.T, shares.T, strict=True)]
     return Uncertainty(*np.array(columns, dtype=np.float64).reshape(-1, 3).T)
 
 
@@ -131,7 +131,7 @@ def intervals(
     ``counts`` are the rows that each figure rests on: they keep a share of exactly 0 or 1 from looking certain.
     """
     quantiles = stdtrit(np.nan_to_num(known.degrees, nan=1.0), (1 + confidence) / 2)
-    return [_interval(*each) for each in zip(values, known.error, quantiles, scales, counts, strict=True)]
+    return [_interval(*figure) for figure in zip(values, known.error, quantiles, scales, counts, strict=True)]
 
 
 def _interval(value: float, error: float, quantile: float, scale: Scale, count: int) -> tuple[float, float]:
@@ -155,7 +155,7 @@ def _interval(value: float, error: float, quantile: float, scale: Scale, count: 
 
 def by_day(values: Floats, days: NDArray[np.int64], number_of_days: int) -> Floats:
     """Return the sums of ``values``, shape (rows, figures), over the rows of each day, shape (days, figures)."""
-    return np.stack([np.bincount(days, weights=each, minlength=number_of_days) for each in values.T], axis=1)
+    return np.stack([np.bincount(days, weights=column, minlength=number_of_days) for column in values.T], axis=1)
 
 
 def days_until(distance: float, error: float, days: int, confidence: float) -> float:

@@ -31,13 +31,16 @@ def _calibration(label: str, holdout: Holdout, scores: Scores) -> LineChart | No
     if not bins:
         return None
     predicted, observed = _AXES[holdout.kind]
-    values = [value for each in bins for value in (each.predicted, each.observed, each.low, each.high)]
+    values = [value for group in bins for value in (group.predicted, group.observed, group.low, group.high)]
     finite = [value for value in values if math.isfinite(value)]
     probabilities = holdout.kind != "regression"
     low = 0.0 if probabilities else min(finite)
     high = min(1.0, math.ceil(max(finite) * 10 + 1e-9) / 10) if probabilities else max(finite)
     model = Line(
-        "model", [(each.predicted, each.observed) for each in bins], [(each.low, each.high) for each in bins], dots=True
+        "model",
+        [(group.predicted, group.observed) for group in bins],
+        [(group.low, group.high) for group in bins],
+        dots=True,
     )
     expected = Line("perfect calibration", [(low, low), (high, high)], dashed=True)
     ends = (low, high) if probabilities else (None, None)
@@ -64,10 +67,10 @@ def _precision_recall(label: str, holdout: Holdout, scores: Scores) -> LineChart
 def _slices(label: str, holdout: Holdout, scores: Scores) -> BarChart | None:
     metric = METRICS[holdout.kind][0]
     judged, _ = slice_lines(scores.figures, metric.name, metric.better)
-    defined = [each for each in judged if each.metric is not None]
+    defined = [line for line in judged if line.metric is not None]
     if not defined:
         return None
-    bars = [Bar(each.name, _or_nan(each.metric), _or_nan(each.low), _or_nan(each.high)) for each in defined]
+    bars = [Bar(line.name, _or_nan(line.metric), _or_nan(line.low), _or_nan(line.high)) for line in defined]
     overall = scores.figures[metric.name]
     expected = ("all rows", overall) if overall is not None else None
     which = f"{MOST_SLICES} worst of {len(bars)} slices" if len(bars) > MOST_SLICES else "Slices, worst first"

@@ -19,9 +19,9 @@ def summary_lines(metrics: dict[str, Any]) -> list[str]:
     width = max(len(metric.title) for metric in known)
     lines += [_line(metric, metrics, width) for metric in known]
     judged, small = slice_lines(metrics, known[0].name, known[0].better)
-    worst = [each for each in judged if each.metric is not None][:_WORST]
+    worst = [line for line in judged if line.metric is not None][:_WORST]
     if worst:
-        named = ", ".join(f"{each.name} {short(each.metric)} ({each.rows:,} rows)" for each in worst)
+        named = ", ".join(f"{line.name} {short(line.metric)} ({line.rows:,} rows)" for line in worst)
         lines.append(f"worst slices by {known[0].title}: {named}")
     if small:
         lines.append(f"slices with too few rows, not evaluated: {len(small)}")
@@ -49,10 +49,10 @@ def _line(metric: Metric, metrics: dict[str, Any], width: int) -> str:
     if ends["low"] is None:
         return line
     line += f"  [{short(ends['low']):>8}, {short(ends['high']):>8}]"
-    inside = all(0 <= each <= 1 for each in (value, ends["low"], ends["high"]))
+    inside = all(0 <= number <= 1 for number in (value, ends["low"], ends["high"]))
     return f"{line}  {_gauge(value, ends['low'], ends['high'])}" if inside and metric.better == "higher" else line
 
 
 def _gauge(value: float, low: float, high: float) -> str:
-    at, first, last = (round(each * (_GAUGE - 1)) for each in (value, low, high))
+    at, first, last = (round(number * (_GAUGE - 1)) for number in (value, low, high))
     return "".join("●" if cell == at else "━" if first <= cell <= last else "·" for cell in range(_GAUGE))

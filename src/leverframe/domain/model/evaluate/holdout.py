@@ -54,10 +54,10 @@ def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> 
     ``days`` is the local day of each row, from which the slice ``month`` is made. Raises
     ``DefinitionError`` for a column that is not there, or of too many values for a slice.
     """
-    found: dict[str, NDArray[np.str_]] = {}
+    values: dict[str, NDArray[np.str_]] = {}
     for name in dict.fromkeys(names):
         if name == MONTH:
-            found[name] = days.astype("datetime64[M]").astype(np.str_)
+            values[name] = days.astype("datetime64[M]").astype(np.str_)
             continue
         if in_predictions(name) or name not in table.columns:
             taken = name in table.columns and name not in (AS_OF, LABEL)
@@ -68,17 +68,17 @@ def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> 
                 else f"{layout.HOLDOUT} keeps the key, the spine's columns and the features; `{MONTH}` always works",
                 next=f"rename `{name}` in the transform of its source, or slice by another column"
                 if taken
-                else nearest(name, [each for each in [*table.columns, MONTH] if not in_predictions(each)]),
+                else nearest(name, [other for other in [*table.columns, MONTH] if not in_predictions(other)]),
             )
-        found[name] = texts(column(table, name, file=layout.HOLDOUT))
-        count = len(np.unique(found[name]))
+        values[name] = texts(column(table, name, file=layout.HOLDOUT))
+        count = len(np.unique(values[name]))
         if count > MOST_VALUES:
             raise DefinitionError(
                 f"`{name}` in evaluate.slices has {count} values",
                 why=f"a slice column of more than {MOST_VALUES} values shows nothing at a glance",
                 next="slice by a column of fewer values",
             )
-    return found
+    return values
 
 
 def days_of(table: Table, timezone: str) -> NDArray[np.datetime64]:
@@ -95,7 +95,9 @@ def local_days(as_of: NDArray[np.datetime64], timezone: str) -> NDArray[np.datet
     """Return the calendar day in ``timezone`` of each timestamp in UTC, both of shape (rows,)."""
     minutes, where = np.unique(as_of.astype("datetime64[m]"), return_inverse=True)
     zone = ZoneInfo(timezone)
-    timestamps = (datetime.fromtimestamp(int(each), UTC) for each in minutes.astype("datetime64[s]").astype(np.int64))
+    timestamps = (
+        datetime.fromtimestamp(int(minute), UTC) for minute in minutes.astype("datetime64[s]").astype(np.int64)
+    )
     shifts = np.array([_shift(timestamp, zone) for timestamp in timestamps], dtype=np.int64)
     days: NDArray[np.datetime64] = (minutes + shifts * np.timedelta64(1, "m")).astype("datetime64[D]")[where]
     return days
@@ -118,7 +120,7 @@ def with_classes(
     classes = (*known, *new)
     position = {name: number for number, name in enumerate(classes)}
     padded = np.concatenate([predictions, np.zeros((len(predictions), len(new)))], axis=1)
-    return classes, np.array([position[each] for each in written.tolist()], dtype=np.float64), padded
+    return classes, np.array([position[label] for label in written.tolist()], dtype=np.float64), padded
 
 
 def checked_predictions(predictions: Floats, shape: tuple[int, ...], label: Label) -> Floats:

@@ -95,14 +95,14 @@ class Measured:
     def rarest(self) -> NDArray[np.bool_]:
         """Which rows are of the class that has fewest of those that occur, shape (rows,)."""
         numbers, counts = np.unique(self.classes, return_counts=True)
-        found: NDArray[np.bool_] = self.classes == (numbers[counts.argmin()] if len(numbers) else 0)
-        return found
+        rarest: NDArray[np.bool_] = self.classes == (numbers[counts.argmin()] if len(numbers) else 0)
+        return rarest
 
     def shares(self, days: NDArray[np.int64], number_of_days: int) -> Floats:
         """Return the part of the rows that a metric rests on by day, shape (days, metrics)."""
         rows = np.stack([np.ones(len(days)), self.rarest], axis=1)
-        found = by_day(rows / np.maximum(rows.sum(axis=0), 1), days, number_of_days)
-        return found[:, [int(metric.rests_on != "rows") for metric in self.metrics]]
+        shares = by_day(rows / np.maximum(rows.sum(axis=0), 1), days, number_of_days)
+        return shares[:, [int(metric.rests_on != "rows") for metric in self.metrics]]
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of rows that each metric rests on, shape (metrics,)."""
@@ -149,7 +149,7 @@ def _multiclass(labels: Floats, probabilities: Floats) -> list[_Part]:
     true, predicted = np.eye(classes)[numbers], np.eye(classes)[chosen]
     surprise = -np.log(np.clip(probabilities[np.arange(rows), numbers], _EPSILON, 1 - _EPSILON))
     # A class that is missing makes its area, and so the mean, NaN: a mean over fewer classes is another figure.
-    areas = [Ranking(probabilities[:, each], numbers == each).area() for each in range(classes)]
+    areas = [Ranking(probabilities[:, number], numbers == number).area() for number in range(classes)]
     auc = float(np.mean([value for value, _ in areas])), np.mean([influence for _, influence in areas], axis=0)
     return [
         _mean((chosen == numbers).astype(np.float64)),
@@ -162,7 +162,7 @@ def _multiclass(labels: Floats, probabilities: Floats) -> list[_Part]:
 
 
 def _regression(labels: Floats, predictions: Floats) -> list[_Part]:
-    largest = max(float(np.abs(each).max(initial=0.0)) for each in (labels, predictions))
+    largest = max(float(np.abs(values).max(initial=0.0)) for values in (labels, predictions))
     unit = math.ldexp(1.0, math.frexp(largest)[1] - 1)  # a power of two, so that only overflows change
     labels, predictions = labels / unit, predictions / unit
     excess: Floats = predictions - labels

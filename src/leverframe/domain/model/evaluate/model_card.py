@@ -63,7 +63,7 @@ def card(subject: Subject, holdout: Holdout, scores: Scores, pictures: Collectio
 
 def code(text: str) -> str:
     """Return text as a code span for a table cell: no markup, no link, no mention of a person, one line."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     air = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{air}{line.replace('|', chr(92) + '|')}{air}{fence}" if line else "` `"
@@ -92,9 +92,9 @@ def _purpose(subject: Subject) -> list[str]:
 def _data(subject: Subject, holdout: Holdout) -> list[str]:
     sides = (("training", subject.training.train), ("hold-out", subject.training.holdout))
     rows = [
-        (name, f"{each.first} to {each.last}", f"{each.rows:,}", f"{each.without_label:,}",
-         f"{each.label_known_too_late:,}")
-        for name, each in sides
+        (name, f"{side.first} to {side.last}", f"{side.rows:,}", f"{side.without_label:,}",
+         f"{side.label_known_too_late:,}")
+        for name, side in sides
     ]  # fmt: skip
     return [
         "## Data",
@@ -117,9 +117,9 @@ def _features(subject: Subject) -> list[str]:
 def _metrics(subject: Subject, holdout: Holdout, scores: Scores) -> list[str]:
     figures, percent = scores.figures, _percent(subject)
     rows = [
-        (each.title, short(figures[each.name]), _interval(figures["interval"][each.name]),
-         f"{figures['independent_days'][each.name]:.0f}", each.better)
-        for each in METRICS[subject.model.label.kind]
+        (metric.title, short(figures[metric.name]), _interval(figures["interval"][metric.name]),
+         f"{figures['independent_days'][metric.name]:.0f}", metric.better)
+        for metric in METRICS[subject.model.label.kind]
     ]  # fmt: skip
     return [
         "## Metrics on the hold-out",
@@ -136,8 +136,8 @@ def _slices(subject: Subject, judged: Sequence[SliceLine], title: str) -> list[s
         return []
     shown = judged[:MOST_SLICES]
     rows = [
-        (code(each.name), f"{each.rows:,}", short(each.metric), _interval({"low": each.low, "high": each.high}))
-        for each in shown
+        (code(line.name), f"{line.rows:,}", short(line.metric), _interval({"low": line.low, "high": line.high}))
+        for line in shown
     ]
     rest = len(judged) - len(shown)
     more = ["", f"{rest} better slices are in `reports/metrics.json`."] if rest else []
@@ -149,9 +149,9 @@ def _calibration(subject: Subject, scores: Scores) -> list[str]:
     if not scores.bins:
         return []
     rows = [
-        (short(each.predicted), short(each.observed),
-         _interval({"low": _none(each.low), "high": _none(each.high)}), f"{each.rows:,}")
-        for each in scores.bins
+        (short(group.predicted), short(group.observed),
+         _interval({"low": _none(group.low), "high": _none(group.high)}), f"{group.rows:,}")
+        for group in scores.bins
     ]  # fmt: skip
     head = ("predicted (mean of the bin)", "observed", f"{_percent(subject)} interval", "rows")
     return ["## Calibration", "", *_table(head, rows)]
@@ -180,12 +180,12 @@ def _limits(subject: Subject, holdout: Holdout, scores: Scores, small: Sequence[
         share = split.without_label / (split.without_label + split.rows)
         yield f"{split.without_label:,} hold-out rows ({share:.1%}) have no label; the metrics leave them out."
     if small:
-        names = ", ".join(code(each.name) for each in small[:10]) + (" and others" if len(small) > 10 else "")
+        names = ", ".join(code(line.name) for line in small[:10]) + (" and others" if len(small) > 10 else "")
         fewest = f"{subject.settings.minimum_slice_rows:,}"
         yield f"Slices of fewer than {fewest} rows, not evaluated ({len(small)}): {names}."
     if holdout.number_of_days < MINIMUM_DAYS:
         yield f"The hold-out has fewer than {MINIMUM_DAYS} days, too few for intervals."
-    missing = [each.title for each in METRICS[kind] if scores.figures[each.name] is None]
+    missing = [metric.title for metric in METRICS[kind] if scores.figures[metric.name] is None]
     if missing:
         yield f"Undefined on these rows: {', '.join(missing)}."
     if kind == "binary" and scores.figures["base_rate"]:
@@ -193,7 +193,7 @@ def _limits(subject: Subject, holdout: Holdout, scores: Scores, small: Sequence[
         yield f"The mean score is {factor:.2f} times the base rate."
     new = holdout.classes[len(subject.model.classes) :] if kind == "multiclass" else ()
     if new:
-        yield f"Classes in the hold-out that the training set lacks: {', '.join(code(each) for each in new)}."
+        yield f"Classes in the hold-out that the training set lacks: {', '.join(code(name) for name in new)}."
 
 
 def _picture(name: str, pictures: Collection[str]) -> list[str]:

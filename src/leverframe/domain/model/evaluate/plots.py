@@ -28,10 +28,10 @@ def plots(holdout: Holdout, scores: Scores) -> dict[str, str]:
     leading = METRICS[holdout.kind][0]
     judged, _ = slice_lines(scores.figures, leading.name, leading.better)
     tables: dict[str, tuple[Sequence[str], Iterable[Sequence[Any]]]] = {
-        "calibration": ([field.name for field in fields(Bin)], [astuple(each) for each in scores.bins]),
+        "calibration": ([field.name for field in fields(Bin)], [astuple(group) for group in scores.bins]),
         "slices": (
             ("slice", "rows", leading.name, "low", "high"),
-            [(each.name, each.rows, each.metric, each.low, each.high) for each in judged],
+            [(line.name, line.rows, line.metric, line.low, line.high) for line in judged],
         ),
     }
     if holdout.kind == "binary":
@@ -68,7 +68,7 @@ def _thinned(rows: Curve, along: Sequence[float], points: int) -> Curve:
         return rows
     wanted = np.linspace(along[0], along[-1], points)
     kept = np.unique(np.clip(np.searchsorted(along, wanted), 0, len(rows) - 1))
-    return [rows[each] for each in sorted({0, len(rows) - 1, *kept.tolist()})][:points]
+    return [rows[index] for index in sorted({0, len(rows) - 1, *kept.tolist()})][:points]
 
 
 def _classes(holdout: Holdout) -> list[Sequence[Any]]:
@@ -90,5 +90,5 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([plain(each) if isinstance(each, float) else each for each in row] for row in rows)
+    writer.writerows([plain(value) if isinstance(value, float) else value for value in row] for row in rows)
     return out.getvalue()

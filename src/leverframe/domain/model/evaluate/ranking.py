@@ -34,7 +34,7 @@ class Ranking:
         Clarke-Pearson (1988).
         """
         misses = self._reached - self._hits
-        positives, negatives = (float(each[-1]) if len(each) else 0.0 for each in (self._hits, misses))
+        positives, negatives = (float(counts[-1]) if len(counts) else 0.0 for counts in (self._hits, misses))
         if not positives or not negatives:
             return np.nan, np.zeros(len(self._group))
         level = np.diff(misses, prepend=0.0)
@@ -58,7 +58,7 @@ class Ranking:
         value = float(self._gained @ precise) / positives
         weights = self._gained / self._reached
         # A row counts as an alert, and a positive one as a hit, in its own group and in all below.
-        hit, alert = (np.cumsum(each[::-1])[::-1] for each in (weights, weights * precise))
+        hit, alert = (np.cumsum(terms[::-1])[::-1] for terms in (weights, weights * precise))
         of_row = self._positive * (precise - value + hit)[self._group] - alert[self._group]
         return value, of_row / positives
 

@@ -58,14 +58,14 @@ def scored(holdout: Holdout, settings: EvaluateSettings) -> Scores:
 
 
 def _slices(holdout: Holdout, values: NDArray[np.str_], settings: EvaluateSettings) -> Figures:
-    found: Figures = {}
+    slices: Figures = {}
     for value in np.unique(values).tolist():
         rows = np.flatnonzero(values == value)
         figures: Figures = {"rows": len(rows)}
         if len(rows) >= settings.minimum_slice_rows:
             figures |= _figures(holdout, rows, settings.confidence)[0]
-        found[value] = figures
-    return found
+        slices[value] = figures
+    return slices
 
 
 def _figures(holdout: Holdout, rows: NDArray[np.int64] | slice, confidence: float) -> tuple[Figures, Figures]:
@@ -134,5 +134,5 @@ def slice_lines(figures: Figures, metric: str, better: str) -> tuple[list[SliceL
             (judged if metric in of_slice else small).append(line)
     sign = 1 if better == "higher" else -1
     # A slice without a figure cannot be the worst: it stands last.
-    judged.sort(key=lambda each: (each.metric is None, sign * (each.metric or 0), each.name))
-    return judged, sorted(small, key=lambda each: (-each.rows, each.name))
+    judged.sort(key=lambda slice_line: (slice_line.metric is None, sign * (slice_line.metric or 0), slice_line.name))
+    return judged, sorted(small, key=lambda slice_line: (-slice_line.rows, slice_line.name))

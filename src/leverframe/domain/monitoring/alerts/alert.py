@@ -86,10 +86,10 @@ def alerts_of(monitored: Monitored, standing: Collection[str]) -> tuple[Alert, .
     infos = {finding.key for finding in monitored.findings} - set(findings)
     groups: dict[str, list[Finding]] = {}
     for kind in Kind:
-        groups |= _groups(monitored, kind, [each for each in findings.values() if each.kind is kind], standing)
+        groups |= _groups(monitored, kind, [finding for finding in findings.values() if finding.kind is kind], standing)
     windows = [window.name for window in monitored.windows]
-    found = [_alert(monitored, name, group, (windows, infos)) for name, group in groups.items()]
-    return tuple(sorted(found, key=lambda alert: (-RANK[alert.severity], alert.inhibited)))
+    alerts = [_alert(monitored, name, group, (windows, infos)) for name, group in groups.items()]
+    return tuple(sorted(alerts, key=lambda alert: (-RANK[alert.severity], alert.inhibited)))
 
 
 def _groups(
@@ -99,11 +99,11 @@ def _groups(
         return key_of(monitored.model, monitored.environment, name) in standing
 
     together = f"{kind}:*"
-    single = [] if kind is Kind.DRIFT else [each for each in findings if stands(each.key)]
-    rest = [each for each in findings if each not in single]
+    single = [] if kind is Kind.DRIFT else [finding for finding in findings if stands(finding.key)]
+    rest = [finding for finding in findings if finding not in single]
     if kind is not Kind.DRIFT and not stands(together) and len(rest) <= FEW:
         single, rest = [*single, *rest], []
-    return {each.key: [each] for each in single} | ({together: rest} if rest else {})
+    return {finding.key: [finding] for finding in single} | ({together: rest} if rest else {})
 
 
 def _alert(
@@ -143,7 +143,7 @@ def judged(monitored: Monitored, kind: Kind, subjects: Collection[str]) -> tuple
         columns = [column for column in monitored.columns if column.name in subjects] or monitored.columns
         seen = {cell.window for column in columns for cell in column.cells if cell.statistic is not None}
     elif kind in _LABELS_NEEDED and monitored.performance:
-        metrics = [each for each in monitored.performance if each.metric in subjects] or monitored.performance
+        metrics = [metric for metric in monitored.performance if metric.metric in subjects] or monitored.performance
         seen = {point.window for metric in metrics for point in metric.points if point.judged}
     else:
         return over

@@ -58,7 +58,7 @@ class AlertExecutor:
     def __init__(self, issues: Issues, known: list[Issue], label: str, send: Send) -> None:
         self._issues, self._label, self._send = issues, label, send
         self._known = {issue.number: issue for issue in known}
-        self._of = {each.key: each.issue.number for each in reversed(standing(known))}
+        self._of = {ticket.key: ticket.issue.number for ticket in reversed(standing(known))}
         self.failures: dict[str, LeverframeError] = {}
         self.notes: list[str] = []
 
@@ -113,8 +113,8 @@ class AlertExecutor:
         self._of[action.key] = there.number
 
     def _first(self, key: str) -> Issue | None:
-        found = standing(self._issues.listed(self._label))
-        return next((each.issue for each in found if each.key == key), None)
+        tickets = standing(self._issues.listed(self._label))
+        return next((ticket.issue for ticket in tickets if ticket.key == key), None)
 
     def _edit(self, number: int, edit: Edit) -> None:
         self._issues.edited(number, edit)

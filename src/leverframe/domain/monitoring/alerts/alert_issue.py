@@ -40,7 +40,7 @@ def text(alert: Alert, monitored: Monitored, around: Surroundings) -> str:
     parts = [
         _head(alert),
         *_fitting(alert.findings, _found),
-        *_section("What to do", list(dict.fromkeys(each.next for each in alert.findings)), _listed),
+        *_section("What to do", list(dict.fromkeys(finding.next for finding in alert.findings)), _listed),
         *_section("Windows", table(alert, monitored), str),
         *_behind(alert, monitored),
         *_section("Explained by this", alert.effects, _found),
@@ -104,19 +104,19 @@ def _behind(alert: Alert, monitored: Monitored) -> list[str]:
     if alert.kind not in (Kind.TABLE, Kind.FRESHNESS, Kind.LOOKUP):
         return []
     subjects = {part for finding in alert.findings for part in (finding.subject, finding.subject.partition(".")[0])}
-    tables = [each for each in monitored.tables if each.table in subjects]
+    tables = [table for table in monitored.tables if table.table in subjects]
     lines = []
-    for each in tables:
-        names = first_few([code(name, 80) for name in each.features], 40, last=", and ") or "no feature"
-        lines.append(f"- {code(each.table, _NAME)}, partition {code(each.partition, _NAME)}: {names}")
+    for facts in tables:
+        names = first_few([code(name, 80) for name in facts.features], 40, last=", and ") or "no feature"
+        lines.append(f"- {code(facts.table, _NAME)}, partition {code(facts.partition, _NAME)}: {names}")
     return _section(f"Features of {code(monitored.model, _NAME)} behind it", lines, str)
 
 
 def _foot(around: Surroundings) -> list[str]:
     owners = f"Owners: {' '.join(around.mentions)}." if around.mentions else ""
-    refused = ", ".join(code(each, 80) for each in around.refused)
+    refused = ", ".join(code(login, 80) for login in around.refused)
     nobody = f"GitHub cannot assign {refused}: give them access to the repository, or correct the list." * bool(refused)
-    wrong = ", ".join(code(each, 80) for each in around.wrong)
+    wrong = ", ".join(code(label, 80) for label in around.wrong)
     labels = f"{wrong} names no day, so it silences nothing: write `snooze-until:2030-12-31`." * bool(wrong)
     dashboard = link("Dashboard", around.dashboard) if around.dashboard else ""
     lines = [line for line in (owners, nobody, labels, dashboard) if line]

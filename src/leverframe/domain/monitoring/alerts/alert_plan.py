@@ -67,16 +67,18 @@ class AlertPlan:
 
 def planned(monitored: Monitored, issues: Sequence[Issue], settings: AlertSettings, around: Around) -> AlertPlan:
     """Return the steps from the issues as they stand to the alerts as they should be; without change, no step."""
-    found = standing(issues)
+    tickets = standing(issues)
     first: dict[str, Standing] = {}
-    for each in found:
-        first.setdefault(each.key, each)
-    duplicates = [each for each in found if first[each.key] is not each and each.issue.open]
-    alerts = {alert.key: alert for alert in alerts_of(monitored, [each.key for each in found if each.issue.open])}
+    for tracked in tickets:
+        first.setdefault(tracked.key, tracked)
+    duplicates = [ticket for ticket in tickets if first[ticket.key] is not ticket and ticket.issue.open]
+    alerts = {
+        alert.key: alert for alert in alerts_of(monitored, [ticket.key for ticket in tickets if ticket.issue.open])
+    }
     planner = _Planner(monitored, settings, around)
     keys = dict.fromkeys([*alerts, *first])
     steps: list[AlertStep] = [
-        Step(CloseDuplicate(each.issue.number, each.key, first[each.key].issue.number)) for each in duplicates
+        Step(CloseDuplicate(ticket.issue.number, ticket.key, first[ticket.key].issue.number)) for ticket in duplicates
     ]
     for key in keys:
         steps += planner.steps(alerts.get(key), first.get(key))
@@ -85,16 +87,16 @@ def planned(monitored: Monitored, issues: Sequence[Issue], settings: AlertSettin
 
 def open_alerts(issues: Sequence[Issue], monitored: Monitored) -> tuple[OpenAlert, ...]:
     """Return the alerts of a model and environment whose issues are open, worst first."""
-    found: dict[str, OpenAlert] = {}
-    for each in standing(issues):
-        record = each.record
-        if not each.issue.open or record is None or not _of(record, monitored):
+    alerts: dict[str, OpenAlert] = {}
+    for ticket in standing(issues):
+        record = ticket.record
+        if not ticket.issue.open or record is None or not _of(record, monitored):
             continue
-        until, _ = snoozed_until(each.issue.labels)
+        until, _ = snoozed_until(ticket.issue.labels)
         until = until if until > monitored.at[:10] else ""
-        alert = OpenAlert(each.key, each.issue.title, record.severity, record.since, each.issue.url, until)
-        found.setdefault(each.key, alert)
-    return tuple(sorted(found.values(), key=lambda alert: -RANK[alert.severity]))
+        alert = OpenAlert(ticket.key, ticket.issue.title, record.severity, record.since, ticket.issue.url, until)
+        alerts.setdefault(ticket.key, alert)
+    return tuple(sorted(alerts.values(), key=lambda alert: -RANK[alert.severity]))
 
 
 def _of(record: AlertRecord, monitored: Monitored) -> bool:
@@ -246,8 +248,8 @@ class _Planner:
 
 def _time(text: str) -> datetime:
     """Return a timestamp of a result; the time of one without a zone is that of UTC."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    timestamp = datetime.fromisoformat(text)
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 def _comment(alert: Alert, issue: Issue, event: str, why: str) -> AlertStep:

@@ -67,12 +67,12 @@ class Standing:
 
 def standing(issues: Iterable[Issue]) -> list[Standing]:
     """Return those issues that are ours, by number."""
-    found = []
+    tickets = []
     for issue in sorted(issues, key=lambda issue: issue.number):
         key = _PART.key_in(issue.body)
         if key:
-            found.append(Standing(issue, key, _record(issue.body)))
-    return found
+            tickets.append(Standing(issue, key, _record(issue.body)))
+    return tickets
 
 
 def _record(body: str) -> AlertRecord | None:

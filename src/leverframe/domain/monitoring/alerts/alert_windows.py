@@ -17,8 +17,8 @@ _PERFORMANCE = (Kind.PERFORMANCE, Kind.CALIBRATION, Kind.CONCEPT)
 def table(alert: Alert, monitored: Monitored) -> list[str]:
     """Return the table for the worst finding: of its column, of its metric, or of the traffic."""
     subject = alert.findings[0].subject
-    column = next((each for each in monitored.columns if each.name == subject), None)
-    metric = next((each for each in monitored.performance if each.metric == subject), None)
+    column = next((facts for facts in monitored.columns if facts.name == subject), None)
+    metric = next((series for series in monitored.performance if series.metric == subject), None)
     if alert.kind in _PERFORMANCE and (metric or monitored.performance):
         return _performance(metric or monitored.performance[0])
     if column:

@@ -97,8 +97,8 @@ def _mrkdwn(text: str) -> str:
 
 def headers(event: Event, content: bytes, secret: str, timestamp: int) -> dict[str, str]:
     """Return the headers of the request; with a secret they sign ``timestamp.content`` (HMAC-SHA256, hexadecimal)."""
-    found = {"Content-Type": "application/json; charset=utf-8", DELIVERY: event.delivery, TIMESTAMP: str(timestamp)}
+    fields = {"Content-Type": "application/json; charset=utf-8", DELIVERY: event.delivery, TIMESTAMP: str(timestamp)}
     if secret:
         signed = hmac.new(secret.encode(), f"{timestamp}.".encode() + content, hashlib.sha256)
-        found[SIGNATURE] = f"sha256={signed.hexdigest()}"
-    return found
+        fields[SIGNATURE] = f"sha256={signed.hexdigest()}"
+    return fields

@@ -38,7 +38,7 @@ _NEWEST = 3  # windows; columns beyond their band in them are shown before those
 class _Detail:
     """How much is shown of each kind.
 
-    ``tips`` tells whether charts have a text a window for the pointer, ``told`` how many metrics have one, and
+    ``tips`` tells whether charts have a text a window for the pointer, ``tipped`` how many metrics have one, and
     ``merged`` whether cells of the heat map that look the same share one.
     """
 
@@ -50,7 +50,7 @@ class _Detail:
     findings: int
     words: int
     history: int
-    told: int
+    tipped: int
     tips: bool
     merged: bool
 
@@ -127,7 +127,7 @@ def _nothing(monitored: Monitored) -> str:
 
 
 def _performance(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str:
-    charts = performance_charts(monitored.performance[: detail.metrics], axis, told=detail.told)
+    charts = performance_charts(monitored.performance[: detail.metrics], axis, tips=detail.tipped)
     if not charts:
         charts = (
             "<p>Neither labels nor estimates: set <code>monitor.labels</code> in leverframe.yaml to see them here.</p>"
@@ -176,7 +176,7 @@ def _left_out(monitored: Monitored, history: Sequence[HistoryLine], detail: _Det
         (len(monitored.performance) - detail.metrics, "metrics"),
     ]
     notes = [f"{count:,} {words} are left out to keep this page small" for count, words in counts if count > 0]
-    if detail.told < min(detail.metrics, len(monitored.performance)):
+    if detail.tipped < min(detail.metrics, len(monitored.performance)):
         where = "some charts" if detail.tips else "the charts"
         notes.append(f"figures of single windows are left out of {where} to keep this page small")
     notes = [f"{note}; monitor.json has them" for note in notes]

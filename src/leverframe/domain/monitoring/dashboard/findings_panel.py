@@ -35,7 +35,7 @@ def _cause(cause: Cause, most: int, limit: int) -> str:
     finding = cause.finding
     folded = ""
     if cause.explains:
-        inner = "".join(f"<li>{_head(each)} {sentence(each.what, limit)}</li>" for each in cause.explains[:most])
+        inner = "".join(f"<li>{_head(effect)} {sentence(effect.what, limit)}</li>" for effect in cause.explains[:most])
         rest = "".join(and_more(len(cause.explains) - most, "<li>and ", "</li>"))
         title = f"explains {len(cause.explains):,} more finding{'s' if len(cause.explains) > 1 else ''}"
         folded = f"<details><summary>{title}</summary><ul>{inner}{rest}</ul></details>"

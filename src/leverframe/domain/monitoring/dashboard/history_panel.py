@@ -26,13 +26,13 @@ def history_panel(monitored: Monitored, history: Sequence[HistoryLine], most: in
     axis = WindowAxis(tuple(names))
     traffic = {line.window: line for line in history if line.part == "traffic"}
     realised = {line.window: line for line in history if line.part == "performance"}
-    cells = [_cell([line for line in (traffic.get(each), realised.get(each)) if line]) for each in names]
+    cells = [_cell([line for line in (traffic.get(name), realised.get(name)) if line]) for name in names]
     strip = cell_grid([GridRow("findings", cells)], axis, f"findings in {len(names)} windows")
     charts = [
-        _chart("rows", [float(traffic[each].rows) if each in traffic else None for each in names], axis, bars=True)
+        _chart("rows", [float(traffic[name].rows) if name in traffic else None for name in names], axis, bars=True)
     ]
     for series in monitored.performance[:_METRICS]:
-        values = [realised[each].metrics.get(series.metric) if each in realised else None for each in names]
+        values = [realised[name].metrics.get(series.metric) if name in realised else None for name in names]
         if any(value is not None for value in values):
             charts.append(_chart(text(series.title, 60), values, axis, bars=False))
     words = f"<p>{len(names):,} windows, each as it was judged then.</p>"
@@ -40,11 +40,13 @@ def history_panel(monitored: Monitored, history: Sequence[HistoryLine], most: in
 
 
 def _cell(lines: Sequence[HistoryLine]) -> GridCell:
-    found = {key: Severity(value) for line in lines for key, value in line.findings.items() if value in set(Severity)}
-    if not found:
+    severities = {
+        key: Severity(value) for line in lines for key, value in line.findings.items() if value in set(Severity)
+    }
+    if not severities:
         return GridCell("ok", "no finding", calm=True)
-    worst = max(found.values(), key=RANK.__getitem__)
-    named = first_few([text(key, 40) for key in found], 3)
+    worst = max(severities.values(), key=RANK.__getitem__)
+    named = first_few([text(key, 40) for key in severities], 3)
     mark = {Severity.WARNING: "dot", Severity.CRITICAL: "cross"}.get(worst, "")
     return GridCell(worst.value, f"{worst.value}: {named}", mark)
 

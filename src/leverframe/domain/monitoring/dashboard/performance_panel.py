@@ -26,11 +26,11 @@ _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither
               "nearer to 0": "nearer to 0 is better"}  # fmt: skip
 
 
-def performance_charts(performance: Sequence[Performance], axis: WindowAxis, *, told: int) -> str:
-    """Return a chart for each metric, in order; the first ``told`` have a text a window for the pointer."""
+def performance_charts(performance: Sequence[Performance], axis: WindowAxis, *, tips: int) -> str:
+    """Return a chart for each metric, in order; the first ``tips`` have a text a window for the pointer."""
     tried = any(marker.kind == "retrained" for marker in axis.markers)
     legend = _LEGEND + (_RETRAINED if tried else "")
-    return cards([_chart(series, axis, number < told) for number, series in enumerate(performance)], legend)
+    return cards([_chart(series, axis, number < tips) for number, series in enumerate(performance)], legend)
 
 
 def deployments(axis: WindowAxis) -> str:
@@ -47,7 +47,7 @@ def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:
     known = [point for point in points if point is not None and point.judged and point.realised.value is not None]
     band = (series.reference.low, series.reference.high)
     newest = known[-1] if known else None
-    said = (
+    caption = (
         f"{figure(newest.realised.value)} <small>in {text(newest.window, 24)}{_between(', expected ', *band)}</small>"
         if newest
         else "<small>no window has enough labels</small>"
@@ -66,7 +66,7 @@ def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:
         unit=figure, lines=[estimated, realised], expected=[band] * len(axis),
         tips=[_tip(axis.short(number), point) for number, point in enumerate(points)] if tips else (),
     )  # fmt: skip
-    return card(f"{title} <small>{_DIRECTION[series.better]}</small>", said, window_chart(chart, axis))
+    return card(f"{title} <small>{_DIRECTION[series.better]}</small>", caption, window_chart(chart, axis))
 
 
 def _between(words: str, low: float | None, high: float | None) -> str:

@@ -25,19 +25,19 @@ def quality_strip(
     windows: Sequence[WindowFacts], axis: WindowAxis, findings: Sequence[Finding], history: Sequence[HistoryLine]
 ) -> str:
     """Return the strip: what this run found, and where it says nothing of a window, what earlier runs found there."""
-    found = _found(windows, findings, history)
-    rows = [GridRow("all kinds", [_overall(window, found) for window in windows])]
-    rows += [GridRow(KINDS[kind], [_cell(found.get((kind.value, window.name), {}), window) for window in windows])
+    severities = _found(windows, findings, history)
+    rows = [GridRow("all kinds", [_overall(window, severities) for window in windows])]
+    rows += [GridRow(KINDS[kind], [_cell(severities.get((kind.value, window.name), {}), window) for window in windows])
              for kind in SHOWN]  # fmt: skip
     odd = sum(window.quality is not None for window in windows)
     return cell_grid(rows, axis, f"data quality of {len(windows)} windows, {odd} with findings") + LEGEND
 
 
 def _found(windows: Sequence[WindowFacts], findings: Sequence[Finding], history: Sequence[HistoryLine]) -> _Found:
-    found: _Found = {}
+    severities: _Found = {}
 
     def add(kind: str, subject: str, window: str, severity: Severity) -> None:
-        subjects = found.setdefault((kind, window), {})
+        subjects = severities.setdefault((kind, window), {})
         worst = subjects.get(subject, severity)
         subjects[subject] = max(worst, severity, key=RANK.__getitem__)
 
@@ -52,11 +52,11 @@ def _found(windows: Sequence[WindowFacts], findings: Sequence[Finding], history:
                 kind, _, subject = key.partition(":")
                 if value in set(Severity):
                     add(kind, subject, line.window, Severity(value))
-    return found
+    return severities
 
 
-def _overall(window: WindowFacts, found: _Found) -> GridCell:
-    kinds = [severity for kind in SHOWN for severity in found.get((kind.value, window.name), {}).values()]
+def _overall(window: WindowFacts, severities: _Found) -> GridCell:
+    kinds = [severity for kind in SHOWN for severity in severities.get((kind.value, window.name), {}).values()]
     known = [*kinds, *([window.quality] if window.quality else [])]
     if not known:
         return _calm(window)

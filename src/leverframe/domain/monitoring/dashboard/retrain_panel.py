@@ -19,9 +19,9 @@ def retrain_panel(facts: RetrainFacts, at: str, most: int, limit: int) -> str:
         return ""
     rows = [_row(tried) for tried in facts.tried[:most]]
     newest = facts.tried[0] if facts.tried else None
-    said = f"<p><b>Last attempt, {text(newest.title, 40)}:</b> {sentence(newest.why, limit)}</p>" if newest else ""
+    attempt = f"<p><b>Last attempt, {text(newest.title, 40)}:</b> {sentence(newest.why, limit)}</p>" if newest else ""
     listed = table(_HEADS, rows, "attempts to retrain") + left_out(len(facts.tried) - most, "attempts") if rows else ""
-    return section("retraining", "Retraining", _asks(facts) + said + _next(facts, at, limit) + listed)
+    return section("retraining", "Retraining", _asks(facts) + attempt + _next(facts, at, limit) + listed)
 
 
 def _asks(facts: RetrainFacts) -> str:

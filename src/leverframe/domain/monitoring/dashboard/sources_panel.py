@@ -36,13 +36,13 @@ def skew_table(skew: Sequence[Skew], most: int) -> str:
     """Return the features that were recomputed for logged requests; those that differ first."""
     if not skew:
         return ""
-    ordered = sorted(skew, key=lambda each: -(each.different / each.rows if each.rows else 0))
+    ordered = sorted(skew, key=lambda feature: -(feature.different / feature.rows if feature.rows else 0))
     rows = [
         [
-            name(each.feature, 60), f"{each.rows:,}", f"{each.different:,}",
-            percent(each.different / each.rows if each.rows else None), figure(each.largest),
+            name(feature.feature, 60), f"{feature.rows:,}", f"{feature.different:,}",
+            percent(feature.different / feature.rows if feature.rows else None), figure(feature.largest),
         ]
-        for each in ordered[:most]
+        for feature in ordered[:most]
     ]  # fmt: skip
     heads = ["feature", "#recomputed", "#differ", "#share", "#largest difference"]
     return table(heads, rows, "training-serving skew") + left_out(len(skew) - most, "features")

@@ -35,8 +35,8 @@ def traffic_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: bo
     rows = [window.rows for window in windows]
     means = [window.prediction for window in windows]
     shown = [
-        _Shown("rows", _count, [Line("c1", [each.value for each in rows])], ["rows"], rows, bars=True),
-        _Shown("mean prediction", figure, [_dotted([each.value for each in means])], ["mean"], means, zero=False),
+        _Shown("rows", _count, [Line("c1", [volume.value for volume in rows])], ["rows"], rows, bars=True),
+        _Shown("mean prediction", figure, [_dotted([mean.value for mean in means])], ["mean"], means, zero=False),
         _Shown("response time", _milliseconds, _latency(windows), ["median", "95th percentile"]),
         _Shown("refused and failed requests", percent, _errors(windows), ["refused", "failed"]),
     ]
@@ -49,8 +49,8 @@ def source_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: boo
     lowest = {table: min(window.missed.get(table, 1.0) for window in windows)
               for table in sorted({table for window in windows for table in window.missed})}  # fmt: skip
     tables = sorted(lowest, key=lowest.__getitem__)[:_TABLES]
-    found = [
-        Line(f"c{number + 1}", [each.missed.get(table) for each in windows]) for number, table in enumerate(tables)
+    lines = [
+        Line(f"c{number + 1}", [window.missed.get(table) for window in windows]) for number, table in enumerate(tables)
     ]
     names = [text(table, 30) for table in tables]
     known = [Line("c1", [window.coverage if labels else None for window in windows])]
@@ -58,7 +58,7 @@ def source_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: boo
     shown = [
         _Shown("rows with a label", percent, known, ["labelled"], bars=True, top=1.0),
         _Shown("age of looked-up features", _hours, ages, ["median"]),
-        _Shown("rows whose keys were found", percent, found, names, top=1.0, zero=False),
+        _Shown("rows whose keys were found", percent, lines, names, top=1.0, zero=False),
     ]
     return _charts(shown, windows, axis, tips)
 
@@ -69,17 +69,17 @@ def _dotted(values: Sequence[float | None]) -> Line:
 
 def _charts(shown: Sequence[_Shown], windows: Sequence[WindowFacts], axis: WindowAxis, tips: bool) -> str:
     over = [window.whole for window in windows]
-    known = [each for each in shown if any(value is not None for line in each.lines for value in line.values)]
-    return cards([_figure(each, over, axis, tips) for each in known])
+    known = [chart for chart in shown if any(value is not None for line in chart.lines for value in line.values)]
+    return cards([_figure(chart, over, axis, tips) for chart in known])
 
 
 def _figure(shown: _Shown, over: Sequence[bool], axis: WindowAxis, tips: bool) -> str:
-    expected = [(each.low, each.high) for each in shown.expected]
-    ends = next((each for each in reversed(shown.expected) if each.low is not None and each.high is not None), None)
+    expected = [(band.low, band.high) for band in shown.expected]
+    ends = next((band for band in reversed(shown.expected) if band.low is not None and band.high is not None), None)
     newest = [_newest(line.values, over) for line in shown.lines]
     figures = [f"{words} {shown.unit(value)}" for words, value in zip(shown.names, newest, strict=True)]
     keys = [drawn(f"line {line.look}", "M1 5h16") if len(shown.lines) > 1 else "" for line in shown.lines]
-    said = " · ".join(key(sign, words, 18) if sign else words for sign, words in zip(keys, figures, strict=True))
+    caption = " · ".join(key(sign, words, 18) if sign else words for sign, words in zip(keys, figures, strict=True))
     around = f" · <small>expected {shown.unit(ends.low)} to {shown.unit(ends.high)}</small>" if ends else ""
     texts = [_tip(shown, over[number], axis, number) for number in range(len(axis))] if tips else ()
     chart = WindowChart(
@@ -87,7 +87,7 @@ def _figure(shown: _Shown, over: Sequence[bool], axis: WindowAxis, tips: bool) -
         lines=() if shown.bars else shown.lines, bars=_bars(shown.lines, over) if shown.bars else (), expected=expected,
         zero=shown.zero, top=shown.top, tips=texts,
     )  # fmt: skip
-    return card(shown.title, said + around, window_chart(chart, axis))
+    return card(shown.title, caption + around, window_chart(chart, axis))
 
 
 def _newest(values: Sequence[float | None], over: Sequence[bool]) -> float | None:

@@ -42,14 +42,14 @@ class WindowAxis:
         tried: Sequence[TriedCandidate] = (),
     ) -> WindowAxis:
         """Return the axis of windows with the newest ``most`` deployments, and attempts, that fall into them."""
-        found = [(where, release) for release in releases if (where := _where(release.at, windows)) is not None]
-        found.sort(key=lambda pair: pair[0])
+        deployments = [(where, release) for release in releases if (where := _where(release.at, windows)) is not None]
+        deployments.sort(key=lambda pair: pair[0])
         markers = tuple(
             Marker(
                 where,
                 f"{text(short(release.release), 80)} serves since {text(stamp(release.at), 40)}",
             )
-            for where, release in found[-most:]
+            for where, release in deployments[-most:]
         )
         attempts = [(where, one) for one in tried if (where := _where(one.at, windows)) is not None]
         attempts.sort(key=lambda pair: pair[0])
@@ -81,11 +81,11 @@ class WindowAxis:
     def short(self, number: int) -> str:
         """Return the name of a window in few letters, escaped: a day as day and month."""
         given = self.names[number]
-        found = _DAY.match(given)
-        if not found or not 1 <= int(given[5:7]) <= 12:
+        match = _DAY.match(given)
+        if not match or not 1 <= int(given[5:7]) <= 12:
             return text(given, 12)
-        hour = f" {given[11:13]}h" if found[2] else ""
-        return f"{int(found[1])} {_MONTHS[int(given[5:7]) - 1]}{hour}"
+        hour = f" {given[11:13]}h" if match[2] else ""
+        return f"{int(match[1])} {_MONTHS[int(given[5:7]) - 1]}{hour}"
 
     def full(self, number: int) -> str:
         """Return the name of a window, escaped."""

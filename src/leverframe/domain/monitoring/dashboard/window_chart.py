@@ -112,17 +112,17 @@ class _Canvas:
     def spans(self, ends: Spans) -> list[tuple[float, float, float] | None]:
         """Return intervals as places on the picture, the whole slot wide where they are alone."""
         half = (RIGHT - LEFT) / max(1, len(self.axis)) / 2
-        found: list[tuple[float, float, float] | None] = []
+        places: list[tuple[float, float, float] | None] = []
         first = 0
         for (low, high), run in groupby(ends):
             last = first + sum(1 for _ in run) - 1
             bottom, top = self.y(low), self.y(high)
             if bottom is None or top is None:
-                found.append(None)
+                places.append(None)
             else:
-                found += [(self.x(first) - half, bottom, top), (self.x(last) + half, bottom, top)]
+                places += [(self.x(first) - half, bottom, top), (self.x(last) + half, bottom, top)]
             first = last + 1
-        return found
+        return places
 
     def bars(self, values: Values) -> str:
         """Return all bars as one shape."""
@@ -146,7 +146,7 @@ class _Canvas:
             for number, (low, high) in enumerate(line.spread)
             if (bottom := self.y(low)) is not None and (top := self.y(high)) is not None
         )
-        found = [drawn(f"whisker {line.look}", whiskers), drawn(f"line {line.look}", path(points))]
+        shapes = [drawn(f"whisker {line.look}", whiskers), drawn(f"line {line.look}", path(points))]
         if line.dots:
             kinds: dict[str, list[tuple[float, float]]] = {}
             for number, point in enumerate(points):
@@ -155,8 +155,8 @@ class _Canvas:
                     kinds.setdefault("odd" if number in line.odd and kind == "dot" else kind, []).append(point)
             if len(self.axis) > _CROWDED:
                 kinds.pop("dot", None)
-            found += [drawn(f"{kind} {line.look}", _dots(kind, places)) for kind, places in sorted(kinds.items())]
-        return found
+            shapes += [drawn(f"{kind} {line.look}", _dots(kind, places)) for kind, places in sorted(kinds.items())]
+        return shapes
 
 
 def _dots(kind: str, places: Sequence[tuple[float, float]]) -> str:

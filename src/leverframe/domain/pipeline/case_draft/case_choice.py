@@ -130,14 +130,14 @@ def _refuse_alike(tables: Sequence[TableFacts]) -> None:
 
 
 def _column(table: TableFacts, name: str, option: str) -> ColumnFacts:
-    found = table.column(name)
-    if found is None:
+    column = table.column(name)
+    if column is None:
         raise SettingsError(
             f"{table.path} has no column `{name}`",
             why=f"{option} names it",
             next=nearest(name, [column.name for column in table.columns]),
         )
-    return found
+    return column
 
 
 def _kind(label: ColumnFacts) -> LabelKind:

@@ -26,7 +26,7 @@ def files_of(chosen: Choice) -> dict[str, str]:
     }
 
 
-def said(chosen: Choice) -> list[str]:
+def summary_lines(chosen: Choice) -> list[str]:
     """Return what was guessed, in sentences for the terminal."""
     lines = [f"the label `{chosen.label.name}` is {chosen.kind}"]
     lines += [f"1 stands for `{chosen.label.values[1]}`"] if chosen.of_two_texts else []

@@ -83,10 +83,10 @@ class RunnerJobs:
     def _jobs(
         self, guard: str, base: str, *, ref: str = "", more: Mapping[int, Mapping[str, str]] | None = None
     ) -> str:
-        phases = self.plan.found[:-1] if self.plan else ()
-        found = {"base": base, "ref": ref, "asked": "", "more_permissions": ""}
+        phases = self.plan.phases[:-1] if self.plan else ()
+        shared = {"base": base, "ref": ref, "asked": "", "more_permissions": ""}
         return "".join(
-            filled(self.job, found | self._values(phase, guard) | dict((more or {}).get(phase.number, {})))
+            filled(self.job, shared | self._values(phase, guard) | dict((more or {}).get(phase.number, {})))
             for phase in phases
         )
 
@@ -94,8 +94,8 @@ class RunnerJobs:
         """Return what differs between the jobs; the rest is that of every workflow of the project."""
         number, before = phase.number, [f"phase_{number}" for number in range(phase.number - 1, 0, -1)]
         runner = (self.runners or {}).get(phase.runner)
-        told = " || ".join([*(f"needs.{name}.outputs.phases" for name in before), "'[]'"])
-        wanted = f"contains(fromJSON({told}), {number})" if phase.runner != SMALL else f"({told}) != '[]'"
+        expression = " || ".join([*(f"needs.{name}.outputs.phases" for name in before), "'[]'"])
+        wanted = f"contains(fromJSON({expression}), {number})" if phase.runner != SMALL else f"({expression}) != '[]'"
         conditions = ["!cancelled()", "!failure()", *([guard] if guard else []), *([wanted] if before else [])]
         requirements = as_text(runner.requirements if runner else "requirements.lock")
         return {

@@ -32,18 +32,18 @@ class Phase:
 class Phases:
     """All phases of a run, with the edges between their stages from each writer to its reader."""
 
-    found: tuple[Phase, ...]
+    phases: tuple[Phase, ...]
     edges: tuple[tuple[str, str], ...]
 
     @property
     def last(self) -> int:
         """Return the number of the last phase; 1 where no stage needs another machine."""
-        return len(self.found)
+        return len(self.phases)
 
     @cached_property
     def where(self) -> Mapping[str, Phase]:
         """Return the phase of each stage."""
-        return {name: phase for phase in self.found for name in phase.stages}
+        return {name: phase for phase in self.phases for name in phase.stages}
 
     def of(self, stage: str) -> Phase:
         """Return the phase of a stage."""
@@ -69,7 +69,7 @@ def runners_of(stages: Sequence[Stage], patterns: Mapping[str, Sequence[str]]) -
     a stage of two runners.
     """
     known = {stage.name: stage.group or stage.name for stage in stages if not stage.is_source}
-    found: dict[str, str] = {}
+    runners: dict[str, str] = {}
     for runner, listed in patterns.items():
         for pattern in listed:
             names = [name for name, group in known.items() if fnmatchcase(name, pattern) or fnmatchcase(group, pattern)]
@@ -80,13 +80,13 @@ def runners_of(stages: Sequence[Stage], patterns: Mapping[str, Sequence[str]]) -
                     next=nearest(pattern, list(dict.fromkeys(known.values()))),
                 )
             for name in names:
-                if found.setdefault(name, runner) != runner:
+                if runners.setdefault(name, runner) != runner:
                     raise SettingsError(
-                        f"stage `{name}` has two runners: `{found[name]}` and `{runner}`",
+                        f"stage `{name}` has two runners: `{runners[name]}` and `{runner}`",
                         why=f"`{pattern}` of `reproduce.runners.{runner}` matches a stage of the other one, too",
                         next="let one of both patterns leave it out, in leverframe.yaml",
                     )
-    return found
+    return runners
 
 
 def phases(order: Sequence[str], edges: Sequence[tuple[str, str]], runners: Mapping[str, str]) -> Phases:
@@ -136,7 +136,7 @@ class _Graph:
                 continue
             taken.add(name)
             covered.add(name)
-            waiting += [each for each in self.writers[name] if self.machines[each] == machine and each not in covered]
+            waiting += [node for node in self.writers[name] if self.machines[node] == machine and node not in covered]
         return frozenset(taken)
 
 
@@ -170,10 +170,10 @@ def _reached(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]
     following: dict[str, list[str]] = {}
     for one, other in pairs:
         following.setdefault(one, []).append(other)
-    waiting, found = list(names), set[str]()
+    waiting, reached = list(names), set[str]()
     while waiting:
         for name in following.get(waiting.pop(), ()):
-            if name not in found:
-                found.add(name)
+            if name not in reached:
+                reached.add(name)
                 waiting.append(name)
-    return found
+    return reached

@@ -39,8 +39,8 @@ class Share:
 
 def stale(status: PipelineStatus, plan: Phases, done: Set[str]) -> frozenset[str]:
     """Return the stages that are stale of themselves, and all behind them; what is ``done`` is not."""
-    runnable = {each.stage.name for each in status.stages if not (each.stage.is_source or each.stage.frozen)}
-    first = {each.stage.name for each in status.stages if each.state in _OF_ITSELF} & runnable - done
+    runnable = {stage.stage.name for stage in status.stages if not (stage.stage.is_source or stage.stage.frozen)}
+    first = {stage.stage.name for stage in status.stages if stage.state in _OF_ITSELF} & runnable - done
     return frozenset((first | plan.behind(first)) & runnable - done)
 
 
@@ -59,7 +59,7 @@ def needs(
     on another machine: with the entry of the base it was verified there, and no such machine starts for that alone.
     """
     here, base = locks
-    runnable = {each.stage.name for each in status.stages if not (each.stage.is_source or each.stage.frozen)}
+    runnable = {stage.stage.name for stage in status.stages if not (stage.stage.is_source or stage.stage.frozen)}
     if full:
         return Needs(frozenset(runnable - done))
     first = stale(status, plan, done)
@@ -75,7 +75,7 @@ def share(plan: Phases, number: int, needed: Set[str]) -> Share:
     A phase also runs what an earlier one of its machine left. One of the small machine before the last runs only what
     another machine waits for.
     """
-    phase = plan.found[number - 1]
+    phase = plan.phases[number - 1]
     own = {name for name in needed if plan.runner(name) == phase.runner and plan.of(name).number <= number}
     others = needed - own
     mine = own - plan.behind(others)
@@ -86,5 +86,5 @@ def share(plan: Phases, number: int, needed: Set[str]) -> Share:
 
 def later(plan: Phases, number: int, needed: Set[str]) -> tuple[int, ...]:
     """Return the numbers of the later phases on other machines that have something to run."""
-    behind = [phase for phase in plan.found[number:] if phase.runner != SMALL]
+    behind = [phase for phase in plan.phases[number:] if phase.runner != SMALL]
     return tuple(phase.number for phase in behind if not needed.isdisjoint(phase.stages))

@@ -32,17 +32,17 @@ def differing(written: str, wanted: str, name: str) -> str:
     if not ours:
         return ""  # a workflow of one's own
     for job, asked in theirs.items():
-        found = ours.get(job)
-        if found is None:
+        own = ours.get(job)
+        if own is None:
             return f"it has no job `{job}`, which runs {_phase(asked.phase)}"
-        if found.phase != asked.phase:
-            return f"its job `{job}` runs {_phase(found.phase)}, and {_phase(asked.phase)} is asked for"
+        if own.phase != asked.phase:
+            return f"its job `{job}` runs {_phase(own.phase)}, and {_phase(asked.phase)} is asked for"
         divided = bool(asked.phase) and job != _LAST
-        if (divided or job == _JUDGE) and found.labels != asked.labels:
-            return f"its job `{job}` runs on `{', '.join(found.labels)}`, and `{', '.join(asked.labels)}` is asked for"
-        if divided and found.condition != asked.condition:
+        if (divided or job == _JUDGE) and own.labels != asked.labels:
+            return f"its job `{job}` runs on `{', '.join(own.labels)}`, and `{', '.join(asked.labels)}` is asked for"
+        if divided and own.condition != asked.condition:
             return f"the condition of its job `{job}` is another one, and that keeps forks and idle machines out"
-    left = [job for job, found in ours.items() if job not in theirs and found.phase]
+    left = [job for job, entry in ours.items() if job not in theirs and entry.phase]
     return f"its job `{left[0]}` runs {_phase(ours[left[0]].phase)}, which no stage needs" if left else ""
 
 

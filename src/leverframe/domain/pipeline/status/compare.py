@@ -52,15 +52,15 @@ class Sight:
 
 def compare(stage: Stage, locked: Locked, sight: Sight) -> list[Finding]:
     """Return the differences of ``stage`` from its last run; empty if there is none."""
-    found = [Finding(StaleReason.ALWAYS_RUNS, stage.name)] if stage.always_runs else []
+    findings = [Finding(StaleReason.ALWAYS_RUNS, stage.name)] if stage.always_runs else []
     if not stage.is_source and stage.command != locked.command:
-        found.append(Finding(StaleReason.COMMAND_CHANGED, "cmd", _line(locked.command), _line(stage.command)))
+        findings.append(Finding(StaleReason.COMMAND_CHANGED, "cmd", _line(locked.command), _line(stage.command)))
     if not stage.frozen:
         for file in stage.parameters:
-            found += parameters.findings(file, sight.parameters[file.path], locked.parameters.get(file.entry))
-        found += _dependencies(stage, locked, sight)
-    found += _outputs(stage, locked, sight)
-    return found
+            findings += parameters.findings(file, sight.parameters[file.path], locked.parameters.get(file.entry))
+        findings += _dependencies(stage, locked, sight)
+    findings += _outputs(stage, locked, sight)
+    return findings
 
 
 def _line(command: Any) -> str:
@@ -89,7 +89,7 @@ def _of_other_commit(path: str, recorded: Recorded, sight: Sight) -> bool:
     outputs = [output for output in sight.producers if output == path or _contains(path, output)]
     differing = [output for output in outputs
                  if sight.tree.look(output, sight.producers[output]).presence is not Presence.SAME]  # fmt: skip
-    return bool(differing) and all(sight.producers[each] and sight.tree.known(each) for each in differing)
+    return bool(differing) and all(sight.producers[output] and sight.tree.known(output) for output in differing)
 
 
 def _absent(dependency: Artefact, recorded: Recorded | None, sight: Sight) -> StaleReason:

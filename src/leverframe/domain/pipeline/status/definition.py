@@ -70,7 +70,7 @@ class Definition:
         if not isinstance(declared, dict):
             raise _wrong(f"`stages` in {self.file}", "a mapping of names to stages", declared)
         scope = self._top
-        return [self._stage(each) for name, body in declared.items() for each in self._declared(str(name), body, scope)]
+        return [self._stage(form) for name, body in declared.items() for form in self._declared(str(name), body, scope)]
 
     def views(self, field: Literal["metrics", "plots"]) -> list[View]:
         """Return what the file calls metrics or plots at its top level, beside what stages do.
@@ -79,13 +79,13 @@ class Definition:
         """
         where = f"`{field}` in {self.file}"
         items = _listed(self._top.resolve(self.content.get(field), key=field), where)
-        found: list[View] = []
+        views: list[View] = []
         for item in items:
             for entry, given in (item if isinstance(item, dict) else {item: {}}).items():
                 if not isinstance(given or {}, dict):
                     raise _wrong(f"`{entry}` in {where}", "a mapping", given)
-                found.append(View(located(entry, self.folder, where), dict(given or {})))
-        return found
+                views.append(View(located(entry, self.folder, where), dict(given or {})))
+        return views
 
     @cached_property
     def _top(self) -> Scope:
@@ -97,8 +97,8 @@ class Definition:
         items: list[Any] = list(variables or [])
         standard = located(DEFAULT_PARAMETERS, folder, self.file)
         values, loaded = dict(scope.values), set(scope.loaded)
-        if default and (found := self.values(standard)) is not None:
-            values = merged(values, nameable(found), standard)
+        if default and (defaults := self.values(standard)) is not None:
+            values = merged(values, nameable(defaults), standard)
             loaded.add(standard)
         for item in items:
             values = merged(values, self._variables(item, folder, loaded, scope.where), f"`vars` in {scope.where}")

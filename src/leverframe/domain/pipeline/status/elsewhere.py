@@ -28,14 +28,14 @@ def recorded_elsewhere(path: str, text: Callable[[str], str | None]) -> dict[str
     ``text`` returns the content of a file, None where there is none. Raises ``DefinitionError`` and
     ``RepositoryError`` for one that cannot be read.
     """
-    found: dict[str, Recorded] = {}
+    records: dict[str, Recorded] = {}
     for file in recorders(path):
         content = text(file)
         if content is not None:
-            found |= _outputs(file, content)
+            records |= _outputs(file, content)
     return {
         made: record
-        for made, record in found.items()
+        for made, record in records.items()
         if f"{made}/".startswith(f"{path}/") or path.startswith(f"{made}/")
     }
 

@@ -20,13 +20,13 @@ def edges(stages: Sequence[Stage]) -> list[tuple[str, str]]:
     for path in writers:
         for folder in _folders(path):
             within.setdefault(folder, []).append(path)
-    found: dict[tuple[str, str], None] = {}
+    pairs: dict[tuple[str, str], None] = {}
     for stage in stages:
         for dependency in () if stage.frozen else stage.dependencies:
-            outputs = [*(each for each in [*_folders(dependency.path), dependency.path] if each in writers)]
+            outputs = [*(place for place in [*_folders(dependency.path), dependency.path] if place in writers)]
             outputs += within.get(dependency.path, [])
-            found.update(dict.fromkeys((writers[path], stage.name) for path in outputs))
-    return list(found)
+            pairs.update(dict.fromkeys((writers[path], stage.name) for path in outputs))
+    return list(pairs)
 
 
 def _writers(stages: Sequence[Stage]) -> dict[str, str]:

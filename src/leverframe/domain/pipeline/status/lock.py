@@ -57,7 +57,7 @@ def split(text: str) -> dict[str, str]:
             why="it does not begin as DVC writes it, or has conflict markers",
             next="take one side with `git checkout --ours dvc.lock`, then `dvc repro`",
         )
-    starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
+    starts = [(match[1], match.start()) for match in _STAGE.finditer(body)]
     ends = [*(start for _, start in starts), len(body)][1:]
     return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
 
@@ -84,7 +84,7 @@ def locked_here(stages: Iterable[Stage], text: Callable[[str], str | None]) -> d
     ``text`` returns the content of a lock, None where there is none. A lock names paths from the folder where the
     command runs, which only the definition tells: an entry whose stage is gone is left out.
     """
-    found: dict[str, Locked] = {}
+    by_stage: dict[str, Locked] = {}
     known: dict[str, dict[str, Locked]] = {}
     for stage in stages:
         file = lock_of(stage.file)
@@ -94,8 +94,8 @@ def locked_here(stages: Iterable[Stage], text: Callable[[str], str | None]) -> d
             known[file] = entries(text(file) or "", file)
         entry = known[file].get(stage.name_in_file)
         if entry is not None:
-            found[stage.name] = entry if stage.folder == "." else _from_root(entry, stage)
-    return found
+            by_stage[stage.name] = entry if stage.folder == "." else _from_root(entry, stage)
+    return by_stage
 
 
 def _from_root(entry: Locked, stage: Stage) -> Locked:
@@ -124,15 +124,15 @@ def source(content: Mapping[str, Any], file: str) -> tuple[Stage, Locked]:
     if content.get("cmd"):
         raise unresolvable("a command in a `.dvc` file", file)
     folder = located(content.get("wdir") or ".", file.rpartition("/")[0] or ".", file)
-    listed = [each for each in content.get("outs") or [] if isinstance(each, dict)]
-    entries = [each for each in listed if not is_elsewhere(each.get("path"))]
-    elsewhere = tuple(str(each["path"]) for each in listed if each not in entries)
+    listed = [output for output in content.get("outs") or [] if isinstance(output, dict)]
+    entries = [entry for entry in listed if not is_elsewhere(entry.get("path"))]
+    elsewhere = tuple(str(entry["path"]) for entry in listed if entry not in entries)
     # The data of another repository stay in its remote.
-    of_another = any(isinstance(each, dict) and "repo" in each for each in content.get("deps") or [])
-    said = [{**entry, "push": False} if of_another else entry for entry in entries]
+    of_another = any(isinstance(dependency, dict) and "repo" in dependency for dependency in content.get("deps") or [])
+    flagged = [{**entry, "push": False} if of_another else entry for entry in entries]
     outputs = tuple(
-        Artefact(located(each.get("path"), folder, file), str(each["path"]), each.get("cache", True), flags=each)
-        for each in said
+        Artefact(located(entry.get("path"), folder, file), str(entry["path"]), entry.get("cache", True), flags=entry)
+        for entry in flagged
     )
     imported = bool(content.get("deps"))
     stage = Stage(file, file, outputs=outputs, frozen=True, folder=folder, imported=imported, elsewhere=elsewhere)
@@ -140,7 +140,7 @@ def source(content: Mapping[str, Any], file: str) -> tuple[Stage, Locked]:
 
 
 def _recorded(entries: Any, where: str) -> dict[str, Recorded]:
-    found = {}
+    records = {}
     for entry in entries or []:
         if is_elsewhere(entry.get("path")):
             continue
@@ -152,5 +152,5 @@ def _recorded(entries: Any, where: str) -> dict[str, Recorded]:
         if entry.get("hash", "md5") != "md5":
             raise unresolvable(f"the hash `{entry['hash']}` of `{entry.get('path')}`", where)
         legacy = "hash" not in entry  # as DVC 2 wrote it
-        found[str(entry["path"])] = Recorded(str(entry["md5"]), entry.get("size"), entry.get("nfiles"), legacy)
-    return found
+        records[str(entry["path"])] = Recorded(str(entry["md5"]), entry.get("size"), entry.get("nfiles"), legacy)
+    return records

@@ -48,12 +48,12 @@ def findings(
         return [Finding(StaleReason.PARAMETER_FILE_MISSING, parameters.path)]
     known = recorded or {}
     keys = parameters.keys or tuple(dict.fromkeys([*map(str, current), *known]))
-    found = []
+    differences = []
     for key in keys:
         gone = StaleReason.PARAMETER_MISSING if parameters.keys else StaleReason.PARAMETER_REMOVED
         finding = _finding(_subject(parameters.path, key), _select(current, key), known.get(key, _NOTHING), gone)
-        found += [finding] if finding else []
-    return found
+        differences += [finding] if finding else []
+    return differences
 
 
 def _finding(subject: str, now: Any, before: Any, gone: StaleReason) -> Finding | None:

@@ -32,15 +32,15 @@ def python_values(text: str, path: str) -> tuple[dict[str, Any], tuple[Expressio
 
 
 def _values(body: Sequence[ast.stmt], prefix: str, left: list[Expression], *, of_self: bool = False) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for statement in body:
         if isinstance(statement, ast.ClassDef):
-            found[statement.name] = _values(statement.body, f"{prefix}{statement.name}.", left)
+            values[statement.name] = _values(statement.body, f"{prefix}{statement.name}.", left)
         elif isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            found |= _values(statement.body, prefix, left, of_self=True)
+            values |= _values(statement.body, prefix, left, of_self=True)
         else:
-            found |= _assigned(statement, prefix, left, of_self=of_self)
-    return found
+            values |= _assigned(statement, prefix, left, of_self=of_self)
+    return values
 
 
 def _assigned(statement: ast.stmt, prefix: str, left: list[Expression], *, of_self: bool) -> dict[str, Any]:

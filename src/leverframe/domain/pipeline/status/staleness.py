@@ -126,7 +126,7 @@ class _Reading:
         read = {dependency.path for stage in self.stages for dependency in stage.dependencies}
         outside = [path for path in sorted(read) if path.startswith("../") and self.tree.shared(path)]
         elsewhere = (recorded_elsewhere(path, self.tree.text) for path in outside)
-        return {path: record for found in elsewhere for path, record in found.items()} | {
+        return {path: record for records in elsewhere for path, record in records.items()} | {
             output.path: entry.outputs.get(output.entry) if entry else None
             for stage in self.stages
             for entry in [self.entries[stage.name]]
@@ -160,10 +160,10 @@ def _expressions(reading: _Reading) -> Iterator[str]:
     for stage in reading.stages:
         for file in stage.parameters:
             text = reading.tree.text(file.path) if file.path.endswith(".py") else None
-            for found in python_values(text, file.path)[1] if text else ():
-                if not file.keys or any(_within(found.name, key) or _within(key, found.name) for key in file.keys):
+            for value in python_values(text, file.path)[1] if text else ():
+                if not file.keys or any(_within(value.name, key) or _within(key, value.name) for key in file.keys):
                     yield (
-                        f"{file.path}, line {found.line}: `{found.name}` is an expression; "
+                        f"{file.path}, line {value.line}: `{value.name}` is an expression; "
                         "neither DVC nor Leverframe runs the file to know it"
                     )
 
@@ -199,7 +199,7 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
         )
     tree.keep()
     explained = _explained(statuses, reading)
-    recorded = {path: found for path, found in producers.items() if found is not None}
+    recorded = {path: record for path, record in producers.items() if record is not None}
     views = (_views(reading.stages, "metrics", reading.metrics), _views(reading.stages, "plots", reading.plots))
     return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes), recorded, stored, *views)
 
@@ -284,14 +284,14 @@ def _propagated(statuses: list[StageStatus], pairs: Sequence[tuple[str, str]]) -
     for writer, reader in pairs:
         writers.setdefault(reader, []).append(writer)
     stale: dict[str, str] = {}
-    found = []
+    results = []
     for status in statuses:
         name = status.stage.name
         known = status.below({writer: stale[writer] for writer in writers.get(name, []) if writer in stale})
-        found.append(known)
+        results.append(known)
         if known.state in STALE and not known.stage.is_source:  # no stage writes data added by `dvc add`
             stale[name] = _few([finding.subject for finding in known.findings]) if _of_code(known.stage) else ""
-    return tuple(found)
+    return tuple(results)
 
 
 def _of_code(stage: Stage) -> bool:

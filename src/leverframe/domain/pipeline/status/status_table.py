@@ -93,7 +93,7 @@ def _alike(stages: Sequence[StageStatus]) -> list[list[StageStatus]]:
     place: dict[tuple[object, ...], int] = {}
     for i, stage in enumerate(stages):
         place.setdefault(_line_of(stage), i)
-    by_line = sorted(stages, key=lambda each: place[_line_of(each)])
+    by_line = sorted(stages, key=lambda status: place[_line_of(status)])
     return [list(members) for _, members in groupby(by_line, key=_line_of)]
 
 
@@ -144,7 +144,7 @@ def next_step(status: PipelineStatus) -> str:
     ):
         if reason in reasons:
             return advice.format(reasons[reason])
-    edited = next((each.stage.file for each, finding in findings if each.stage.is_source and _edited(finding)), None)
+    edited = next((stage.stage.file for stage, finding in findings if stage.stage.is_source and _edited(finding)), None)
     if edited:
         return f"dvc commit {edited}"
     return _command(status, [finding for _, finding in findings])
@@ -158,7 +158,7 @@ def repro_of(stages: Iterable[Stage]) -> str:
 def _command(status: PipelineStatus, findings: Sequence[Finding]) -> str:
     elsewhere = any(_elsewhere(finding) for finding in findings)
     if status.stale:
-        command = repro_of(each.stage for each in status.stages if each.state in STALE and not each.stage.is_source)
+        command = repro_of(stage.stage for stage in status.stages if stage.state in STALE and not stage.stage.is_source)
         return f"{command} --pull --allow-missing" if elsewhere else command
     if elsewhere:
         return "dvc pull"

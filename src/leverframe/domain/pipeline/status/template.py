@@ -132,20 +132,20 @@ def flags(values: Mapping[str, Any], style: FlagStyle) -> str:
 
 
 def _flattened(values: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+    pairs: list[tuple[str, Any]] = []
     for name, value in values.items():
         inner = isinstance(value, dict)
-        found.extend(_flattened(value, f"{prefix}{name}.") if inner else [(f"{prefix}{name}", value)])
-    return found
+        pairs.extend(_flattened(value, f"{prefix}{name}.") if inner else [(f"{prefix}{name}", value)])
+    return pairs
 
 
 def _flag(name: str, value: Any, style: FlagStyle) -> list[str]:
     if isinstance(value, bool):
         return [f"--{name}"] if value else [f"--no-{name}"] * style.negated
     if isinstance(value, list) and style.repeated:
-        return [f"--{name} {_word(each, name)}" for each in value]
+        return [f"--{name} {_word(entry, name)}" for entry in value]
     if isinstance(value, list):
-        return [f"--{name}", *(_word(each, name) for each in value)] if value else []
+        return [f"--{name}", *(_word(entry, name) for entry in value)] if value else []
     return [f"--{name} {_word(value, name)}"]
 
 

@@ -57,15 +57,15 @@ def record_name(name: str) -> str:
     return f"{name}-releases"
 
 
-def read_record(model: str, found: Mapping[str, Any] | None) -> ClusterRecord:
+def read_record(model: str, manifest: Mapping[str, Any] | None) -> ClusterRecord:
     """Return the record in a ConfigMap, an empty one where there is none; raises ``ClusterError`` for a damaged one."""
-    if found is None:
+    if manifest is None:
         return ClusterRecord(State(model))
     try:
-        data = found["data"]
+        data = manifest["data"]
         state = parsed(State, data[_STATE])
         kept = {release.number: parsed(Kept, data[f"release-{release.number}.json"]) for release in state.releases}
-        return ClusterRecord(state, kept, found["metadata"]["resourceVersion"])
+        return ClusterRecord(state, kept, manifest["metadata"]["resourceVersion"])
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
             f"the record of the releases of `{model}` cannot be read",

@@ -163,8 +163,8 @@ class ClusterExecutor:
         why = self._cluster.rolled_out(name, settings.timeout_seconds)
         if not why:
             return None
-        found = fault(self._pods(), number)
-        return replace(found, why=f"{why}; {found.why}")
+        cause = fault(self._pods(), number)
+        return replace(cause, why=f"{why}; {cause.why}")
 
     def _pods(self) -> list[Pod]:
         return self._cluster.pods(f"{INSTANCE}={self._template.name}")

@@ -24,7 +24,7 @@ def monitor_patches(
         return []
     container, (mount, volume) = f"{_JOB}/containers/0", log
     same = {"cpu": "1", "memory": job.memory}
-    secrets = [each for each in dict.fromkeys((cluster.secret, job.secret)) if each]
+    secrets = [secret for secret in dict.fromkeys((cluster.secret, job.secret)) if secret]
     # A variable in parentheses is what Kubernetes would fill in; two dollars stand for one.
     words = [word.replace("$", "$$") for word in (job.repository, *arguments)]
     operations: list[Manifest] = [
@@ -32,7 +32,7 @@ def monitor_patches(
         {"op": "replace", "path": f"{container}/image", "value": job.image},
         *({"op": "add", "path": f"{container}/args/-", "value": word} for word in words),
         {"op": "replace", "path": f"{container}/resources", "value": {"requests": same, "limits": same}},
-        {"op": "add", "path": f"{container}/envFrom", "value": [{"secretRef": {"name": each}} for each in secrets]},
+        {"op": "add", "path": f"{container}/envFrom", "value": [{"secretRef": {"name": secret}} for secret in secrets]},
         {"op": "add", "path": f"{container}/volumeMounts/-", "value": mount},
         {"op": "add", "path": f"{_JOB}/volumes/-", "value": volume},
     ]

@@ -26,9 +26,9 @@ class Fault:
 def fault(pods: Sequence[Pod], number: int) -> Fault:
     """Return why the pods of a release do not come up, from the first that says something."""
     of_release = [pod for pod in _standing(pods) if pod["metadata"].get("labels", {}).get(RELEASE) == str(number)]
-    faults = [found for pod in of_release if (found := _fault(pod))]
+    faults = [reason for pod in of_release if (reason := _fault(pod))]
     if faults:
-        return next((found for found in faults if found.of_the_bundle), faults[0])
+        return next((cause for cause in faults if cause.of_the_bundle), faults[0])
     return Fault("its pods give no reason" if of_release else "no pod of it was made", of_the_bundle=False)
 
 

@@ -40,10 +40,10 @@ def _same_bins(base: Distribution, head: Distribution) -> tuple[list[int], list[
         return list(base.counts), list(head.counts)
     exponent = max(base.grid.exponent, head.grid.exponent)
     # Only wide bins that both sides counted in narrow ones can be compared; all else is below or above them.
-    edges = [_covered(each, exponent) for each in (base, head)]
+    edges = [_covered(distribution, exponent) for distribution in (base, head)]
     first, last = max(edge[0] for edge in edges), min(edge[1] for edge in edges)
     first = min(first, last + 1)  # no bin in common: what is below the higher of the two, and what is above
-    ours, theirs = (_coarse(each, exponent, first, last) for each in (base, head))
+    ours, theirs = (_coarse(distribution, exponent, first, last) for distribution in (base, head))
     return ours, theirs
 
 

@@ -30,9 +30,9 @@ def compared(base: Revision, head: Revision) -> Diff:
     changes: list[Change] = []
     if base.profiles:
         names = dict.fromkeys([*_names(base), *_names(head)])
-        for each in (base, head):
-            if FEATURE_TABLE in names and FEATURE_TABLE not in _names(each):
-                notes.append(f"{each.name} has no profile of the features, so their values are not compared")
+        for revision in (base, head):
+            if FEATURE_TABLE in names and FEATURE_TABLE not in _names(revision):
+                notes.append(f"{revision.name} has no profile of the features, so their values are not compared")
                 del names[FEATURE_TABLE]
         tables = [_table(name, base, head, notes) for name in names]
         changes += [change for name in names for change in _table_changes(name, base, head)]
@@ -48,8 +48,8 @@ def compared(base: Revision, head: Revision) -> Diff:
 
 def _names(revision: Revision) -> list[str]:
     """Return the tables of a revision; the features last."""
-    found = dict.fromkeys(name for tables in revision.profiles.values() for name in tables)
-    return sorted(found, key=lambda name: (name == FEATURE_TABLE, name))
+    names = dict.fromkeys(name for tables in revision.profiles.values() for name in tables)
+    return sorted(names, key=lambda name: (name == FEATURE_TABLE, name))
 
 
 def _partitions(table: str, revision: Revision) -> list[str]:
@@ -58,22 +58,22 @@ def _partitions(table: str, revision: Revision) -> list[str]:
 
 def _table(table: str, base: Revision, head: Revision, notes: list[str]) -> TableDiff:
     ours, theirs = _partitions(table, base), _partitions(table, head)
-    both = [each for each in ours if each in theirs]
-    new, gone = ([each for each in side if each not in both] for side in (theirs, ours))
-    rows = {each: _rows(table, each, base, head, notes) for each in both}
+    both = [name for name in ours if name in theirs]
+    new, gone = ([name for name in side if name not in both] for side in (theirs, ours))
+    rows = {name: _rows(table, name, base, head, notes) for name in both}
     regrouped = _regrouped(_of(table, gone, base), _of(table, new, head))
     if regrouped:
         notes.append(f"`{table}` has partitions of another period, so the rows of these are not compared by key")
-    for each in gone:
-        rows[each] = _one_sided(_of(table, [each], base)[each], 0, counted=not regrouped)
-    for each in new:
-        rows[each] = _one_sided(0, _of(table, [each], head)[each], counted=not regrouped)
+    for partition in gone:
+        rows[partition] = _one_sided(_of(table, [partition], base)[partition], 0, counted=not regrouped)
+    for partition in new:
+        rows[partition] = _one_sided(0, _of(table, [partition], head)[partition], counted=not regrouped)
     differing = {row: rows[row] for row in sorted(rows) if rows[row] != _same(rows[row].before) or row not in both}
     columns: dict[str, list[ColumnDiff]] = {}
-    for each in both:
-        for found in _columns(table, each, base, head):
-            columns.setdefault(found.column, []).append(found)
-    largest = sorted((_most(found) for found in columns.values()), key=lambda each: -(each.psi or 0.0))
+    for partition in both:
+        for diff in _columns(table, partition, base, head):
+            columns.setdefault(diff.column, []).append(diff)
+    largest = sorted((_most(diffs) for diffs in columns.values()), key=lambda column: -(column.psi or 0.0))
     return TableDiff(table, _summed(rows.values()), differing, tuple(largest), tuple(new), tuple(gone))
 
 
@@ -84,7 +84,7 @@ def _of(table: str, partitions: Iterable[str], revision: Revision) -> dict[str, 
 
 def _regrouped(gone: Mapping[str, int], new: Mapping[str, int]) -> bool:
     """Tell whether partitions were only put together otherwise: of another period, with as many rows."""
-    periods = [{period_of(each) for each in side} for side in (gone, new)]
+    periods = [{period_of(partition) for partition in side} for side in (gone, new)]
     return bool(gone and new) and not periods[0] & periods[1] and sum(gone.values()) == sum(new.values())
 
 
@@ -100,19 +100,19 @@ def _same(rows: int) -> RowsDiff:
 
 
 def _rows(table: str, partition: str, base: Revision, head: Revision, notes: list[str]) -> RowsDiff:
-    before, after = (int(each.profiles[partition][table]["rows"]) for each in (base, head))
-    kept = [each.sketches.get(partition, {}).get(table) for each in (base, head)]
-    usable = [each is not None and each.get("version") == VERSION for each in kept]
+    before, after = (int(revision.profiles[partition][table]["rows"]) for revision in (base, head))
+    kept = [revision.sketches.get(partition, {}).get(table) for revision in (base, head)]
+    usable = [sketch is not None and sketch.get("version") == VERSION for sketch in kept]
     if kept[0] == kept[1] is not None:
         return _same(before)
     if not all(usable):
         if base.profiles[partition][table] == head.profiles[partition][table]:
             return _same(before)
         number = usable.index(False)
-        said = "no sketch" if kept[number] is None else "a sketch by another version of Leverframe"
-        notes.append(f"{(base, head)[number].name} has {said} of `{table}`, so its rows are not compared by key")
+        reason = "no sketch" if kept[number] is None else "a sketch by another version of Leverframe"
+        notes.append(f"{(base, head)[number].name} has {reason} of `{table}`, so its rows are not compared by key")
         return RowsDiff(before, after)
-    ours, theirs = (_sketch(each, name.name, table) for each, name in zip(kept, (base, head), strict=True))
+    ours, theirs = (_sketch(sketch, name.name, table) for sketch, name in zip(kept, (base, head), strict=True))
     return _by_key(table, partition, (ours, theirs), (base, head), notes)
 
 
@@ -122,16 +122,16 @@ def _by_key(
     """Return how the rows differ by key, as far as keys and columns are the same ones."""
     key = sketches[0].key
     before, after = (_types(side.profiles[partition][table]) for side in sides)
-    if key != sketches[1].key or (before != after and not key) or any(before[each] != after[each] for each in key):
+    if key != sketches[1].key or (before != after and not key) or any(before[name] != after[name] for name in key):
         notes.append(f"the key of `{table}` is another one, so its rows are not compared by key")
         return RowsDiff(sketches[0].rows, sketches[1].rows)
-    found = rows_diff(*sketches)
+    diff = rows_diff(*sketches)
     if before != after:
         notes.append(f"`{table}` has other columns, so every row is another one and changed rows are not counted")
-        return replace(found, changed=None)
-    if None in (found.added, found.removed, found.changed):
+        return replace(diff, changed=None)
+    if None in (diff.added, diff.removed, diff.changed):
         notes.append(f"so many rows of `{table}` differ in {partition} that not all numbers could be estimated")
-    return found
+    return diff
 
 
 def _types(profile: Mapping[str, Any]) -> dict[str, str]:
@@ -150,10 +150,10 @@ def _sketch(content: Any, name: str, table: str) -> Sketch:
 
 
 def _summed(rows: Iterable[RowsDiff]) -> RowsDiff:
-    found = list(rows)
-    parts = [[getattr(each, name) for each in found] for name in ("added", "removed", "changed")]
-    counts = [None if None in part else Estimate(*(sum(each) for each in _columns_of(part))) for part in parts]
-    return RowsDiff(sum(each.before for each in found), sum(each.after for each in found), *counts)
+    diffs = list(rows)
+    parts = [[getattr(diff, name) for diff in diffs] for name in ("added", "removed", "changed")]
+    counts = [None if None in part else Estimate(*(sum(numbers) for numbers in _columns_of(part))) for part in parts]
+    return RowsDiff(sum(diff.before for diff in diffs), sum(diff.after for diff in diffs), *counts)
 
 
 def _columns_of(estimates: Sequence[Estimate]) -> Iterator[list[int]]:
@@ -163,16 +163,16 @@ def _columns_of(estimates: Sequence[Estimate]) -> Iterator[list[int]]:
 
 def _columns(table: str, partition: str, base: Revision, head: Revision) -> Iterator[ColumnDiff]:
     """Yield each column that both sides have and whose values are not distributed alike."""
-    before, after = (each.profiles[partition][table] for each in (base, head))
-    kept = [each.sketches.get(partition, {}).get(table, {}).get("columns", {}) for each in (base, head)]
+    before, after = (revision.profiles[partition][table] for revision in (base, head))
+    kept = [revision.sketches.get(partition, {}).get(table, {}).get("columns", {}) for revision in (base, head)]
     for column, ours in before["columns"].items():
         theirs = after["columns"].get(column)
-        told = [each.get(column) for each in kept]
-        if theirs is None or (ours == theirs and told[0] == told[1] and before["rows"] == after["rows"]):
+        sketched = [columns.get(column) for columns in kept]
+        if theirs is None or (ours == theirs and sketched[0] == sketched[1] and before["rows"] == after["rows"]):
             continue
         apart = None
-        if None not in told:
-            one, other = (_distribution(each, table) for each in told)
+        if None not in sketched:
+            one, other = (_distribution(sketch, table) for sketch in sketched)
             apart = psi(one, other, (before["rows"], after["rows"]))
         if ours != theirs or apart:
             yield ColumnDiff(column, partition, 1, apart, ours, theirs)
@@ -189,10 +189,10 @@ def _distribution(content: Any, table: str) -> Distribution:
         ) from error
 
 
-def _most(found: Sequence[ColumnDiff]) -> ColumnDiff:
+def _most(diffs: Sequence[ColumnDiff]) -> ColumnDiff:
     """Return the difference in the partition where it is largest, and in how many there is one."""
-    most = max(found, key=lambda each: (each.psi or 0.0, each.partition))
-    return ColumnDiff(most.column, most.partition, len(found), most.psi, most.before, most.after)
+    most = max(diffs, key=lambda diff: (diff.psi or 0.0, diff.partition))
+    return ColumnDiff(most.column, most.partition, len(diffs), most.psi, most.before, most.after)
 
 
 def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Change]:
@@ -203,32 +203,32 @@ def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Chang
     if not there:
         yield Change(table, f"the table is new, with {_rows_in(_of(table, here, head))}", breaking=False)
         return
-    both = [each for each in there if each in here]
+    both = [name for name in there if name in here]
     yield from _partition_changes(table, base, head)
     gone: set[str] = set()
     new: set[str] = set()
-    for each in both:
-        before, after = (side.profiles[each][table]["columns"].keys() for side in (base, head))
+    for partition in both:
+        before, after = (side.profiles[partition][table]["columns"].keys() for side in (base, head))
         gone, new = gone | (before - after), new | (after - before)
     if table != FEATURE_TABLE:  # of features the definition tells, with what they mean
         yield from _schema_changes(table, both, base, head)
-    keys = [_key(table, each, both) for each in (base, head)]
+    keys = [_key(table, revision, both) for revision in (base, head)]
     if None not in keys and keys[0] != keys[1]:
         yield Change(table, f"the key changed from `{', '.join(keys[0] or [])}` to `{', '.join(keys[1] or [])}`", True)
     latest = both[-1] if both else None
-    checks = [_checks(table, latest, each) for each in (base, head)]
+    checks = [_checks(table, latest, revision) for revision in (base, head)]
     if latest and None not in checks:
         # The constraints on a column go and come with it; that is told once.
-        told = gone | new
-        ours, theirs = ([each for each in side or [] if each.get("column") not in told] for side in checks)
+        columns = gone | new
+        ours, theirs = ([check for check in side or [] if check.get("column") not in columns] for side in checks)
         yield from contract_changes(table, ours, theirs)
 
 
 def _partition_changes(table: str, base: Revision, head: Revision) -> Iterator[Change]:
     """Yield the partitions that only one side has; a lost one is breaking, whatever made it go."""
     there, here = _partitions(table, base), _partitions(table, head)
-    gone = _of(table, [each for each in there if each not in here], base)
-    new = _of(table, [each for each in here if each not in there], head)
+    gone = _of(table, [partition for partition in there if partition not in here], base)
+    new = _of(table, [partition for partition in here if partition not in there], head)
     if _regrouped(gone, new):
         yield Change(
             table, f"{_named(gone)} became {_named(new)}, with {_rows_in(gone)} before and after", breaking=False
@@ -258,9 +258,9 @@ def _schema_changes(table: str, partitions: Sequence[str], base: Revision, head:
     named = [set(renamed(*pair).items()) for pair in sides.values()]
     same = dict(set.intersection(*named)) if named else {}
     concerned: dict[Change, dict[str, int]] = {}
-    for each, (before, after) in sides.items():
+    for partition, (before, after) in sides.items():
         for change in schema_changes(table, before, after, same):
-            concerned.setdefault(change, {})[each] = int(head.profiles[each][table]["rows"])
+            concerned.setdefault(change, {})[partition] = int(head.profiles[partition][table]["rows"])
     for change, rows in concerned.items():
         where = "" if len(rows) == len(partitions) else f" of {_named(rows)}"
         yield replace(change, what=f"{change.what}, in {_rows_in(rows)}{where}")
@@ -282,5 +282,5 @@ def _key(table: str, revision: Revision, partitions: Sequence[str]) -> list[str]
 
 
 def _checks(table: str, partition: str | None, revision: Revision) -> list[Mapping[str, Any]] | None:
-    found = revision.contracts.get(partition or "", {}).get(table)
-    return list(found.get("checks", [])) if found else None
+    entry = revision.contracts.get(partition or "", {}).get(table)
+    return list(entry.get("checks", [])) if entry else None

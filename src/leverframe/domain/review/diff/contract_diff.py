@@ -37,12 +37,12 @@ def contract_changes(table: str, before: Sequence[Check], after: Sequence[Check]
 
 def _by_name(checks: Sequence[Check]) -> dict[tuple[str, str], Check]:
     """Return the checks by column and kind; the results of a monitor for single columns count as one check."""
-    found: dict[tuple[str, str], Check] = {}
+    by_name: dict[tuple[str, str], Check] = {}
     for check in checks:
         kind = str(check["check"]).partition("(")[0]
         column = "" if kind == "schema" else str(check.get("column", ""))
-        found.setdefault((column, kind), check)
-    return found
+        by_name.setdefault((column, kind), check)
+    return by_name
 
 
 def _told(check: Check) -> str:
@@ -60,7 +60,7 @@ def _compared(kind: str, before: str, after: str) -> tuple[str, bool]:
     if kind == "in_range" and ours and theirs and len(ours) >= 2 <= len(theirs):
         inside = theirs[0] >= ours[0] and theirs[1] <= ours[1]
         return ("was tightened to", False) if inside else ("was loosened to", True)
-    one_limit, other_limit = (_NUMBER.findall(each) for each in (before, after))
+    one_limit, other_limit = (_NUMBER.findall(text) for text in (before, after))
     if len(one_limit) == len(other_limit) == 1 and _NUMBER.sub("", before) == _NUMBER.sub("", after):
         # monitors name an upper limit; checks of a lower bound have these names
         smaller = float(other_limit[0]) < float(one_limit[0])
@@ -72,7 +72,7 @@ def _compared(kind: str, before: str, after: str) -> tuple[str, bool]:
 def _arguments(check: str) -> list[Any] | None:
     """Return the arguments in the brackets of a check as values; None where they are not plain ones."""
     try:
-        found = ast.literal_eval(f"({check.partition('(')[2].removesuffix(')')},)")
+        arguments = ast.literal_eval(f"({check.partition('(')[2].removesuffix(')')},)")
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    return list(found)
+    return list(arguments)

@@ -45,13 +45,13 @@ def _changes(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> 
 def _features(plan: Plan) -> dict[str, str]:
     """Return every feature with a description that differs whenever its meaning does."""
     seen = f", {short(plan.lead_time)} lead time" if plan.lead_time else ""
-    found = {name: f"`{name}` of `{plan.spine}`" for name in plan.spine_features}
-    found |= {part: f"{part} in `{plan.timezone}`" for part in plan.calendar}
+    features = {name: f"`{name}` of `{plan.spine}`" for name in plan.spine_features}
+    features |= {part: f"{part} in `{plan.timezone}`" for part in plan.calendar}
     for step in plan.steps:
         if isinstance(step, Windows):
             of = f"of `{step.table}` {_by(step.key)}, known at `{step.known_at}`"
             of += f"{_versions(step.corrected)}{_own(step)}{seen}"
-            found |= {
+            features |= {
                 aggregate.name: f"{_aggregate(aggregate)} {of}, {short(aggregate.window)}"
                 for aggregate in step.aggregates
             }
@@ -60,8 +60,8 @@ def _features(plan: Plan) -> dict[str, str]:
         if isinstance(step, AsOfLookup):
             when = f", newest within {short(step.tolerance)}, {short(step.lag)} after it was known{seen}"
         for name, column in zip(step.outputs(), step.columns, strict=True):
-            found[name] = f"`{column}` of `{step.table}` {_by(step.key)}{when}"
-    return found
+            features[name] = f"`{column}` of `{step.table}` {_by(step.key)}{when}"
+    return features
 
 
 def _labels(plan: Plan) -> dict[str, str]:
@@ -82,9 +82,9 @@ def _spine(plan: Plan) -> dict[str, str]:
     }
 
 
-def _aggregate(each: Aggregate) -> str:
-    above = f" {each.threshold:g}" if each.threshold is not None else ""
-    return f"{each.function}{above} of `{each.column}`"
+def _aggregate(aggregate: Aggregate) -> str:
+    above = f" {aggregate.threshold:g}" if aggregate.threshold is not None else ""
+    return f"{aggregate.function}{above} of `{aggregate.column}`"
 
 
 def _by(key: Key) -> str:

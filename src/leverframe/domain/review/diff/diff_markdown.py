@@ -32,8 +32,8 @@ def _page(diff: Diff, room: int) -> str:
     parts += _columns(diff.tables, room)
     parts += _changes("Additive", diff.additive, room)
     if diff.notes:
-        told = [f"- {_sentence(note)}" for note in diff.notes[:room]]
-        parts.append("\n".join(["Not compared:", *told, *_more(len(diff.notes) - len(told))]))
+        notes = [f"- {_sentence(note)}" for note in diff.notes[:room]]
+        parts.append("\n".join(["Not compared:", *notes, *_more(len(diff.notes) - len(notes))]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -42,13 +42,13 @@ def _verdict(diff: Diff) -> str:
         return "no change in the part that can be compared" if diff.notes else "no change"
     tables = sum(table.table != FEATURE_TABLE for table in diff.tables)
     features = sum(len(table.columns) for table in diff.tables if table.table == FEATURE_TABLE)
-    told = [
+    counts = [
         _counted(tables, "table differs", "tables differ"),
         _counted(features, "feature differs", "features differ"),
     ]
-    told += [_counted(len(diff.breaking), "breaking change", "breaking changes")]
-    told += [_counted(len(diff.additive), "additive change", "additive changes")]
-    return ", ".join(each for each in told if each) or "new partitions only"
+    counts += [_counted(len(diff.breaking), "breaking change", "breaking changes")]
+    counts += [_counted(len(diff.additive), "additive change", "additive changes")]
+    return ", ".join(count for count in counts if count) or "new partitions only"
 
 
 def _counted(number: int, one: str, many: str) -> str:
@@ -58,8 +58,8 @@ def _counted(number: int, one: str, many: str) -> str:
 def _changes(title: str, changes: Sequence[Change], room: int) -> list[str]:
     if not changes:
         return []
-    told = [f"- {code(change.where, 60)}: {_sentence(change.what)}" for change in changes[:room]]
-    return ["\n".join([f"**{title}**", *told, *_more(len(changes) - len(told))])]
+    lines = [f"- {code(change.where, 60)}: {_sentence(change.what)}" for change in changes[:room]]
+    return ["\n".join([f"**{title}**", *lines, *_more(len(changes) - len(lines))])]
 
 
 def _sentence(text: str) -> str:
@@ -72,9 +72,9 @@ def _more(left: int) -> list[str]:
 
 def _rows(tables: Sequence[TableDiff], room: int) -> list[str]:
     lines = ["| table | rows | added | removed | changed | partitions that differ |", "|---|---:|---:|---:|---:|---|"]
-    told = [table for table in tables if table.partitions]
-    lines += [_row(each) for each in told[:room]]
-    return ["\n".join([*lines, *_cut(len(told) - room)])] if told else []
+    differing = [table for table in tables if table.partitions]
+    lines += [_row(table) for table in differing[:room]]
+    return ["\n".join([*lines, *_cut(len(differing) - room)])] if differing else []
 
 
 def _cut(left: int) -> list[str]:
@@ -83,7 +83,7 @@ def _cut(left: int) -> list[str]:
 
 def _row(table: TableDiff) -> str:
     rows = table.rows
-    counts = [_estimate(each) for each in (rows.added, rows.removed, rows.changed)]
+    counts = [_estimate(estimate) for estimate in (rows.added, rows.removed, rows.changed)]
     return f"| {code(table.table, 60)} | {_total(rows)} | {' | '.join(counts)} | {_partitions(table)} |"
 
 
@@ -99,26 +99,26 @@ def _estimate(number: Estimate | None) -> str:
 
 def _partitions(table: TableDiff) -> str:
     ends = dict.fromkeys(table.new, " new") | dict.fromkeys(table.gone, " gone")
-    told = sorted(
+    names = sorted(
         (f"{partition}{ends.get(partition, '')}" for partition in table.partitions),
-        key=lambda each: each[-5:] != " gone",
+        key=lambda name: name[-5:] != " gone",
     )
-    return first_few([plain(each, 40) for each in told], 4)
+    return first_few([plain(name, 40) for name in names], 4)
 
 
 def _columns(tables: Sequence[TableDiff], room: int) -> list[str]:
     lines = ["| column | PSI | where | null rate | 5 % / median / 95 % | range |", "|---|---:|---|---:|---:|---:|"]
-    found = [(table.table, column) for table in tables for column in table.columns]
-    found.sort(key=lambda pair: -(pair[1].psi or 0.0))
-    lines += [_column(table, each) for table, each in found[:room]]
-    return ["\n".join([*lines, *_cut(len(found) - room)])] if found else []
+    pairs = [(table.table, column) for table in tables for column in table.columns]
+    pairs.sort(key=lambda pair: -(pair[1].psi or 0.0))
+    lines += [_column(table, column) for table, column in pairs[:room]]
+    return ["\n".join([*lines, *_cut(len(pairs) - room)])] if pairs else []
 
 
-def _column(table: str, found: ColumnDiff) -> str:
-    name = found.column if table == FEATURE_TABLE else f"{table}.{found.column}"
-    index = "" if found.psi is None else f"{found.psi:.3f}"
-    where = plain(found.partition, 20) + (f" and {found.partitions - 1:,} more" if found.partitions > 1 else "")
-    ours, theirs = dict(shown(found.before)), dict(shown(found.after))
+def _column(table: str, diff: ColumnDiff) -> str:
+    name = diff.column if table == FEATURE_TABLE else f"{table}.{diff.column}"
+    index = "" if diff.psi is None else f"{diff.psi:.3f}"
+    where = plain(diff.partition, 20) + (f" and {diff.partitions - 1:,} more" if diff.partitions > 1 else "")
+    ours, theirs = dict(shown(diff.before)), dict(shown(diff.after))
     cells = [
         _pair(_percent(ours), _percent(theirs)),
         _pair(_joined(ours, ("p05", "p50", "p95")), _joined(theirs, ("p05", "p50", "p95"))),

@@ -109,8 +109,8 @@ class Diff:
         return {
             "base": self.base,
             "head": self.head,
-            "breaking": [{"where": each.where, "what": each.what} for each in self.breaking],
-            "additive": [{"where": each.where, "what": each.what} for each in self.additive],
+            "breaking": [{"where": change.where, "what": change.what} for change in self.breaking],
+            "additive": [{"where": change.where, "what": change.what} for change in self.additive],
             "tables": {table.table: {k: v for k, v in asdict(table).items() if k != "table"} for table in self.tables},
             "notes": list(self.notes),
         }

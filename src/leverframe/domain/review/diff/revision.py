@@ -61,15 +61,15 @@ def read(name: str, files: Mapping[str, bytes]) -> Revision:
 
 
 def _tables(name: str, files: Mapping[str, bytes], folder: str) -> dict[str, dict[str, Any]]:
-    found = {}
+    by_partition = {}
     for path, content in files.items():
         place = PurePosixPath(path)
         if str(place.parent) == folder and place.suffix == ".json":
             try:
-                found[place.stem] = dict(json.loads(content)["tables"])
+                by_partition[place.stem] = dict(json.loads(content)["tables"])
             except (ValueError, KeyError, TypeError) as error:
                 raise _damaged(name, path) from error
-    return found
+    return by_partition
 
 
 def _damaged(name: str, path: str) -> RepositoryError:

@@ -31,13 +31,13 @@ def rows_diff(base: Sketch, head: Sketch) -> RowsDiff:
     if base.key != head.key:
         return RowsDiff(base.rows, head.rows)
     strata = list(_aligned(base, head))
-    apart = [_keys(each.base, each.head) for each in strata]
+    apart = [_keys(stratum.base, stratum.head) for stratum in strata]
     # The first strata hold the most rows, so what is known is known from the last one on.
-    told = next((at for at in range(len(strata), 0, -1) if apart[at - 1] is None), 0)
+    start = next((at for at in range(len(strata), 0, -1) if apart[at - 1] is None), 0)
     known = next((at for at in range(len(strata), 0, -1) if apart[at - 1] is None and not strata[at - 1].same_keys), 0)
-    removed, added = _by_side([each for each in apart[known:] if each is not None], strata[known:], (base, head))
-    changed = sum(sum((each[0] & each[1]).values()) for each in apart[told:] if each is not None)
-    sampled = sum(each.sizes[0] for each in strata[told:])
+    removed, added = _by_side([pair for pair in apart[known:] if pair is not None], strata[known:], (base, head))
+    changed = sum(sum((pair[0] & pair[1]).values()) for pair in apart[start:] if pair is not None)
+    sampled = sum(stratum.sizes[0] for stratum in strata[start:])
     rows = max(base.rows, head.rows)
     return RowsDiff(
         base.rows,
@@ -53,10 +53,10 @@ def _by_side(
 ) -> tuple[Estimate, Estimate]:
     """Return the rows removed and added: the smaller number from the sample, the other from the tables' rows."""
     grown = tables[1].rows - tables[0].rows
-    found = [sum(sum((each[side] - each[1 - side]).values()) for each in apart) for side in (0, 1)]
-    sampled = [sum(each.sizes[side] for each in strata) for side in (0, 1)]
-    fewer = int(found[1] < found[0])
-    estimate = estimated(found[fewer], sampled[fewer], tables[fewer].rows)
+    counts = [sum(sum((pair[side] - pair[1 - side]).values()) for pair in apart) for side in (0, 1)]
+    sampled = [sum(stratum.sizes[side] for stratum in strata) for side in (0, 1)]
+    fewer = int(counts[1] < counts[0])
+    estimate = estimated(counts[fewer], sampled[fewer], tables[fewer].rows)
     by = -grown if fewer else grown
     estimate = no_less(estimate, max(0, -by))
     other = shifted(estimate, by)
@@ -65,8 +65,8 @@ def _by_side(
 
 def _keys(base: Stratum, head: Stratum) -> Apart | None:
     """Return how often each key is in an element of one side alone; None where too many elements differ."""
-    found = taken_apart(base, head)
-    return found and tuple(Counter(element >> ROW_BITS for element in side) for side in found)  # type: ignore[return-value]
+    sides = taken_apart(base, head)
+    return sides and tuple(Counter(element >> ROW_BITS for element in side) for side in sides)  # type: ignore[return-value]
 
 
 def taken_apart(base: Stratum, head: Stratum) -> tuple[set[int], set[int]] | None:
@@ -75,7 +75,7 @@ def taken_apart(base: Stratum, head: Stratum) -> tuple[set[int], set[int]] | Non
         Cell((one.count - other.count) % 256, one.element ^ other.element, one.check ^ other.check)
         for one, other in zip(base, head, strict=True)
     ]
-    found: tuple[set[int], set[int]] = (set(), set())
+    alone: tuple[set[int], set[int]] = (set(), set())
     size = len(left) // TABLES_OF_CELLS
     waiting = list(range(len(left)))
     while waiting:
@@ -83,14 +83,14 @@ def taken_apart(base: Stratum, head: Stratum) -> tuple[set[int], set[int]] | Non
         if cell.count not in (1, 255):
             continue
         check, spots = places(cell.element, size)
-        if check != cell.check or cell.element in found[0] | found[1]:
+        if check != cell.check or cell.element in alone[0] | alone[1]:
             continue
-        found[0 if cell.count == 1 else 1].add(cell.element)
+        alone[0 if cell.count == 1 else 1].add(cell.element)
         for spot in spots:
             old = left[spot]
             left[spot] = Cell((old.count - cell.count) % 256, old.element ^ cell.element, old.check ^ check)
             waiting.append(spot)
-    return found if all(cell == Cell() for cell in left) else None
+    return alone if all(cell == Cell() for cell in left) else None
 
 
 def _aligned(base: Sketch, head: Sketch) -> Iterator[_Stratum]:
@@ -100,10 +100,10 @@ def _aligned(base: Sketch, head: Sketch) -> Iterator[_Stratum]:
     """
     many = min(len(base.strata), len(head.strata))
     same = len(base.strata) == len(head.strata)
-    sides = [each.strata if same else _shortened(each.strata, many) for each in (base, head)]
+    sides = [sketch.strata if same else _shortened(sketch.strata, many) for sketch in (base, head)]
     for number, (ours, theirs) in enumerate(zip(*sides, strict=True)):
         part = slice(number, None if number == many - 1 else number + 1)
-        keys = [sum(each.keys[part]) % HASHES for each in (base, head)]
+        keys = [sum(sketch.keys[part]) % HASHES for sketch in (base, head)]
         yield _Stratum(ours, theirs, (sum(base.sizes[part]), sum(head.sizes[part])), same_keys=keys[0] == keys[1])
 
 

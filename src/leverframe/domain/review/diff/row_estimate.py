@@ -11,18 +11,18 @@ _TAIL = 0.005  # error of each bound: the sample is chosen by what it holds, so 
 _USEFUL = 0.5  # of the rows: bounds that are further apart than this say nothing
 
 
-def estimated(found: int, sampled: int, rows: int) -> Estimate:
-    """Return how many of ``rows`` differ where ``found`` of ``sampled`` do; exact where all are sampled.
+def estimated(count: int, sampled: int, rows: int) -> Estimate:
+    """Return how many of ``rows`` differ where ``count`` of ``sampled`` do; exact where all are sampled.
 
     The bounds are those of the hypergeometric distribution (Clopper and Pearson, 1934), as a hash draws the sample.
     """
     if sampled >= rows or not sampled:
-        return Estimate(found, found, found if sampled else rows)
-    least, most = found, rows - (sampled - found)
-    low = _first(least, most, lambda total: 1 - _at_most(found - 1, total, sampled, rows) > _TAIL)
-    high = _first(least, most, lambda total: _at_most(found, total, sampled, rows) <= _TAIL)
-    high = high if _at_most(found, high, sampled, rows) > _TAIL else high - 1
-    return Estimate(min(max(round(found / sampled * rows), low), high), low, high)
+        return Estimate(count, count, count if sampled else rows)
+    least, most = count, rows - (sampled - count)
+    low = _first(least, most, lambda total: 1 - _at_most(count - 1, total, sampled, rows) > _TAIL)
+    high = _first(least, most, lambda total: _at_most(count, total, sampled, rows) <= _TAIL)
+    high = high if _at_most(count, high, sampled, rows) > _TAIL else high - 1
+    return Estimate(min(max(round(count / sampled * rows), low), high), low, high)
 
 
 def useful(estimate: Estimate, rows: int) -> Estimate | None:
@@ -37,7 +37,7 @@ def shifted(estimate: Estimate, by: int) -> Estimate:
 
 def no_less(estimate: Estimate, least: int) -> Estimate:
     """Return an estimate of what is known to be at least ``least``."""
-    return Estimate(*(max(each, least) for each in (estimate.value, estimate.low, estimate.high)))
+    return Estimate(*(max(number, least) for number in (estimate.value, estimate.low, estimate.high)))
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
@@ -48,13 +48,13 @@ def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _at_most(found: int, total: int, sampled: int, rows: int) -> float:
-    """Return the probability that a sample holds at most ``found`` of the ``total`` rows that differ."""
+def _at_most(count: int, total: int, sampled: int, rows: int) -> float:
+    """Return the probability that a sample holds at most ``count`` of the ``total`` rows that differ."""
     every = _log_choices(rows, sampled)
     first = max(0, sampled - (rows - total))
     return math.fsum(
-        math.exp(_log_choices(total, each) + _log_choices(rows - total, sampled - each) - every)
-        for each in range(first, min(found, total, sampled) + 1)
+        math.exp(_log_choices(total, drawn) + _log_choices(rows - total, sampled - drawn) - every)
+        for drawn in range(first, min(count, total, sampled) + 1)
     )
 
 

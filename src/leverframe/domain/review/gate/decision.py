@@ -85,8 +85,8 @@ def run(
 
 def around(evidence: Evidence, rules: Rules) -> list[Violation]:
     """Return the violations that no model is needed for: of rules, contracts, parity, data diff, sizes and replay."""
-    found = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
-    return [*rules.violations, *found]
+    violations = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
+    return [*rules.violations, *violations]
 
 
 def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation]:
@@ -99,9 +99,9 @@ def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation
     if not odd:
         return []
     differences = ", ".join(
-        f"{each.title} {written.get(each.metric)} in git, {each.candidate} computed" for each in odd[:3]
+        f"{metric.title} {written.get(metric.metric)} in git, {metric.candidate} computed" for metric in odd[:3]
     )
-    missing = all(each.metric not in written for each in odd)
+    missing = all(metric.metric not in written for metric in odd)
     return [
         Violation(
             Reason.METRIC_MISSING if missing else Reason.METRICS_FORGED,
@@ -148,7 +148,7 @@ def _contracts(evidence: Evidence) -> Iterator[Violation]:
 def _diff(evidence: Evidence, rules: Rules) -> Iterator[Violation]:
     if evidence.diff is None or rules.settings.breaking_changes == "allow" or not evidence.diff.breaking:
         return
-    changes = [f"`{each.where}`: {each.what}" for each in evidence.diff.breaking]
+    changes = [f"`{change.where}`: {change.what}" for change in evidence.diff.breaking]
     named = first_few(changes, 3, "; ", "; and ")
     yield Violation(
         Reason.CHANGE_BREAKING,

@@ -58,14 +58,14 @@ def figures_of(content: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 def named(files: Mapping[str, Any]) -> dict[str, float]:
     """Return the figures of several files; one that two files have is called by its file as well."""
-    found = {file: dict(figures_of(content)) for file, content in files.items()}
+    by_file = {file: dict(figures_of(content)) for file, content in files.items()}
     counts: dict[str, int] = {}
-    for figures in found.values():
+    for figures in by_file.values():
         for name in figures:
             counts[name] = counts.get(name, 0) + 1
     return {
         name if counts[name] == 1 else f"{file}:{name}": value
-        for file, figures in found.items()
+        for file, figures in by_file.items()
         for name, value in figures.items()
     }
 
@@ -103,10 +103,10 @@ def judged_figures(
     for name, rule in settings.metrics.items():
         if name in judged:
             continue
-        found, missed = _judged(name, rule, ours, theirs)
-        compared += found
+        results, missed = _judged(name, rule, ours, theirs)
+        compared += results
         violations += missed
-    seen = {each.metric for each in compared} | set(judged)
+    seen = {figure.metric for figure in compared} | set(judged)
     compared += [_shown(name, ours, theirs) for name in ours if name not in seen]
     return compared, violations
 
@@ -165,6 +165,6 @@ def _gain(better: Direction, before: float, after: float) -> float:
 def _shown(name: str, ours: Figures, theirs: Figures | None) -> Compared:
     better, value = direction_of(name), ours[name]
     before = None if theirs is None else theirs.get(name)
-    before, after = (None if each is None or not math.isfinite(each) else each for each in (before, value))
+    before, after = (None if number is None or not math.isfinite(number) else number for number in (before, value))
     gain = None if before is None or after is None or better is None else _gain(better, before, after)
     return Compared(name, name, better or "neither", before, after, gain, None, None)

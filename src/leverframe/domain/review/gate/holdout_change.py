@@ -87,14 +87,14 @@ class HoldoutChange:
     def line(self) -> str:
         """Return the change in one sentence without its stop."""
         counts = f"{self.added:,} added, {self.removed:,} removed, {self.relabelled:,} relabelled"
-        said = f"{counts}, {100 * self.share:.2f} % of the {self.rows:,} rows of the base"
+        sentence = f"{counts}, {100 * self.share:.2f} % of the {self.rows:,} rows of the base"
         if self.before is not None and self.after is not None and self.before != self.after:
-            said += f"; {self.rate} {self.before:.4g} to {self.after:.4g}"
+            sentence += f"; {self.rate} {self.before:.4g} to {self.after:.4g}"
         if self.moved_in or self.moved_out:
-            said += f". Because of the declared period: {self.moved_in:,} added, {self.moved_out:,} removed"
+            sentence += f". Because of the declared period: {self.moved_in:,} added, {self.moved_out:,} removed"
         if self.repeated:
-            said += f". Rows that share their key with another: {self.repeated:,}"
-        return said + (f". {self.because[:1].upper()}{self.because[1:]}" if self.because else "")
+            sentence += f". Rows that share their key with another: {self.repeated:,}"
+        return sentence + (f". {self.because[:1].upper()}{self.because[1:]}" if self.because else "")
 
     def violations(self) -> list[Violation]:
         """Return the violation where more changed than is allowed."""
@@ -141,9 +141,9 @@ def same_rows(candidate: Table, base: Table, key: Sequence[str], *, labels: bool
         return SameRows(*(np.empty(0, np.int64),) * 2, np.empty(0, np.bool_), because=because)
     times = timestamps(candidate), timestamps(base)
     names = [_alike(candidate, base, name) for name in key]
-    found = matched([times, *names], _label_values(candidate, base) if labels else None)
-    few = 2 * len(found.candidate) < min(len(times[0]), len(times[1]))
-    return replace(found, because=_why_few(candidate, base, key, names) if few else "")
+    same = matched([times, *names], _label_values(candidate, base) if labels else None)
+    few = 2 * len(same.candidate) < min(len(times[0]), len(times[1]))
+    return replace(same, because=_why_few(candidate, base, key, names) if few else "")
 
 
 def timestamps(table: Table) -> Ints:
@@ -160,18 +160,18 @@ def timestamps(table: Table) -> Ints:
 
 def _alike(one: Table, other: Table, name: str) -> Columns:
     """Return a column of both tables in a form in which equal values are equal, whatever their types."""
-    columns = [column(each, name, file=layout.HOLDOUT) for each in (one, other)]
+    columns = [column(table, name, file=layout.HOLDOUT) for table in (one, other)]
     return alike_values(*columns, numbers=columns[0].dtype != columns[1].dtype)
 
 
 def _label_values(one: Table, other: Table) -> Columns:
-    return alike_values(*(column(each, LABEL, file=layout.HOLDOUT) for each in (one, other)), numbers=True)
+    return alike_values(*(column(table, LABEL, file=layout.HOLDOUT) for table in (one, other)), numbers=True)
 
 
 def _why_few(candidate: Table, base: Table, key: Sequence[str], names: Sequence[Columns]) -> str:
     """Return what made most keys differ, as far as the columns tell; empty where they do not."""
     for name in key:
-        ours, theirs = (column(each, name, file=layout.HOLDOUT).dtype for each in (candidate, base))
+        ours, theirs = (column(table, name, file=layout.HOLDOUT).dtype for table in (candidate, base))
         if ours != theirs:
             return f"the key `{name}` was of type {theirs} and is of type {ours}"
     if names:
@@ -193,7 +193,7 @@ def compared(
     Where the base's declaration is unknown, no row is explained by its period.
     """
     ours, theirs = sides
-    moved = [np.zeros(each.height, np.bool_) for each in tables]
+    moved = [np.zeros(holdout.height, np.bool_) for holdout in tables]
     if theirs is not None:
         spans = (ours.holdout, theirs.holdout)
         for number, table in enumerate(tables):
@@ -247,7 +247,7 @@ def _rate(
         )
     classes, places = np.unique(np.concatenate([theirs, ours]), return_inverse=True)
     before, after = (
-        np.bincount(each, minlength=len(classes)) / len(each) for each in np.split(places.reshape(-1), [len(theirs)])
+        np.bincount(side, minlength=len(classes)) / len(side) for side in np.split(places.reshape(-1), [len(theirs)])
     )
     most = int(np.argmax(np.abs(after - before)))
     return f"share of `{str(classes[most])[:60]}`", float(before[most]), float(after[most])

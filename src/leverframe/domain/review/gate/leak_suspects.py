@@ -168,9 +168,9 @@ def _nearest(kind: LabelKind, means: Floats, codes: Ints) -> Floats:
     places = codes[:, None] + np.array(_NEAREST)
     outside = (places < 0) | (places > last)
     places = np.where(outside, codes[:, None] - 2 * np.array(_NEAREST), places)
-    found = means[np.clip(places, 0, last)]
-    told: Floats = np.median(found, axis=1) if kind == "regression" else found.mean(axis=1)
-    return told
+    neighbours = means[np.clip(places, 0, last)]
+    estimates: Floats = np.median(neighbours, axis=1) if kind == "regression" else neighbours.mean(axis=1)
+    return estimates
 
 
 def _measured(labels: Labels, predicted: Floats) -> float:
@@ -206,8 +206,8 @@ def judged_predictors(
     One that the champion has as well, and that the rules allow, is only noted: it was merged before.
     """
     candidate, champion = sides
-    found = _of_side(candidate, timezone, [feature.name for feature in candidate.model.features])
-    judged = [suspect for suspect in found if suspect.feature not in settings.allowed_predictors]
+    leaks = _of_side(candidate, timezone, [feature.name for feature in candidate.model.features])
+    judged = [suspect for suspect in leaks if suspect.feature not in settings.allowed_predictors]
     asked = [suspect.feature for suspect in judged]
     before = {suspect.feature for suspect in _of_side(champion, timezone, asked)} if champion and asked else set()
     notes = tuple(

@@ -78,27 +78,27 @@ def run(commits: tuple[str, str], sides: Sides, rules: Rules, megabytes: float) 
 
     ``commits`` are base and head, ``megabytes`` is the size of the candidate's model. Nothing is written.
     """
-    settings, found = rules.settings, _Findings([*rules.violations])
+    settings, findings = rules.settings, _Findings([*rules.violations])
     evidence = _evidence(sides, settings)
-    found.violations.extend([*_too_large(settings, megabytes), *evidence.violations])
-    found.notes.extend([*_roles_changed(sides), *evidence.notes])
+    findings.violations.extend([*_too_large(settings, megabytes), *evidence.violations])
+    findings.notes.extend([*_roles_changed(sides), *evidence.notes])
     gated = Gated(*commits, rules_of=rules.of, rule_changes=rules.changes, evidence=evidence.strength)
     if evidence.rows is not None:
-        gated = _by_rows(gated, evidence.rows, settings, found)
-    gated = _by_figures(gated, sides, settings, found)
+        gated = _by_rows(gated, evidence.rows, settings, findings)
+    gated = _by_figures(gated, sides, settings, findings)
     unruled = "" if settings.metrics or settings.slices else f"`gate` in `{LEVERS}` declares no rule"
-    because = f"{unruled}, so nothing could fail" if unruled and not found.violations else ""
-    return replace(gated, violations=tuple(found.violations), because=because, notes=tuple(found.notes))
+    because = f"{unruled}, so nothing could fail" if unruled and not findings.violations else ""
+    return replace(gated, violations=tuple(findings.violations), because=because, notes=tuple(findings.notes))
 
 
 def _evidence(sides: Sides, settings: GateSettings) -> _Evidence:
     """Return the best evidence that there is: a way that the base does not allow is noted, and the next one taken."""
     notes: list[str] = []
     for way in (_same_rows, _paired):
-        found = way(sides, settings)
-        if isinstance(found, _Evidence):
-            return replace(found, notes=(*notes, *found.notes))
-        notes += [found] if found else []
+        result = way(sides, settings)
+        if isinstance(result, _Evidence):
+            return replace(result, notes=(*notes, *result.notes))
+        notes += [result] if result else []
     return _Evidence(notes=tuple(notes))
 
 
@@ -142,8 +142,8 @@ def _paired(sides: Sides, settings: GateSettings) -> _Evidence | str:
         return _spoilt(error)
     before = theirs.settings.predictions or role
     try:
-        told = _roles(section, before, (before.label or role.label, before.kind), settings)
-        champion = columns_predicted(told, theirs.table(before.path), before.score)
+        base_roles = _roles(section, before, (before.label or role.label, before.kind), settings)
+        champion = columns_predicted(base_roles, theirs.table(before.path), before.score)
     except LeverframeError as error:
         return f"Nobody has what the base branch predicted: {error.what} ({error.why}). {error.next}"
     try:
@@ -162,16 +162,16 @@ def _spoilt(error: LeverframeError) -> _Evidence:
     return _Evidence(violations=(violation,))
 
 
-def _by_rows(gated: Gated, rows: OwnPair, settings: GateSettings, found: _Findings) -> Gated:
+def _by_rows(gated: Gated, rows: OwnPair, settings: GateSettings, findings: _Findings) -> Gated:
     """Return the decision with what the rows say; rules on other figures are left to those."""
     pair, kind = rows.pair, rows.pair.candidate.kind
     ruled = {name: rule for name, rule in settings.metrics.items() if name in _names(kind)}
     metrics, missed = judged_metrics(pair, settings.model_copy(update={"metrics": ruled}))
     slices, within = judged_slices(pair, settings)
     if rows.change is not None:
-        found.violations.extend(rows.change.violations())
-    found.violations.extend([*missed, *within])
-    found.notes.extend(undefined(slices))
+        findings.violations.extend(rows.change.violations())
+    findings.violations.extend([*missed, *within])
+    findings.notes.extend(undefined(slices))
     blocks = pair.candidate.number_of_days
     return replace(
         gated,
@@ -183,34 +183,34 @@ def _by_rows(gated: Gated, rows: OwnPair, settings: GateSettings, found: _Findin
         how=rows.how,
         confidence=settings.confidence,
         metrics=tuple(metrics),
-        slices=(*slices, *shown_slices(pair, {each.column for each in slices})),
+        slices=(*slices, *shown_slices(pair, {part.column for part in slices})),
         holdout=rows.change,
     )
 
 
-def _by_figures(gated: Gated, sides: Sides, settings: GateSettings, found: _Findings) -> Gated:
+def _by_figures(gated: Gated, sides: Sides, settings: GateSettings, findings: _Findings) -> Gated:
     """Return the decision with the figures that the pipelines wrote, beside what rows said."""
     ours, theirs = sides
-    judged = {each.metric for each in gated.metrics}
+    judged = {metric.metric for metric in gated.metrics}
     left = [name for name in settings.metrics if name not in judged]
     try:
         after = named(ours.metrics())
         before = None if theirs is None else named(theirs.metrics())
     except LeverframeError as error:
         if left or not judged:
-            found.violations.append(Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next))
+            findings.violations.append(Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next))
         return gated
     compared, missed = judged_figures(after, before, settings, judged)
-    found.violations.extend(missed)
-    ruled, others = [each for each in compared if each.rule], [each for each in compared if not each.rule]
+    findings.violations.extend(missed)
+    ruled, others = [figure for figure in compared if figure.rule], [figure for figure in compared if not figure.rule]
     if len(others) > _MOST_FIGURES:
-        found.notes.append(f"{len(others) - _MOST_FIGURES:,} more figures have no rule and are not shown")
+        findings.notes.append(f"{len(others) - _MOST_FIGURES:,} more figures have no rule and are not shown")
     if theirs is not None and left:
-        new = [f"`{each.metric}`" for each in ruled if each.champion is None]
-        found.notes.extend([f"the base branch has no {', '.join(new)}: only floors apply to it"] if new else [])
+        new = [f"`{figure.metric}`" for figure in ruled if figure.champion is None]
+        findings.notes.extend([f"the base branch has no {', '.join(new)}: only floors apply to it"] if new else [])
     if not gated.rows:
-        found.notes.append(f"{UNSURE[:1].upper()}{UNSURE[1:]}. {_WITH_ROWS}")
-        found.notes.extend([_FIRST] if theirs is None and _FIRST not in found.notes else [])
+        findings.notes.append(f"{UNSURE[:1].upper()}{UNSURE[1:]}. {_WITH_ROWS}")
+        findings.notes.extend([_FIRST] if theirs is None and _FIRST not in findings.notes else [])
     return replace(gated, metrics=(*gated.metrics, *ruled, *others[:_MOST_FIGURES]))
 
 
@@ -223,11 +223,11 @@ def _roles_changed(sides: Sides) -> list[str]:
     ours, theirs = sides
     if theirs is None or ours.settings == theirs.settings:
         return []
-    roles = [each.settings.model_dump(mode="json") for each in (theirs, ours)]
+    roles = [side.settings.model_dump(mode="json") for side in (theirs, ours)]
     one_sided = {name for name in roles[0] if (roles[0][name] is None) != (roles[1][name] is None)}
     changes = [f"`pipeline.{name}` is {'new' if roles[0][name] is None else 'gone'}" for name in sorted(one_sided)]
     before, after = (
-        dict(leaves({name: each[name] for name in each if name not in one_sided}, "pipeline")) for each in roles
+        dict(leaves({name: side[name] for name in side if name not in one_sided}, "pipeline")) for side in roles
     )
     changes += [
         f"`{name}`: `{before.get(name)}` to `{after.get(name)}`"

@@ -42,7 +42,7 @@ def on_same_rows(roles: Roles, candidate: Predicted, champion: Predicted, before
     """Return both models on the rows of the candidate's file, which both predicted; ``before`` is that of the base."""
     rows = roles.with_label(candidate.table)
     table = _rows(candidate.table, rows)
-    ours, theirs = (holdout_of(roles, table, _taken(each, rows)) for each in (candidate, champion))
+    ours, theirs = (holdout_of(roles, table, _taken(predicted, rows)) for predicted in (candidate, champion))
     pair = Pair(ours, theirs, blocks=blocks_of(roles, table)[1])
     change = None
     if before is not None:
@@ -68,8 +68,8 @@ def by_key(roles: Roles, candidate: Predicted, champion: Predicted, most: float)
 
     Raises ``DefinitionError`` where too few rows are the same.
     """
-    tables = [_rows(each.table, roles.with_label(each.table)) for each in (candidate, champion)]
-    sides = [_taken(each, roles.with_label(each.table)) for each in (candidate, champion)]
+    tables = [_rows(predicted.table, roles.with_label(predicted.table)) for predicted in (candidate, champion)]
+    sides = [_taken(predicted, roles.with_label(predicted.table)) for predicted in (candidate, champion)]
     same = _same(roles, tables[0], tables[1])
     count, total = len(same.candidate), tables[0].height
     if count < _LEAST_SHARED * total:
@@ -96,7 +96,7 @@ def _same(roles: Roles, ours: Table, theirs: Table) -> SameRows:
     labels = alike_values(roles.labels(ours), roles.labels(theirs), numbers=True)
     if roles.role.key:
         columns = [(roles.column(ours, name, "key"), roles.column(theirs, name, "key")) for name in roles.role.key]
-        keys: list[Columns] = [alike_values(*each, numbers=each[0].dtype != each[1].dtype) for each in columns]
+        keys: list[Columns] = [alike_values(*pair, numbers=pair[0].dtype != pair[1].dtype) for pair in columns]
         return matched(keys, labels)
     places = np.arange(ours.height, dtype=np.int64)
     if ours.height != theirs.height:
@@ -128,17 +128,17 @@ def _change(roles: Roles, tables: tuple[Table, Table], same: SameRows, most: flo
 
 def _rate(roles: Roles, tables: tuple[Table, Table]) -> tuple[str, float | None, float | None]:
     """Return the mean label of base and candidate, in words what it is; nothing for classes."""
-    ours, theirs = (roles.labels(each) for each in tables)
+    ours, theirs = (roles.labels(table) for table in tables)
     if roles.label.kind == "multiclass" or not (ours.dtype.is_numeric() and theirs.dtype.is_numeric()):
         return "", None, None
-    means = [float(np.mean(each.cast(float).to_numpy())) for each in (theirs, ours)]
+    means = [float(np.mean(labels.cast(float).to_numpy())) for labels in (theirs, ours)]
     return "share of positive labels" if roles.label.kind == "binary" else "mean label", means[0], means[1]
 
 
 def _rows(table: Table, places: Ints) -> Table:
     frame: Any = table
-    found: Table = frame[places]
-    return found
+    rows: Table = frame[places]
+    return rows
 
 
 def _taken(predicted: Predicted, places: Ints) -> Predicted:

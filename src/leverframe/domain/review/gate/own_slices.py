@@ -19,13 +19,13 @@ _MOST = 50  # slices, the largest first
 def shown_slices(pair: Pair, judged: Collection[str]) -> list[SliceCompared]:
     """Return the first metric of the label's kind within each value of the columns that are not ``judged``."""
     side = pair.candidate
-    found = [
+    slices = [
         _compared(pair, name, value, np.flatnonzero(values == value).astype(np.int64))
         for name, values in side.slices.items()
         if name not in judged
         for value in np.unique(values).tolist()
     ]
-    return sorted(found, key=lambda each: -each.rows)[:_MOST]
+    return sorted(slices, key=lambda part: -part.rows)[:_MOST]
 
 
 def _compared(pair: Pair, column: str, value: str, rows: Ints) -> SliceCompared:

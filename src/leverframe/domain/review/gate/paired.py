@@ -66,7 +66,7 @@ def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], 
         missed = [] if rule is None else list(_violations(metric, rule, value, change))
         metrics.append(_compared(metric, rule, value, change, passed=not missed))
         violations += missed
-    violations += [_unknown(name, pair) for name in settings.metrics if name not in {each.metric for each in metrics}]
+    violations += [_unknown(name, pair) for name in settings.metrics if name not in {entry.metric for entry in metrics}]
     return metrics, violations
 
 
@@ -226,7 +226,7 @@ def _too_few(change: _Change) -> str:
 
 
 def _unknown(name: str, pair: Pair) -> Violation:
-    known = ", ".join(f"`{each.name}`" for each in METRICS[pair.candidate.kind])
+    known = ", ".join(f"`{metric.name}`" for metric in METRICS[pair.candidate.kind])
     return Violation(
         Reason.METRIC_MISSING,
         f"a rule names the metric `{name}`, which a {pair.candidate.kind} label does not have",

@@ -175,7 +175,7 @@ class Models:
 
     def _slices_before(self, champion: Side, columns: Sequence[str]) -> dict[str, NDArray[np.str_]]:
         """Return the slices of the base's rows on the days that this change still covers."""
-        here, there = (days_of(each.holdout, self.question.timezone) for each in (self.candidate, champion))
+        here, there = (days_of(side.holdout, self.question.timezone) for side in (self.candidate, champion))
         covered = (there >= here.min()) & (there <= here.max()) if len(here) else np.zeros(len(there), dtype=bool)
         known = [name for name in columns if name in (*champion.holdout.columns, MONTH)]
         return {name: values[covered] for name, values in sliced(champion.holdout, known, there).items()}
@@ -216,7 +216,7 @@ class Models:
         settings = (EvaluateSettings(slices=[]), self.question.timezone)
         sides = ((self.candidate.model, predictions), (base.model, base.written))
         ours, theirs = (_some(assembled(model, base.holdout, given, settings), rows) for model, given in sides)
-        passed = {each.metric for each in already if each.passed}
+        passed = {metric.metric for metric in already if metric.passed}
         rules = {name: rule for name, rule in self.settings.metrics.items() if name in passed}
         metrics, violations = judged_metrics(Pair(ours, theirs), self.settings.model_copy(update={"metrics": rules}))
         if change.moved_in or change.moved_out:
@@ -226,7 +226,7 @@ class Models:
                 metric.metric: _surely_missed(metric, rules.get(metric.metric)) if enough else [] for metric in metrics
             }
             metrics = [replace(metric, passed=not missed[metric.metric]) for metric in metrics]
-            violations = [violation for each in missed.values() for violation in each]
+            violations = [violation for group in missed.values() for violation in group]
         violations = [
             replace(violation, what=f"on the hold-out of the base branch: {violation.what}") for violation in violations
         ]

@@ -57,8 +57,8 @@ class Roles:
                 why=f"`{self.section}.{what}` in {LEVERS} names it",
                 next=nearest(name, table.columns),
             )
-        found: Column = table.get_column(name)
-        return found
+        column: Column = table.get_column(name)
+        return column
 
     def features(self, table: Table) -> list[str]:
         """Return the columns that the model sees; raises ``SettingsError`` for a pattern that names none."""
@@ -72,14 +72,14 @@ class Roles:
 
     def with_label(self, table: Table) -> Ints:
         """Return the positions of the rows that have a label; raises ``SourceError`` where none has one."""
-        found = np.flatnonzero(has_value(self.labels(table))).astype(np.int64)
-        if not len(found):
+        positions = np.flatnonzero(has_value(self.labels(table))).astype(np.int64)
+        if not len(positions):
             raise SourceError(
                 f"{self.role.path} has no row with a label",
                 why=f"`{self.label.name}` is empty in each of its {table.height:,} rows",
                 next=f"name the column with the label as `{self.section}.label` in {LEVERS}",
             )
-        return found
+        return positions
 
 
 def holdout_of(roles: Roles, rows: Table, predicted: Predicted) -> Holdout:
@@ -102,9 +102,9 @@ def blocks_of(roles: Roles, rows: Table) -> tuple[Ints, Blocks]:
         named = Blocks(f"values of `{role.block}`", _MORE, timed=_is_time(role.block, column))
         return np.unique(values, return_inverse=True)[1].astype(np.int64), named
     if role.time in rows.columns:
-        found = rows.get_column(role.time).to_numpy()
-        if found.dtype.kind == "M" and not np.isnat(found).any():
-            days = local_days(found.astype("datetime64[us]"), role.timezone)
+        times = rows.get_column(role.time).to_numpy()
+        if times.dtype.kind == "M" and not np.isnat(times).any():
+            days = local_days(times.astype("datetime64[us]"), role.timezone)
             return numbered(days), Blocks("days", _MORE)
     count = min(rows.height, _MOST_GROUPS)
     groups = np.arange(rows.height, dtype=np.int64) * count // max(1, rows.height)
@@ -116,11 +116,11 @@ def _is_time(name: str, values: Column) -> bool:
     return bool(values.dtype.is_temporal()) or bool(_TIMES & set(re.findall(r"[a-z]+", name.lower())))
 
 
-def _ordered(found: Column) -> NDArray[Any]:
+def _ordered(column: Column) -> NDArray[Any]:
     """Return the values in a form that sorts as people read it: numbers and times as such, else texts."""
-    if found.null_count() or not (found.dtype.is_numeric() or found.dtype.is_temporal()):
-        return texts(found)
-    return found.to_numpy()
+    if column.null_count() or not (column.dtype.is_numeric() or column.dtype.is_temporal()):
+        return texts(column)
+    return column.to_numpy()
 
 
 def _slices(roles: Roles, rows: Table) -> dict[str, NDArray[np.str_]]:

@@ -40,11 +40,11 @@ def matched(keys: Sequence[Columns], labels: Columns | None) -> SameRows:
     """
     ids = numbered(keys)
     first = paired_numbers(*(numbered([ids, labels]) if labels is not None else ids))
-    left = [np.setdiff1d(np.arange(len(each)), pairs) for each, pairs in zip(ids, first, strict=True)]
+    left = [np.setdiff1d(np.arange(len(side)), pairs) for side, pairs in zip(ids, first, strict=True)]
     then = paired_numbers(ids[0][left[0]], ids[1][left[1]])
     ours, theirs = (np.concatenate([a, b[c]]) for a, b, c in zip(first, left, then, strict=True))
     relabelled = np.zeros(len(ours), np.bool_) if labels is None else differ(labels[0][ours], labels[1][theirs])
-    return SameRows(ours, theirs, relabelled, sum(len(each) - len(np.unique(each)) for each in ids))
+    return SameRows(ours, theirs, relabelled, sum(len(side) - len(np.unique(side)) for side in ids))
 
 
 def alike_values(one: Column, other: Column, *, numbers: bool) -> Columns:
@@ -67,7 +67,7 @@ def numbered(columns: Sequence[Columns]) -> tuple[Ints, Ints]:
 def paired_numbers(ours: Ints, theirs: Ints) -> tuple[Ints, Ints]:
     """Return the positions of equal numbers, the first with the first, the second with the second, and so on."""
     most = len(ours) + len(theirs) + 1
-    one, other = (each * most + _occurrence(each) for each in (ours, theirs))
+    one, other = (numbers * most + _occurrence(numbers) for numbers in (ours, theirs))
     _, first, second = np.intersect1d(one, other, assume_unique=True, return_indices=True)
     return first.astype(np.int64), second.astype(np.int64)
 
@@ -78,9 +78,9 @@ def _occurrence(numbers: Ints) -> Ints:
     ordered = numbers[order]
     place = np.arange(len(numbers))
     begins = np.maximum.accumulate(np.where(np.diff(ordered, prepend=-1) != 0, place, 0))
-    found = np.empty(len(numbers), np.int64)
-    found[order] = place - begins
-    return found
+    counts = np.empty(len(numbers), np.int64)
+    counts[order] = place - begins
+    return counts
 
 
 def differ(ours: NDArray[Any], theirs: NDArray[Any]) -> Flags:

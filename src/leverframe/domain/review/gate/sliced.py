@@ -77,34 +77,34 @@ class _Slice:
 
 def _weighed(figures: Sequence[_Figure]) -> list[_Judged]:
     """Return the figures of alike slices with their errors: moderated variances, times what days have in common."""
-    alike = [each for each in figures if each.own > 0 and each.pooled > 0 and each.freedom > 0]
-    logs = np.array([math.log(each.own / each.pooled) for each in alike])
-    chance = float(np.mean([2 / each.freedom for each in alike])) if alike else 0.0
+    alike = [measure for measure in figures if measure.own > 0 and measure.pooled > 0 and measure.freedom > 0]
+    logs = np.array([math.log(measure.own / measure.pooled) for measure in alike])
+    chance = float(np.mean([2 / measure.freedom for measure in alike])) if alike else 0.0
     excess = float(logs.var(ddof=1)) - chance if len(logs) > 1 else math.inf
     prior = float(np.clip(2 / excess, *_PRIOR)) if excess > 0 else _PRIOR[1]
-    total = sum(each.own for each in figures)
-    common = max(1.0, sum(each.daily for each in figures) / total) if total > 0 else 1.0
-    found = []
+    total = sum(measure.own for measure in figures)
+    common = max(1.0, sum(measure.daily for measure in figures) / total) if total > 0 else 1.0
+    judged = []
     for figure in figures:
         weight = prior + figure.freedom
         variance = common * (prior * figure.pooled + figure.freedom * figure.own) / weight
         known = (np.array([number]) for number in (math.sqrt(variance), weight, math.nan))
-        found.append(_Judged(figure, Uncertainty(*known)))
-    return found
+        judged.append(_Judged(figure, Uncertainty(*known)))
+    return judged
 
 
 def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompared], list[Violation]]:
     """Return each slice with a rule side by side, and a violation for each that is significantly worse than allowed."""
     judged = [rule for rule in settings.slices if not _unknown(pair, rule)]
-    measured = [each for rule in judged for each in _judged(list(_measured(pair, rule)), rule.maximum_drop, rule.floor)]
-    chances = sorted(one.chance for each in measured for one in each.judged)
+    measured = [part for rule in judged for part in _judged(list(_measured(pair, rule)), rule.maximum_drop, rule.floor)]
+    chances = sorted(one.chance for part in measured for one in part.judged)
     error = (1 - settings.confidence) / max(1, len(chances))
     discovered = [rank for rank, chance in enumerate(chances, start=1) if chance <= rank * error]
     share = error * max(discovered, default=1)
     slices, violations = [], []
-    for each in measured:
-        missed = list(_violations(each, share))
-        slices.append(replace(_with_bounds(each, share), passed=not missed))
+    for segment in measured:
+        missed = list(_violations(segment, share))
+        slices.append(replace(_with_bounds(segment, share), passed=not missed))
         violations += missed
     for rule in settings.slices:
         violations += _unknown(pair, rule)
@@ -117,7 +117,7 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
 
 def undefined(slices: Sequence[SliceCompared]) -> list[str]:
     """Return in words which slices have no value, as a class has no row in them: no rule could fail there."""
-    names = [f"`{each.column} = {each.value}`" for each in slices if each.note == _UNDEFINED]
+    names = [f"`{part.column} = {part.value}`" for part in slices if part.note == _UNDEFINED]
     return [f"no rule was judged within {first_few(names, _SHOWN)}: {_UNDEFINED}"] if names else []
 
 
@@ -159,13 +159,13 @@ def _metric(side: Holdout, rule: SliceRule) -> Metric:
 
 def _judged(slices: Sequence[_Slice], drop: float | None, floor: float | None) -> list[_Slice]:
     """Return the slices of one rule with what is judged of them."""
-    found = [list[_Judged]() for _ in slices]
-    for limit, figures in ((drop, [each.gain for each in slices]), (floor, [each.level for each in slices])):
+    judged = [list[_Judged]() for _ in slices]
+    for limit, figures in ((drop, [part.gain for part in slices]), (floor, [part.level for part in slices])):
         known = [n for n, figure in enumerate(figures) if figure is not None and math.isfinite(figure.daily)]
         if limit is not None:
-            for number, one in zip(known, _weighed([each for n in known if (each := figures[n])]), strict=True):
-                found[number].append(one)
-    return [replace(each, judged=tuple(some)) for each, some in zip(slices, found, strict=True)]
+            for number, one in zip(known, _weighed([figure for n in known if (figure := figures[n])]), strict=True):
+                judged[number].append(one)
+    return [replace(part, judged=tuple(some)) for part, some in zip(slices, judged, strict=True)]
 
 
 def _measured(pair: Pair, rule: SliceRule) -> Iterator[_Slice]:
@@ -178,8 +178,8 @@ def _measured(pair: Pair, rule: SliceRule) -> Iterator[_Slice]:
                 continue
             alone = np.flatnonzero(side.slices[column] == value)
             if len(alone) >= rule.minimum_rows:  # rows that the champion did not predict: only a floor can fail
-                found = _one(Pair(side, None), rule, (column, value), alone, prior)
-                yield replace(found, result=replace(found.result, note="the base has no such rows"))
+                segment = _one(Pair(side, None), rule, (column, value), alone, prior)
+                yield replace(segment, result=replace(segment.result, note="the base has no such rows"))
 
 
 class _Prior:
@@ -226,14 +226,14 @@ def _one(pair: Pair, rule: SliceRule, name: tuple[str, str], rows: NDArray[np.in
     parts = (number, side, rows, prior)
     least = metric.merit(value), metric.merit(rule.floor or 0.0)
     level = _figure(ours, ours.influence[:, number], parts, least, gain=False)
-    found = _Slice(rule, metric, shown, level=level)
+    segment = _Slice(rule, metric, shown, level=level)
     if theirs is not None and before is not None:
         difference = (slopes(ours) * ours.influence - slopes(theirs) * theirs.influence)[:, number]
         limits = metric.merit(value) - metric.merit(before), -(rule.maximum_drop or 0.0)
-        found = replace(found, gain=_figure(ours, difference, parts, limits, gain=True))
+        segment = replace(segment, gain=_figure(ours, difference, parts, limits, gain=True))
     if not math.isfinite(level.daily):
-        found = replace(found, result=replace(shown, note="not judged: too few independent days"))
-    return found
+        segment = replace(segment, result=replace(shown, note="not judged: too few independent days"))
+    return segment
 
 
 def _figure(
@@ -253,25 +253,25 @@ def _figure(
 
 
 def _with_bounds(one: _Slice, share: float) -> SliceCompared:
-    for each in one.judged:
-        if each.figure is one.gain:
-            low, high = (plain(each.figure.value + way * each.margin(share)) for way in (-1, 1))
+    for judgement in one.judged:
+        if judgement.figure is one.gain:
+            low, high = (plain(judgement.figure.value + way * judgement.margin(share)) for way in (-1, 1))
             return replace(one.result, low=low, high=high)
     return one.result
 
 
 def _violations(one: _Slice, share: float) -> Iterator[Violation]:
     metric, rule, where = one.metric, one.rule, f"`{one.result.column} = {one.result.value}`"
-    for each in one.judged:
-        if each.chance > share:
+    for judgement in one.judged:
+        if judgement.chance > share:
             continue
-        if each.figure is one.level:
+        if judgement.figure is one.level:
             side = {"lower": "above", "nearer to 0": "farther from 0 than"}.get(metric.better, "below")
             value = float(one.result.candidate or 0.0)
             what = f"{titled(metric)} of {where} is {short(value)}, significantly {side} the floor of {rule.floor:g}"
             yield Violation(Reason.FLOOR_MISSED, what, BETTER_MODEL)
             continue
-        least = f"by at least {short(-(each.figure.value + each.margin(share)))}, corrected for all slices"
+        least = f"by at least {short(-(judgement.figure.value + judgement.margin(share)))}, corrected for all slices"
         values = (float(one.result.champion or 0.0), float(one.result.candidate or 0.0))
         what = f"{moved(metric, f' of {where}', values, least)}. Allowed {worse(metric.better)}"
         yield Violation(Reason.SLICE_DROPPED, f"{what}: {rule.maximum_drop:g}.", BETTER_MODEL)

@@ -36,11 +36,11 @@ def pointer(file: str, content: bytes) -> Pointer | str:
     if odd:
         return odd
     try:
-        told = parse(content.decode(), name=file, what="a pointer of DVC")
+        document = parse(content.decode(), name=file, what="a pointer of DVC")
     except LeverframeError as error:
         return error.what
-    outputs = told.get("outs")
-    more = sorted(str(key) for key in told.keys() - _TOLD)
+    outputs = document.get("outs")
+    more = sorted(str(key) for key in document.keys() - _TOLD)
     if more:
         return f"`{more[0]}` says where its data come from"
     if not isinstance(outputs, list) or len(outputs) != 1 or not isinstance(outputs[0], dict):

@@ -57,7 +57,7 @@ class Sorted:
 
 def sorted_paths(changes: Iterable[TreeChange], paths: ProjectPaths, contents: Mapping[str, bytes]) -> Sorted:
     """Return what to do with each path; ``contents`` are those of blobs, large ones left out."""
-    found: dict[str, list[TreeChange]] = {"inputs": [], "claims": [], "derived": [], "idle": []}
+    groups: dict[str, list[TreeChange]] = {"inputs": [], "claims": [], "derived": [], "idle": []}
     owed: dict[str, str] = {}
     pointers: dict[str, Pointer] = {}
     every, odd = list(changes), set[str]()
@@ -73,9 +73,9 @@ def sorted_paths(changes: Iterable[TreeChange], paths: ProjectPaths, contents: M
             owed[change.path] = why
             pointers.pop(change.path, None)
         else:
-            found[kind].append(change)
+            groups[kind].append(change)
     return Sorted(
-        **{kind: tuple(group) for kind, group in found.items()}, owed=owed, pointers=pointers, odd=frozenset(odd)
+        **{kind: tuple(group) for kind, group in groups.items()}, owed=owed, pointers=pointers, odd=frozenset(odd)
     )
 
 
@@ -127,12 +127,12 @@ def _pointed(
     before, after = sides
     if after is None:
         return ("inputs", "") if change.removed else ("owed", "it is too large for a pointer")
-    found = pointer(name, after)
-    if isinstance(found, str):
-        return "owed", found
-    if before is None and not is_data(found.path):
+    parsed = pointer(name, after)
+    if isinstance(parsed, str):
+        return "owed", parsed
+    if before is None and not is_data(parsed.path):
         return "owed", "a pointer to a folder was added"
-    pointers[change.path] = found
+    pointers[change.path] = parsed
     return "inputs", ""
 
 

@@ -63,28 +63,28 @@ def compared(claimed: State, made: State, terms: Terms) -> Claims:
     judged = [name for name in made.lock if name not in excused]
     stale = [name for name in judged if _other_inputs(claimed.lock.get(name), made.lock[name], outputs(made.lock))]
     extra = [name for name in claimed.lock if name not in made.lock and "dvc.yaml" not in terms.owed]
-    found = differences(claimed, made, {*judged}, terms.tolerance, terms.contents)
-    harmless = _harmless(found, claimed, made)
+    diffs = differences(claimed, made, {*judged}, terms.tolerance, terms.contents)
+    harmless = _harmless(diffs, claimed, made)
     random = {*_behind(made.lock, terms.unstable)}
-    wrong = [each for each in found if each not in harmless and each.stage not in stale and each.stage not in random]
+    wrong = [diff for diff in diffs if diff not in harmless and diff.stage not in stale and diff.stage not in random]
     odd_ones, noted = _unstable(claimed, made, terms)
     violations = [*odd_ones, *_forged(wrong, claimed.texts, made.texts), *_mismatched(wrong), *_stale(stale, extra)]
     notes = [*noted, *_notes(harmless, excused, terms.tolerance)]
     return Claims(tuple(violations), tuple(notes), (*excused, *(name for name in made.lock if name in random)))
 
 
-def _harmless(found: Sequence[Difference], claimed: State, made: State) -> list[Difference]:
+def _harmless(diffs: Sequence[Difference], claimed: State, made: State) -> list[Difference]:
     """Return the differences that change nothing for whoever reads the outputs; what nobody can read is none of them.
 
     Behind a model of other bytes that predicts the same, texts name other digests, and drawings have other last digits.
     """
-    harmless = [each for each in found if each.how in SAME]
-    if not any(each.how == "predictions" and each.path == _MODEL for each in harmless):
+    harmless = [diff for diff in diffs if diff.how in SAME]
+    if not any(diff.how == "predictions" and diff.path == _MODEL for diff in harmless):
         return harmless
     writers = [name for name, entry in made.lock.items() if _MODEL in entry.outputs]
     behind = {*_behind(made.lock, writers)}
-    followed = [each for each in found if each.stage in behind and _follows(each, claimed, made)]
-    return [each for each in found if each in harmless or each in followed]
+    followed = [diff for diff in diffs if diff.stage in behind and _follows(diff, claimed, made)]
+    return [diff for diff in diffs if diff in harmless or diff in followed]
 
 
 def _follows(difference: Difference, claimed: State, made: State) -> bool:
@@ -157,15 +157,15 @@ def _other_inputs(claimed: Locked | None, made: Locked, written: Collection[str]
 
 def _forged(wrong: Sequence[Difference], claimed: Mapping[str, str], made: Mapping[str, str]) -> Iterator[Violation]:
     """Yield the metrics that differ, with both figures."""
-    stage = next((each.stage for each in wrong if each.path == _METRICS), None)
+    stage = next((diff.stage for diff in wrong if diff.path == _METRICS), None)
     if stage is None:
         return
     ours, theirs = (_figures(side.get(_METRICS, "")) for side in (claimed, made))
     differing = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
-    told = "; ".join(f"`{name}` is {theirs.get(name)}, not {ours.get(name)}" for name in differing[:_NAMED])
+    words = "; ".join(f"`{name}` is {theirs.get(name)}, not {ours.get(name)}" for name in differing[:_NAMED])
     yield Violation(
         Reason.METRICS_FORGED,
-        f"`{_METRICS}` in git differs from what the judge computed: {told or 'its form'}",
+        f"`{_METRICS}` in git differs from what the judge computed: {words or 'its form'}",
         f"run `dvc repro -f -s {stage}`; commit what it writes, and `{LOCK}`",
     )
 
@@ -182,14 +182,14 @@ def _short(value: object) -> str:
 
 
 def _mismatched(wrong: Sequence[Difference]) -> Iterator[Violation]:
-    those = [each for each in wrong if each.path != _METRICS]
+    those = [diff for diff in wrong if diff.path != _METRICS]
     if those:
-        stages = list(dict.fromkeys(each.stage for each in those))
+        stages = list(dict.fromkeys(diff.stage for diff in those))
         yield Violation(
             Reason.LOCK_MISMATCH,
             f"the judge's run of the same inputs wrote others than this change commits: {_named(those)}",
             f"run `dvc repro -f -s {' '.join(stages)}`; commit what it writes, and `{LOCK}`"
-            + ("; `dvc push` lets the judge compare contents" if any(each.how == "bytes" for each in those) else ""),
+            + ("; `dvc push` lets the judge compare contents" if any(diff.how == "bytes" for diff in those) else ""),
         )
 
 
@@ -209,8 +209,8 @@ def _stale(stale: Sequence[str], extra: Sequence[str]) -> Iterator[Violation]:
 
 
 def _notes(harmless: Sequence[Difference], excused: Sequence[str], tolerance: float) -> Iterator[str]:
-    digits = [each for each in harmless if each.how == "digits"]
-    others = [each for each in harmless if each.how != "digits"]
+    digits = [diff for diff in harmless if diff.how == "digits"]
+    others = [diff for diff in harmless if diff.how != "digits"]
     if digits:
         yield f"the bytes differ from those committed, all numbers agree within {tolerance:g}: {_named(digits)}"
     if others:
@@ -220,7 +220,7 @@ def _notes(harmless: Sequence[Difference], excused: Sequence[str], tolerance: fl
 
 
 def _named(those: Sequence[Difference]) -> str:
-    return first_few([f"`{each.path}` of `{each.stage}`" for each in those], _NAMED)
+    return first_few([f"`{diff.path}` of `{diff.stage}`" for diff in those], _NAMED)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -40,8 +40,8 @@ def odd_form(content: bytes) -> str:
         return f"it holds the character U+{ord(strange):04X}"
     if _DEEP.search(text) or _depth(text) > _MOST_DEEP:
         return "it is nested too deeply"
-    found = _ODD.search(_COMMENT.sub("", text))
-    return f"it holds `{found[0].strip()[:8]}`: an anchor, a tag or a second document" if found else ""
+    match = _ODD.search(_COMMENT.sub("", text))
+    return f"it holds `{match[0].strip()[:8]}`: an anchor, a tag or a second document" if match else ""
 
 
 def _depth(text: str) -> int:

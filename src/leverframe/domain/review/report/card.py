@@ -120,15 +120,15 @@ class Card:
     def violations(self) -> tuple[Violation, ...]:
         """Return the violations of every lever and plan; a lever without a result is one where there is a pipeline."""
         levers = {"check": self.checked, "reproduce": self.reproduced, "gate": self.gated}
-        found = [violation for lever in levers.values() if lever for violation in lever.violations]
-        found += self.judged.violations if self.judged else ()
-        found += [violation for planned in self.infra for violation in planned.violations]
-        found += [
+        violations = [violation for lever in levers.values() if lever for violation in lever.violations]
+        violations += self.judged.violations if self.judged else ()
+        violations += [violation for planned in self.infra for violation in planned.violations]
+        violations += [
             _never_run(name) if name in self.not_run else _broke(name)
             for name, lever in levers.items()
             if lever is None and self.pipeline
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(violations))
 
     @property
     def verdict(self) -> Verdict:

@@ -13,13 +13,13 @@ BRANCH = "leverframe-assets"  # holds nothing but pictures, by the digest of the
 
 def drawings(card: Card, draw: Draw) -> dict[str, tuple[str, str]]:
     """Return path and SVG text of each curve that can be drawn, by its title; equal pictures have equal paths."""
-    found = {}
+    pictures = {}
     for curve in card.curves:
         if curve.head:
             text = draw(_chart(curve))
             digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-            found[curve.title] = (f"{digest[:2]}/{digest}.svg", text)
-    return found
+            pictures[curve.title] = (f"{digest[:2]}/{digest}.svg", text)
+    return pictures
 
 
 def _chart(curve: Curve) -> LineChart:

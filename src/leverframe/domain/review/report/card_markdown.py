@@ -124,8 +124,8 @@ def _headline(card: Card, warnings: Sequence[str]) -> str:
 def _gist(card: Card) -> str:
     gated = card.gated
     judged = [metric for metric in gated.metrics if metric.rule] if gated else []
-    changes = [plain(change_of(each), 120) for each in judged[:3]]
-    if gated and judged and all(each.gain == 0 for each in judged):
+    changes = [plain(change_of(metric), 120) for metric in judged[:3]]
+    if gated and judged and all(metric.gain == 0 for metric in judged):
         return "No metric with a rule changed."
     return "; ".join(changes) + "." if changes else ""
 
@@ -200,10 +200,10 @@ def _slices(card: Card, shown: Shown) -> str:
     gated, room = card.gated, shown.slices
     if gated is None or not gated.slices or not room:
         return ""
-    moved = sorted(gated.slices, key=lambda each: (each.passed, -abs(each.gain or 0.0), each.column, each.value))
+    moved = sorted(gated.slices, key=lambda part: (part.passed, -abs(part.gain or 0.0), part.column, part.value))
     lines = ["| | slice | rows | base | this change | difference [bounds] |", "|---|---|---:|---:|---:|---|"]
-    lines += [_slice(each) for each in moved[:room]]
-    failed = sum(not each.passed for each in gated.slices)
+    lines += [_slice(part) for part in moved[:room]]
+    failed = sum(not part.passed for part in gated.slices)
     summary = f"{len(gated.slices):,} slice{'' if len(gated.slices) == 1 else 's'} checked, {failed:,} failed"
     more = "".join(and_more(len(moved) - room, "\n\n… and ", f"; {_FULL}"))
     return folded("Slices", summary, "\n".join(lines) + more, unfolded=failed > 0)
@@ -254,7 +254,7 @@ def _data(card: Card, shown: Shown) -> str:
         checks = card.constraints
         results = counts(checks.passed, len(checks.failed), len(checks.warned), checks.skipped)
         parts.append(f"Contracts: {results}.")
-        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in checks.failed], shown.rows)))
+        parts.append("\n".join(_listed([f"- ❌ {sentence(failure)}" for failure in checks.failed], shown.rows)))
     if card.diff is not None:
         verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
         parts.append(f"Against the base: {verdict.strip()}.")
@@ -279,7 +279,7 @@ def _stages(card: Card, _: Shown) -> str:
 
 
 def _graph(card: Card) -> str:
-    number = {each.name: f"s{place}" for place, each in enumerate(card.nodes[:60])}
+    number = {stage.name: f"s{place}" for place, stage in enumerate(card.nodes[:60])}
     lines = ["```mermaid", "flowchart LR"]
     for node in card.nodes[:60]:
         count = f" ({node.members})" if node.members > 1 else ""
@@ -293,8 +293,8 @@ def _graph(card: Card) -> str:
     )
     taken: set[str] = set()
     for kind, style in kinds:
-        named = [number[each.name] for each in card.nodes[:60] if getattr(each, kind) and each.name not in taken]
-        taken |= {each.name for each in card.nodes if getattr(each, kind)}
+        named = [number[stage.name] for stage in card.nodes[:60] if getattr(stage, kind) and stage.name not in taken]
+        taken |= {stage.name for stage in card.nodes if getattr(stage, kind)}
         if named:
             lines += [f"  classDef {kind} {style}", f"  class {','.join(named)} {kind}"]
     return "\n".join([*lines, "```"])

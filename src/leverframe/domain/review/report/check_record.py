@@ -58,11 +58,11 @@ def with_record(summary: str, record: CheckRecord) -> str:
 
 def record_in(summary: str, key: str) -> CheckRecord | None:
     """Return what a summary records; None for one that is not ours."""
-    order, found = written_by(summary, key), _LINE.search(summary)
+    order, match = written_by(summary, key), _LINE.search(summary)
     if order is None:
         return None
     try:
-        content = json.loads(found[1]) if found else {}
+        content = json.loads(match[1]) if match else {}
         base, tip = str(content.get("base", "")), str(content.get("tip", ""))
         pending = content.get("pending") is True
         return CheckRecord(int(content.get("pull", 0)), order, content.get("failed") is True, base, tip, pending)

@@ -88,12 +88,12 @@ def concerned(
         return Concerned("all verdicts were asked for anew: it is to come")
     if event == "push":
         return _of_push(payload)
-    found = where(event, payload, environment)
-    if isinstance(found, Nowhere):
-        return found
+    place = where(event, payload, environment)
+    if isinstance(place, Nowhere):
+        return place
     if event == "workflow_run":
-        return _of_run(payload, found)
-    return Concerned("the change is judged", number=found.number, of=found if found.queued else None)
+        return _of_run(payload, place)
+    return Concerned("the change is judged", number=place.number, of=place if place.queued else None)
 
 
 def _asked(payload: Mapping[str, Any]) -> int | None:
@@ -115,23 +115,23 @@ def _of_push(payload: Mapping[str, Any]) -> Concerned | Nowhere:
     return Concerned(_WORDS["push"], into=reference.removeprefix(_BRANCH))
 
 
-def _of_run(payload: Mapping[str, Any], found: Where) -> Concerned:
+def _of_run(payload: Mapping[str, Any], place: Where) -> Concerned:
     run, action = payload["workflow_run"], str(payload.get("action") or "")
     state = action if action == "requested" else str(run.get("conclusion") or "")
     left = action == "completed" and str(run["event"]) != "pull_request_review"  # a review leaves nothing, and neither
     left = left and run.get("conclusion") != "skipped"  # does a run without a job, as after an edit of the title
     words = _WORDS.get(state, "the change is judged")
-    return Concerned(words, found.number, found, run=int(run["id"]) if left else 0)
+    return Concerned(words, place.number, place, run=int(run["id"]) if left else 0)
 
 
-def awaited(found: Concerned, pulls: Sequence[Pull]) -> tuple[list[Pull], tuple[str, ...]]:
+def awaited(concern: Concerned, pulls: Sequence[Pull]) -> tuple[list[Pull], tuple[str, ...]]:
     """Return those of the listed pull requests that an event concerns, newest first, and why others are not.
 
     Of a run, they are all that show its commit: each has a base of its own, and so a verdict.
     """
-    run = found.of
+    run = concern.of
     if run is None:
-        fitting = [pull for pull in pulls if pull.open and found.into in ("", pull.base)]
+        fitting = [pull for pull in pulls if pull.open and concern.into in ("", pull.base)]
     else:
         source = (run.head_repository, run.head_branch, run.head)
         fitting = [pull for pull in pulls if pull.open and (pull.source, pull.branch, pull.head) == source]

@@ -19,7 +19,7 @@ def holdout_section(gated: Gated) -> str:
         ruled = [metric for metric in on_base.metrics if metric.rule]
         if ruled:
             lines += ["", "| | metric | base | this change | difference |", "|---|---|---:|---:|---|"]
-            lines += [_metric(each) for each in ruled]
+            lines += [_metric(metric) for metric in ruled]
     return "\n".join(lines)
 
 

@@ -48,13 +48,13 @@ def unverified(claim: Card) -> str:
     lines += [
         f"- {code(violation.reason.value, 40)} {sentence(violation.what)}" for violation in claim.violations[:_ROOM]
     ]
-    said = f"Its verdict for {code(claim.head[:12], 12)}: {word(claim.verdict)}."
+    verdict = f"Its verdict for {code(claim.head[:12], 12)}: {word(claim.verdict)}."
     return "\n".join(
         [
             "<details>",
             "<summary>Unverified: what the run of the pull request says of itself</summary>",
             "",
-            f"Code of the change ran there, so that nothing of it decides. {said}",
+            f"Code of the change ran there, so that nothing of it decides. {verdict}",
             *(["", *lines] if lines else []),
             "",
             "</details>",

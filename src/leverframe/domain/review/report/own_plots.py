@@ -88,17 +88,17 @@ def _rows(path: str, content: bytes | None) -> Rows:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     if ending != ".json":
         raise ValueError("YAML")
-    found = _list_in(json.loads(text))
-    if found is None:
+    rows = _list_in(json.loads(text))
+    if rows is None:
         raise ValueError("no list of rows")
-    return found
+    return rows
 
 
 def _list_in(content: Any) -> Rows | None:
     if isinstance(content, list):
         return content if content and all(isinstance(row, dict) for row in content) else None
     if isinstance(content, dict):
-        return next((found for value in content.values() if (found := _list_in(value)) is not None), None)
+        return next((rows for value in content.values() if (rows := _list_in(value)) is not None), None)
     return None
 
 

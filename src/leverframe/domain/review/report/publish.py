@@ -156,11 +156,11 @@ def shows(there: str, body: str) -> bool:
 
 def written_by(body: str, key: str) -> Order | None:
     """Return the run that wrote a body of ours, of a comment or of a check; None for any other."""
-    found = _MARKER.match(body)
-    if not found or found[1] != key:
+    match = _MARKER.match(body)
+    if not match or match[1] != key:
         return None
     try:
-        content = json.loads(found[2])
+        content = json.loads(match[2])
         return Order(int(content["run"]), int(content.get("attempt", 1)))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -80,7 +80,7 @@ def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where
     if read is None:
         return Nowhere(f"the event `{event[:40]}` is about no pull request")
     try:
-        found = read(payload, environment)
+        place = read(payload, environment)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PublishError(
             f"the payload of the event `{event}` cannot be read",
@@ -89,16 +89,16 @@ def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where
             else "a part of it is not as GitHub writes that event",
             next="run in a workflow on a pull request, `workflow_run` or `workflow_dispatch`; or `--publisher file`",
         ) from error
-    if isinstance(found, Nowhere):
-        return found
-    known = _SHA.match(found.head) or (event == "issue_comment" and not found.head)  # whose head is looked up
-    if not (known and _REPOSITORY.match(found.repository)):
+    if isinstance(place, Nowhere):
+        return place
+    known = _SHA.match(place.head) or (event == "issue_comment" and not place.head)  # whose head is looked up
+    if not (known and _REPOSITORY.match(place.repository)):
         raise PublishError(
             f"the payload of the event `{event}` names no commit of a repository",
-            why=f"it says {found.head[:60]!r} of {found.repository[:60]!r}",
+            why=f"it says {place.head[:60]!r} of {place.repository[:60]!r}",
             next="look at the event file of the run",
         )
-    return found
+    return place
 
 
 def order_of(environment: Mapping[str, str]) -> Order:
@@ -137,11 +137,11 @@ def _of_queue(payload: Payload, environment: Mapping[str, str]) -> Where | Nowhe
 
 
 def _queued(reference: str, head: str, environment: Mapping[str, str], order: Order) -> Where | Nowhere:
-    told = _QUEUED.match(reference)
-    if not told:
+    match = _QUEUED.match(reference)
+    if not match:
         return Nowhere(f"`{reference[:100]}` is no branch of a merge queue")
     repository = environment.get("GITHUB_REPOSITORY", "")
-    return Where(repository, int(told["number"]), head, order, repository, reference, told["base"], queued=True)
+    return Where(repository, int(match["number"]), head, order, repository, reference, match["base"], queued=True)
 
 
 def _of_branch(reference: str, head: str, environment: Mapping[str, str]) -> Where | Nowhere:
