@@ -24,14 +24,14 @@ from typing import Any
 class Measure:
     """What one child used: seconds of the work, and the gigabytes its process peaked at.
 
-    ``wall`` and ``cpu`` leave out the start of Python and what was prepared; ``peak`` does not. ``told``
+    ``wall`` and ``cpu`` leave out the start of Python and what was prepared; ``peak`` does not. ``result``
     is what the work returned.
     """
 
     wall: float
     cpu: float
     peak: float
-    told: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> None:

@@ -83,7 +83,7 @@ def figures(*, quick: bool) -> dict[str, Any]:
         "bad_wall_vs_duckdb_sql": ratio(measures["ours_bad"], measures["duckdb_sql"], "wall"),
         "stage_wall_vs_duckdb_sql": ratio(measures["stage"], measures["duckdb_sql"], "wall"),
     }
-    facts = measures["ours_bad"][0].told
+    facts = measures["ours_bad"][0].result
     reached = {**ratios, "peak_gb": max(measure.peak for measure in (*ours, *measures["ours_bad"])), **facts}
     return {
         "name": "contracts",

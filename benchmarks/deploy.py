@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.alternate import machine, met
 from leverframe.local.bundles import sealed
 from leverframe.local.repository import TemporaryRepository
-from leverframe.local.traffic import Asked, Times, Traffic
+from leverframe.local.traffic import TimedRequest, Times, Traffic
 
 NAME = "benchmarks.deploy"
 ENVIRONMENT = (
@@ -76,7 +76,7 @@ class Measured:
         self.deployments: list[float] = []
         self.rollbacks: list[float] = []
 
-    def _of(self, wanted: Callable[[Asked], bool]) -> Times:
+    def _of(self, wanted: Callable[[TimedRequest], bool]) -> Times:
         return Times.of([response for response in self.responses if wanted(response)])
 
 

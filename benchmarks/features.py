@@ -81,7 +81,7 @@ def figures(*, quick: bool) -> dict[str, Any]:
             rounds,
         )
         windows = alternate({name: partial(side, name) for name in ("measures", "range_windows")}, 3)
-        counts = side("compare").told
+        counts = side("compare").result
     ratios = {
         "wall_vs_duckdb_asof": ratio(asof["ours"], asof["duckdb_asof"], "wall"),
         "wall_vs_duckdb_asof_checked": ratio(asof["ours"], asof["duckdb_asof_checked"], "wall"),

@@ -95,7 +95,7 @@ def figures(*, rounds: int) -> dict[str, Any]:
 def _side(name: str, size: str) -> Measure:
     """Return what one side used, the programs that it started included."""
     own = child("benchmarks.infra", "--child", name, size)
-    return replace(own, cpu=own.cpu + own.told["children"])
+    return replace(own, cpu=own.cpu + own.result["children"])
 
 
 def _child(side: str, size: str) -> None:

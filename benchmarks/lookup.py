@@ -87,7 +87,7 @@ def figures(*, quick: bool) -> dict[str, Any]:
         builds = {name: side(name) for name in BUILDS if name.removeprefix("build_") not in absent}
         sides = alternate({name: partial(side, name) for name in ASKS if name not in absent}, rounds)
         shared = memory(root)
-    sums = {measure.told["sum"] for measures in sides.values() for measure in measures}
+    sums = {measure.result["sum"] for measures in sides.values() for measure in measures}
     ratios = {f"{kind}_vs_{name}": _ratio(sides, name, kind) for kind in ("p50", "p99") for name in sides}
     values = {**ratios, "mismatches": len(sums) - 1, **shared}
     targets = {name: bound for name, bound in TARGETS.items() if name in values}
@@ -98,7 +98,7 @@ def figures(*, quick: bool) -> dict[str, Any]:
         "ratios": {name: value for name, value in ratios.items() if not name.endswith("_vs_file")},
         "absolute": {name: _microseconds(measures) for name, measures in sides.items()},
         "build": {
-            name.removeprefix("build_"): {"seconds": round(build.wall, 2), "megabytes": build.told["megabytes"]}
+            name.removeprefix("build_"): {"seconds": round(build.wall, 2), "megabytes": build.result["megabytes"]}
             for name, build in builds.items()
         },
         "memory": shared,
@@ -227,19 +227,19 @@ def lmdb(root: Path, _: str) -> Ask:
 def build_file(root: Path, _: str) -> dict[str, Any]:
     """Write the snapshot file."""
     from leverframe.adapters.snapshot_file import write
-    from leverframe.domain.features.snapshot.store import About
+    from leverframe.domain.features.snapshot.store import SnapshotInfo
 
-    write(root / "snapshot", About(SPEC, 0), [_table(root)])
+    write(root / "snapshot", SnapshotInfo(SPEC, 0), [_table(root)])
     return _size(root / "snapshot")
 
 
 def build_redis_store(root: Path, url: str) -> dict[str, Any]:
     """Publish the table in Redis."""
     from leverframe.adapters.redis import publish
-    from leverframe.domain.features.snapshot.store import About
+    from leverframe.domain.features.snapshot.store import SnapshotInfo
 
     before = _redis_bytes(url)
-    publish(url, About(SPEC, 0), [_table(root)], ttl=86_400)
+    publish(url, SnapshotInfo(SPEC, 0), [_table(root)], ttl=86_400)
     return {"megabytes": round((_redis_bytes(url) - before) / 1e6, 1)}
 
 
@@ -363,12 +363,12 @@ def _redis_bytes(url: str) -> int:
 def _ratio(sides: Any, name: str, kind: str) -> float:
     """Return the median over rounds of the file's ``kind`` over that of another side."""
     pairs = zip(sides["file"], sides[name], strict=True)
-    ratios: list[float] = [ours.told[kind] / theirs.told[kind] for ours, theirs in pairs]
+    ratios: list[float] = [ours.result[kind] / theirs.result[kind] for ours, theirs in pairs]
     return round(median(ratios), 3)
 
 
 def _microseconds(measures: Sequence[Measure]) -> dict[str, float]:
-    return {f"{kind}_us": round(median(measure.told[kind] for measure in measures), 1) for kind in ("p50", "p99")}
+    return {f"{kind}_us": round(median(measure.result[kind] for measure in measures), 1) for kind in ("p50", "p99")}
 
 
 ASKS: dict[str, Callable[[Path, str], Ask]] = {

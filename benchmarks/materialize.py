@@ -89,8 +89,8 @@ def figures(keys: int, rounds: int) -> dict[str, Any]:
         for side in sides:
             _fresh(root, side)
             shutil.copytree(root / ".leverframe/online", root / f"ready-{side}")
-        swap = child(NAME, "--side", "swap", "--root", folder, "--keys", str(keys)).told
-    sizes = {side: median(measure.told["bytes"] for measure in measures) for side, measures in runs.items()}
+        swap = child(NAME, "--side", "swap", "--root", folder, "--keys", str(keys)).result
+    sizes = {side: median(measure.result["bytes"] for measure in measures) for side, measures in runs.items()}
     ratios = {
         "increment_wall_vs_full": ratio(runs["increment"], runs["full"], "wall"),
         "increment_cpu_vs_full": ratio(runs["increment"], runs["full"], "cpu"),
@@ -99,7 +99,7 @@ def figures(keys: int, rounds: int) -> dict[str, Any]:
         "lookup_p99_during_swap": swap["ratio"],
         "failed_lookups": swap["failed"],
     }
-    facts = {side: measures[0].told for side, measures in runs.items()}
+    facts = {side: measures[0].result for side, measures in runs.items()}
     return {
         "name": "materialize",
         "machine": machine(),
@@ -155,7 +155,7 @@ def prepared(root: Path, *, full: bool, until: datetime = LATER) -> Callable[[],
     from pandera.backends.polars.register import register_polars_backends
 
     from leverframe import wiring
-    from leverframe.application.materialize import Asked, materialize, store_folder
+    from leverframe.application.materialize import MaterializeOptions, materialize, store_folder
 
     os.chdir(root)
     sys.path.insert(0, str(root))
@@ -164,7 +164,7 @@ def prepared(root: Path, *, full: bool, until: datetime = LATER) -> Callable[[],
     register_polars_backends()  # what pandera imports at its first check
 
     def work() -> dict[str, Any]:
-        result = materialize(workspace, Asked(until.isoformat(), full=full), lambda _: None)
+        result = materialize(workspace, MaterializeOptions(until.isoformat(), full=full), lambda _: None)
         folder = store_folder(workspace)
         generation = folder.current()
         assert generation is not None

@@ -98,11 +98,11 @@ def figures(*, quick: bool) -> dict[str, Any]:
             "cpu_read_and_check_vs_evidently": ratio(sides["read_and_check"], sides["check_evidently"], "cpu"),
             "cpu_command_vs_evidently": ratio(sides["command"], sides["command_evidently"], "cpu"),
             "profile_kb": round((results / "profile.json").stat().st_size / 1000, 1),
-            "profile_rows": side("look").told["rows"],
+            "profile_rows": side("look").result["rows"],
             "dashboard_kb": round(page.stat().st_size / 1000, 1) if page.is_file() else float("inf"),
             "wall_10m_over_1m": ratio(growth["many"], growth["few"], "wall"),
             "peak_10m_gb": round(max(measure.peak for measure in growth["many"]), 3),
-            "rows_lost": sum(abs(measure.told["rows"] - 10 * rows) for measure in growth["many"]),
+            "rows_lost": sum(abs(measure.result["rows"] - 10 * rows) for measure in growth["many"]),
         }
     return {
         "name": "monitor",
@@ -110,14 +110,15 @@ def figures(*, quick: bool) -> dict[str, Any]:
         "sizes": {"reference": REFERENCE, "live": LIVE, "columns": len(NUMBERS) + len(LEVELS), "rows": rows,
                   "many": 10 * rows, "rounds": rounds},
         "ratios": values,
-        "absolute": _absolute(sides, growth) | {"evidently_page_kb": sides["check_evidently"][0].told["page"] // 1000},
+        "absolute": _absolute(sides, growth),
         "targets": TARGETS,
         "met": met(values, TARGETS),
     }  # fmt: skip
 
 
 def _absolute(measures: Mapping[str, Sequence[Measure]], growth: Mapping[str, Sequence[Measure]]) -> dict[str, Any]:
-    return dict(medians({**measures, **growth}))
+    page = measures["check_evidently"][0].result["page"]
+    return {**medians({**measures, **growth}), "evidently_page_kb": page // 1000}
 
 
 def whole(arguments: Sequence[str], folder: Path | None = None) -> Measure:

@@ -21,7 +21,7 @@ from leverframe import wiring
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.evaluate import evaluate
-from leverframe.application.monitor import Asked, monitor
+from leverframe.application.monitor import MonitorOptions, monitor
 from leverframe.application.train import train as fit
 from leverframe.application.training_set import training_set
 from leverframe.application.validate import validate
@@ -54,7 +54,7 @@ class Month:
 
     month: str
     verdict: str
-    said: tuple[str, ...]
+    findings: tuple[str, ...]
     explained: tuple[str, ...]
     quality: tuple[str, ...]
     auc: float | None
@@ -69,8 +69,8 @@ class Watched:
 
     def content(self) -> dict[str, Any]:
         """Return it as the benchmark prints it."""
-        months = [vars(said(key, monitored)) for key, monitored in self.months.items()]
-        return {"months": months, "celsius": vars(said("2013-09", self.celsius))}
+        months = [vars(summed_up(key, monitored)) for key, monitored in self.months.items()]
+        return {"months": months, "celsius": vars(summed_up("2013-09", self.celsius))}
 
 
 def year(given: dict[str, Any], months: Sequence[int] = MONTHS) -> Watched:
@@ -100,11 +100,11 @@ def watch(workspace: Workspace, key: str, *, celsius: bool = False) -> Monitored
     validate(workspace, key)
     end = Partition.of(key).plus(1).start(workspace.params.data.timezone).astimezone(UTC)
     _write_traffic(workspace, key, end, celsius=celsius)
-    quiet = Asked(as_of=end.isoformat(), alerts=False)
+    quiet = MonitorOptions(as_of=end.isoformat(), alerts=False)
     return monitor(workspace, quiet, lambda _: None, lambda _: None)[0]
 
 
-def said(key: str, monitored: Monitored) -> Month:
+def summed_up(key: str, monitored: Monitored) -> Month:
     """Return what was found at the end of a month, as the table shows it."""
     loud = [finding for finding in monitored.findings if finding.severity is not Severity.INFO]
     auc = next((series for series in monitored.performance if series.metric == "auc"), None)
@@ -157,7 +157,7 @@ def lines(content: dict[str, Any]) -> Sequence[str]:
     """Return the table of the guide."""
     rows = ["| month | verdict | mean daily AUC | what is said |", "| --- | --- | --- | --- |"]
     for month in (*content["months"], {**content["celsius"], "month": "2013-09 in °C"}):
-        findings = [words.partition(": ")[2] for words in month["said"]]
+        findings = [words.partition(": ")[2] for words in month["findings"]]
         more = [f"and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []
         cell = "<br>".join([*findings[:_SHOWN], *more]) or "nothing"
         rows.append(f"| {month['month']} | {month['verdict']} | {month['auc']} | {cell} |")
@@ -174,8 +174,8 @@ def targets(content: dict[str, Any]) -> dict[str, bool]:
 def of_september(content: dict[str, Any]) -> dict[str, bool]:
     """Return what must hold of September: it is a drop, and in other units a finding of the table and no drift."""
     celsius, by_month = content["celsius"], {month["month"]: month for month in content["months"]}
-    drift = [words for words in celsius["said"] if words.startswith((Kind.DRIFT, Kind.PREDICTION_DRIFT))]
-    dropped = [words for words in by_month["2013-09"]["said"] if words.startswith(Kind.PERFORMANCE)]
+    drift = [words for words in celsius["findings"] if words.startswith((Kind.DRIFT, Kind.PREDICTION_DRIFT))]
+    dropped = [words for words in by_month["2013-09"]["findings"] if words.startswith(Kind.PERFORMANCE)]
     return {
         "celsius_names_the_table": f"{Kind.TABLE}:weather" in celsius["quality"],
         "celsius_raises_no_drift_alarm": not drift,

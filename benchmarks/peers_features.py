@@ -78,8 +78,8 @@ def figures(*, quick: bool) -> dict[str, Any]:
         peers = alternate({"ours": partial(side, "ours", labels), "duckdb": partial(feast, "duckdb", labels)}, rounds)
         dask = alternate({"ours": partial(side, "ours", few), "dask": partial(feast, "dask", few)}, 1)
         growth = alternate({"ours": partial(side, "ours", labels), "ours_10m": partial(side, "ours", many)}, rounds)
-        counts = {name: side(f"against_{name}", size).told for name, size in (("duckdb", labels), ("dask", few))}
-        counts["many"] = side("kept", many).told
+        counts = {name: side(f"against_{name}", size).result for name, size in (("duckdb", labels), ("dask", few))}
+        counts["many"] = side("kept", many).result
     values = _values(peers, dask, growth) | _answers(counts)
     sizes = {"labels": labels, "history": many, "keys": keys, "labels_dask": few, "labels_10m": many}
     return {

@@ -30,7 +30,7 @@ from benchmarks.retrain_worlds import BASE, LIVE, LOST, MEMORY, MOVED, NOISY, SE
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.retraining.aftercare import aftercare, looks
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Outcome, RetrainWindow
-from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
+from leverframe.domain.retraining.outcome import GateMisses, confidence_of, outcome
 from leverframe.domain.retraining.retrain_window import newest_labelled, window
 from leverframe.domain.retraining.trigger import Triggered
 from leverframe.domain.retraining.trigger_rule import ModelFacts, about, trigger
@@ -118,7 +118,7 @@ def attempted(watch: Watch, day: int, attempts: Sequence[Attempt]) -> Attempt | 
     )
 
 
-def compared(watch: Watch, rows: RetrainWindow, confidence: float) -> tuple[Comparison, Missed]:
+def compared(watch: Watch, rows: RetrainWindow, confidence: float) -> tuple[Comparison, GateMisses]:
     """Return both models on the new hold-out, and on days of the old one that the candidate did not learn from."""
     first, last, begins, ends = (
         number_of(key) for key in (rows.train_first, rows.train_last, rows.holdout_first, rows.holdout_last)
@@ -129,7 +129,7 @@ def compared(watch: Watch, rows: RetrainWindow, confidence: float) -> tuple[Comp
     metrics, _ = judged_metrics(pair, GateSettings(confidence=confidence, metrics=_GATE.metrics))
     days = pair.candidate.number_of_days
     comparison = Comparison("auc", confidence, len(pair.candidate.labels), days, tuple(metrics), 0, "", (), (), ())
-    return comparison, Missed(tuple(here), tuple(_forgotten(watch, candidate, first)))
+    return comparison, GateMisses(tuple(here), tuple(_forgotten(watch, candidate, first)))
 
 
 def _forgotten(watch: Watch, candidate: Floats, first: int) -> Iterator[Violation]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.monitored_year import FIRST, Watched, said, trained, watch
+from benchmarks.monitored_year import FIRST, Watched, summed_up, trained, watch
 from leverframe import wiring
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
@@ -33,14 +33,14 @@ from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome, RetrainWindow
-from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
+from leverframe.domain.retraining.outcome import GateMisses, confidence_of, outcome
 from leverframe.domain.retraining.retrain_window import newest_labelled, window
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.domain.retraining.trigger_rule import ModelFacts, about, trigger
 from leverframe.domain.review.gate.gate_result import Compared
 from leverframe.domain.review.gate.holdout_change import Declared, declared
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
-from leverframe.domain.review.gate.pairing import Models, Question, Side
+from leverframe.domain.review.gate.pairing import GateInputs, Models, Side
 from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.settings import PARAMS
 from leverframe.settings.levers import GateSettings
@@ -116,13 +116,13 @@ class Retrained:
         facts = ModelFacts(monitored.model, monitored.environment, self.champion.digest, 24.0, until)
         due = trigger(monitored, self._attempts, self._settings, facts, now, forced=forced)
         if isinstance(due, NotTriggered):
-            return Decided(key, said(key, monitored).verdict, f"{due.standstill}: {due.why}")
+            return Decided(key, summed_up(key, monitored).verdict, f"{due.standstill}: {due.why}")
         newest = newest_labelled(now, "month", ZONE, _DELAY.days)
         rows = window(current, self._given["data"]["first"], newest, due.evidence, self._settings)
         if isinstance(rows, NotTriggered):
-            return Decided(key, said(key, monitored).verdict, f"{rows.standstill}: {rows.why}")
+            return Decided(key, summed_up(key, monitored).verdict, f"{rows.standstill}: {rows.why}")
         grounds = "; ".join(f"{one.cause}: {one.what}" for one in due.evidence)
-        known = Decided(key, said(key, monitored).verdict, grounds, str(rows))
+        known = Decided(key, summed_up(key, monitored).verdict, grounds, str(rows))
         return known if dry else self._tried(known, due.evidence, rows, facts, now)
 
     def _tried(
@@ -152,9 +152,9 @@ class Retrained:
         against = comparison.violations
         return replace(known, outcome=result.value, why=why, against=against, figures=figures, following=following)
 
-    def _compared(self, candidate: Champion, confidence: float) -> tuple[Comparison, Missed]:
+    def _compared(self, candidate: Champion, confidence: float) -> tuple[Comparison, GateMisses]:
         """Return both models on the new hold-out and the old one, with the violations of the gate's rules."""
-        question = Question("champion", "candidate", ZONE, candidate.declared, self.champion.declared)
+        question = GateInputs("champion", "candidate", ZONE, candidate.declared, self.champion.declared)
         models = Models(question, candidate.side, self.champion.side, SklearnModels(Path()), self._gate)
         pair, _ = models.pair()
         judged, missed = judged_metrics(pair, self._gate)
@@ -170,7 +170,7 @@ class Retrained:
             METRIC, confidence, len(pair.candidate.labels), pair.candidate.number_of_days, metrics,
             on_base.rows if on_base else 0, on_base.how if on_base else "", on_base.metrics if on_base else (),
             tuple(slices), tuple(violation.what for violation in (*missed, *within, *lost)),
-        ), Missed((*moved, *missed, *within), tuple(lost))  # fmt: skip
+        ), GateMisses((*moved, *missed, *within), tuple(lost))  # fmt: skip
 
     def _following(self, champion: Champion, candidate: Champion, last: str) -> Sequence[Compared]:
         """Return both models on the month after ``last``; none where the year is over."""

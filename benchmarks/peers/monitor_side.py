@@ -40,7 +40,7 @@ def main() -> None:
     report.save_html(str(page))
     metrics = len(content["metrics"])
     print(
-        json.dumps({"wall": wall, "cpu": cpu, "peak": 0.0, "told": {"page": page.stat().st_size, "metrics": metrics}})
+        json.dumps({"wall": wall, "cpu": cpu, "peak": 0.0, "result": {"page": page.stat().st_size, "metrics": metrics}})
     )
 
 

@@ -89,7 +89,7 @@ class MemoryIssues:
     """The issues port in memory; ``left`` is the number of writes after which the process is killed."""
 
     issues: dict[int, Issue] = field(default_factory=dict)
-    said: dict[int, list[str]] = field(default_factory=dict)
+    posted: dict[int, list[str]] = field(default_factory=dict)
     left: int | None = None
     lags: bool = False
     members: frozenset[str] = frozenset({"ann"})
@@ -103,7 +103,7 @@ class MemoryIssues:
         """Open an issue."""
         number = len(self.issues) + 1
         issue = Issue(number, title, body, labels, assignees, url=f"https://forge.example.org/{number}")
-        self.issues[number], self.said[number] = issue, []
+        self.issues[number], self.posted[number] = issue, []
         self._written()
         return issue
 
@@ -118,11 +118,11 @@ class MemoryIssues:
 
     def comments(self, number: int) -> list[str]:
         """Return comments."""
-        return list(self.said[number])
+        return list(self.posted[number])
 
     def comment(self, number: int, body: str) -> None:
         """Add a comment."""
-        self.said[number].append(body)
+        self.posted[number].append(body)
         self._written()
 
     def assignable(self, login: str) -> bool:

@@ -14,7 +14,7 @@ from leverframe.domain.retraining.attempt import (
     Outcome,
     RetrainWindow,
 )
-from leverframe.domain.retraining.pulls.pull_ports import Opening, lease_lost
+from leverframe.domain.retraining.pulls.pull_ports import PullToOpen, lease_lost
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
@@ -36,7 +36,7 @@ class MemoryPulls:
     """
 
     pulls_: dict[int, StandingPull] = field(default_factory=dict)
-    said: dict[int, list[str]] = field(default_factory=dict)
+    posted: dict[int, list[str]] = field(default_factory=dict)
     head: str = ""
     ours: bool = True
     evidence: str = ""
@@ -73,7 +73,7 @@ class MemoryPulls:
     def pulls(self, branch: str) -> list[StandingPull]:
         return list(self.standing().pulls) if branch == NAME else []
 
-    def opened(self, opening: Opening) -> StandingPull:
+    def opened(self, opening: PullToOpen) -> StandingPull:
         self._write()
         assert self.head, "a pull request needs its branch"
         there = self.standing().open
@@ -84,7 +84,7 @@ class MemoryPulls:
             number, f"https://forge.example.org/{number}", True, False, opening.draft, opening.title, opening.body,
             self.head, "github-actions[bot]", "", "",
         )  # fmt: skip
-        self.pulls_[number], self.said[number] = made, []
+        self.pulls_[number], self.posted[number] = made, []
         self.change(number)
         return self.pulls_[number]
 
@@ -105,11 +105,11 @@ class MemoryPulls:
         return ""
 
     def comments(self, number: int) -> list[str]:
-        return self.said[number]
+        return self.posted[number]
 
     def comment(self, number: int, body: str) -> None:
         self._write()
-        self.said[number].append(body)
+        self.posted[number].append(body)
 
     def starts_checks(self) -> bool:
         return self.app

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from leverframe.adapters.git import Git
-from leverframe.application.materialize import Asked, materialize, store_folder
+from leverframe.application.materialize import MaterializeOptions, materialize, store_folder
 from leverframe.application.workspace import Workspace
 from leverframe.case import Contract, Function, Source
 from leverframe.domain.features.materialize import Materialized
@@ -37,7 +37,7 @@ class Living:
         self.contracts: dict[str, Contract] = {}
         vars(self.workspace).update(plan=plan, partitions=partitions, sources=sources)
         object.__setattr__(self.workspace, "declared", lambda file, name: self.contracts)  # noqa: ARG005
-        self.told: list[str] = []
+        self.messages: list[str] = []
 
     def _source(self, table: str) -> Source:
         read = Function(lambda _: self.frame(table))
@@ -50,7 +50,7 @@ class Living:
 
     def materialize(self, until: datetime, **asked: Any) -> Materialized:
         """Bring the store up to a timestamp."""
-        return materialize(self.workspace, Asked(until.isoformat(), **asked), self.told.append)
+        return materialize(self.workspace, MaterializeOptions(until.isoformat(), **asked), self.messages.append)
 
     def store(self) -> Layered:
         """Return what is in force."""

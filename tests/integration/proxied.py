@@ -138,7 +138,7 @@ def several(kind: str, servers: list[dict[str, Any]], how: str = "max_fails=1 fa
     return " ".join(f"server 127.0.0.1:{server[kind]} {how};" for server in servers)
 
 
-class House:
+class ServerPair:
     """A shop with two servers of its model, and what they tell of themselves."""
 
     def __init__(self, shop: Shop) -> None:
@@ -146,16 +146,16 @@ class House:
         deploy(shop, "one")
         free = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
         assert shop.run("serve", "--name", "other", *free).code == 0
-        self.example = json.dumps(self.told("local")["example"]).encode()
+        self.example = json.dumps(self.status("local")["example"]).encode()
 
-    def told(self, name: str) -> dict[str, Any]:
+    def status(self, name: str) -> dict[str, Any]:
         """Return what a server says of itself."""
         content: dict[str, Any] = json.loads(self.shop.run("serve", "--status", "--json", "--name", name).stdout)
         return content
 
     def running(self, *names: str) -> list[dict[str, Any]]:
         """Return where servers listen."""
-        return [self.told(name)["running"] for name in names]
+        return [self.status(name)["running"] for name in names]
 
     def inputs(self) -> list[triton.InferInput]:
         """Return the example for gRPC."""
@@ -167,8 +167,8 @@ class House:
         return tensors
 
 
-def load_on(house: House, proxy: Proxy, clients: int) -> Traffic:
+def load_on(pair: ServerPair, proxy: Proxy, clients: int) -> Traffic:
     """Return clients that keep their connections to the proxy."""
     token = f"Bearer {proxy.token}"
     path = f"/v2/models/{MODEL}/infer"
-    return Traffic(proxy.port, path, house.example, clients=clients, connect=proxy.connect, authorization=token)
+    return Traffic(proxy.port, path, pair.example, clients=clients, connect=proxy.connect, authorization=token)

@@ -259,7 +259,7 @@ class Ended:
     stdout: str
     stderr: str
 
-    def said(self) -> tuple[str, str, str]:
+    def error(self) -> tuple[str, str, str]:
         """Return what, why and next of the only error on stderr; fails for a traceback or any other number."""
         assert "Traceback" not in self.stderr, self.stderr
         errors = re.findall(r"^error: (.+)\n  why:  (.+)\n  next: (.+)$", self.stderr, re.MULTILINE)

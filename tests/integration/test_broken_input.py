@@ -209,7 +209,7 @@ CASES = [
 def assert_refused(ended: Ended, code: int, words: tuple[str, ...]) -> None:
     """Assert one error with the exit code, and that its three lines hold the words."""
     assert ended.code == code, ended.stderr
-    lines = ended.said()
+    lines = ended.error()
     for word in words:
         assert word in "\n".join(lines), f"{word!r} is not in {lines}"
     assert max(map(len, lines)) < 700, "nobody reads that much"

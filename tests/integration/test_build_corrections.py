@@ -18,7 +18,7 @@ from leverframe.adapters.duckdb.splits import DuckDBSplitter
 from leverframe.domain import layout
 from leverframe.domain.features.build import needed_files, run
 from leverframe.domain.features.plan import Plan
-from leverframe.domain.features.split import Cut
+from leverframe.domain.features.split import SplitPart
 from leverframe.errors import DefinitionError, SourceError
 from tests.fakes.reference import reference
 from tests.integration.worlds import (
@@ -127,7 +127,7 @@ def test_all_versions_of_a_label_are_kept_and_the_newest_is_shown(world: World, 
     assert first["high_versions"] == [{"known_at": AT, "value": 1}, {"known_at": later, "value": 0}]
     labels = []
     for hours in (0, 1, 5, 6):
-        cut = Cut((tmp_path / layout.features(str(MARCH)),), "high", ("id",), AT + timedelta(hours=hours))
+        cut = SplitPart((tmp_path / layout.features(str(MARCH)),), "high", ("id",), AT + timedelta(hours=hours))
         counted = DuckDBSplitter().cut(cut, tmp_path / "train.parquet")
         labels.append((counted, pl.read_parquet(tmp_path / "train.parquet")["label"].to_list()))
     assert labels == [((0, 2, 1, None), []), *(((1, 2, 0, None), [value]) for value in (1, 1, 0))]
@@ -212,7 +212,7 @@ def trained(plan: Plan, world: World, then: datetime) -> list[dict[str, Any]]:
             return []
         built(plan, world, root)
         columns = tuple(dict.fromkeys([*plan.keys, *plan.features()]))
-        cut = Cut((root / layout.features(str(MARCH)),), "amount", columns, then)
+        cut = SplitPart((root / layout.features(str(MARCH)),), "amount", columns, then)
         kept, *_ = DuckDBSplitter().cut(cut, root / "train.parquet")
         rows = pl.read_parquet(root / "train.parquet").to_dicts()
     assert kept == len(rows)

@@ -78,12 +78,12 @@ def test_a_failing_stage_ends_it_with_the_words_of_the_stage(shop: Shop) -> None
     ended = shop.run("demo")
     assert ended.code == 18
     assert ended.stdout == ""
-    what, why, _ = ended.said()
+    what, why, _ = ended.error()
     assert what.startswith("stage `train` failed: ")
     assert "leaves" in what + why
     own = shop.run("train")
     assert own.code == 11
-    assert what == f"stage `train` failed: {own.said()[0]}"
+    assert what == f"stage `train` failed: {own.error()[0]}"
 
 
 def test_an_interrupted_demo_leaves_no_process_behind(shop: Shop) -> None:

@@ -215,7 +215,7 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 
 def deploy(commit: str, environment: str = "cluster", *, again: bool = False) -> Any:
     """Deploy a commit and return what came of it."""
-    return application.deploy(wiring.workspace(), application.Asked(environment, commit, again), print)
+    return application.deploy(wiring.workspace(), application.DeployOptions(environment, commit, again), print)
 
 
 def reasons(failure: Any) -> list[str]:
@@ -225,7 +225,8 @@ def reasons(failure: Any) -> list[str]:
 
 def bundle_of(commit: str) -> str:
     """Return the bundle that a commit wants."""
-    return application._candidate(wiring.workspace(), application.Asked("cluster", commit), print)[1].manifest.bundle
+    asked = application.DeployOptions("cluster", commit)
+    return application._candidate(wiring.workspace(), asked, print)[1].manifest.bundle
 
 
 KEY = ("Deployment", "shops", "shop")
@@ -342,7 +343,7 @@ def interrupted(commit: str, step: str, by: Callable[[], None]) -> None:
         if line.startswith(step):
             by()
 
-    application.deploy(wiring.workspace(), application.Asked("cluster", commit), tell)
+    application.deploy(wiring.workspace(), application.DeployOptions("cluster", commit), tell)
 
 
 def kill() -> None:
@@ -474,7 +475,7 @@ def test_a_cluster_that_refuses_or_is_away_is_one_error(shop: Shop, api_server: 
     with pytest.raises(ClusterUnreachableError, match="does not answer"):
         deploy("one")
     ended = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--dry-run")
-    assert (ended.code, ended.said()[0]) == (38, "the cluster of context `fake` does not answer")
+    assert (ended.code, ended.error()[0]) == (38, "the cluster of context `fake` does not answer")
     assert shop.run("deploy", "--environment", "local", "--target", "kubernetes").code == 10
 
 

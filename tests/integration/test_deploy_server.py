@@ -334,7 +334,7 @@ def test_two_deployments_at_once_are_one_after_the_other(shop: Shop) -> None:
     assert any(line.startswith("load") for line in first.stderr)
     second = shop.run("deploy", "--commit", "two")
     assert second.code == 31
-    assert "another deployment" in second.said()[0]
+    assert "another deployment" in second.error()[0]
     assert first.wait(PATIENCE) == 0
 
 

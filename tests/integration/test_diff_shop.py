@@ -103,26 +103,26 @@ def test_changes_of_contract_and_definition_are_told_before_anything_runs(shop: 
 def test_a_revision_that_is_not_there_is_named(shop: Shop, tmp_path: Path) -> None:
     """A misspelt branch, no main branch, a shallow clone, no repository, a report cut off: one message each."""
     ended = shop.run("diff", "--base", "mian")
-    assert (ended.code, ended.said()[0]) == (19, "`mian` names no commit of this repository")
+    assert (ended.code, ended.error()[0]) == (19, "`mian` names no commit of this repository")
     assert shop.run("diff", "--base", "--output=x").code == 19
     assert not (shop.root / "x").exists()
     profile = shop.root / "reports/profiles/2024-01.json"
     whole = profile.read_text()
     profile.write_text(whole[:100])
     ended = shop.run("diff")
-    assert (ended.code, ended.said()[0]) == (19, "reports/profiles/2024-01.json of the working tree cannot be read")
+    assert (ended.code, ended.error()[0]) == (19, "reports/profiles/2024-01.json of the working tree cannot be read")
     profile.write_text(whole)
     first = shop.repository.git("rev-list", "--max-parents=0", "HEAD").strip()
     assert told(shop, "--base", first)["notes"]  # the empty repository: nothing to compare with, and no error
     shop.repository.git("branch", "--move", "main", "trunk")
     shop.repository.git("branch", "other")  # one that is alone is the main one
     ended = shop.run("diff")
-    assert (ended.code, ended.said()[0]) == (19, "there is no main branch to compare with")
+    assert (ended.code, ended.error()[0]) == (19, "there is no main branch to compare with")
     shop.repository.git("clone", "--quiet", "--depth=1", "--branch=trunk", f"file://{shop.root}", str(tmp_path / "new"))
     shallow = Shop(type(shop.repository)(tmp_path / "new", shop.repository.home))
     ended = shallow.run("diff", "--base", first)
     assert ended.code == 19
-    assert "this clone is shallow" in ended.said()[1]
-    assert "fetch-depth: 0" in ended.said()[2]
+    assert "this clone is shallow" in ended.error()[1]
+    assert "fetch-depth: 0" in ended.error()[2]
     shutil.rmtree(tmp_path / "new" / ".git")
     assert shallow.run("diff").code == 19

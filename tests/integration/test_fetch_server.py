@@ -216,7 +216,7 @@ def test_a_fetch_that_cannot_be_says_why(
     options = {**dict(zip(given[::2], given[1::2], strict=True)), **change}
     ended = shop.run("fetch", *[part for pair in options.items() for part in pair])
     assert ended.code == code, ended.stderr
-    assert what in ended.said()[0]
+    assert what in ended.error()[0]
     assert not (folder / "srv/config.json").exists()
 
 

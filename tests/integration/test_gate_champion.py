@@ -202,7 +202,7 @@ def test_a_lever_that_breaks_does_not_leave_the_result_of_before(shop: Shop) -> 
     report.write_text("{}", encoding="utf-8")
     ended = shop.run("gate")
     assert ended.code == 19
-    assert ended.said()[0] == "reports/contracts/static.json of the working tree cannot be read"
+    assert ended.error()[0] == "reports/contracts/static.json of the working tree cannot be read"
     shop.run("report", "--publisher", "file")
     card = (shop.root / ".leverframe/report.md").read_text(encoding="utf-8")
     assert "`gate` wrote no result for this commit" in card

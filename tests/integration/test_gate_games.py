@@ -19,7 +19,7 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.review.gate.decision import Evidence, run
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.gate.holdout_change import Declared
-from leverframe.domain.review.gate.pairing import Question, Side
+from leverframe.domain.review.gate.pairing import GateInputs, Side
 from leverframe.domain.review.gate.rules import rules_in_force
 from leverframe.settings.params import TrainSettings
 from tests.integration.small_case import HERE, REPOSITORY, TREES, TRUSTED, SmallCase, make
@@ -56,7 +56,7 @@ def gated(
     """Return the decision of the gate on two folders."""
     sides = tuple(Side(PolarsTables(case.root), Disk(case.root)) for case in (candidate, base))
     gate = {"metrics": AUC if metrics is None else metrics, **rules}
-    question = Question("a" * 40, "b" * 40, "Europe/Paris", after, DECLARED)
+    question = GateInputs("a" * 40, "b" * 40, "Europe/Paris", after, DECLARED)
     evidence = Evidence({}, None, None, {})
     models = SklearnModels(REPOSITORY, TRUSTED)
     return run(question, (sides[0], sides[1]), models, rules_in_force({"gate": gate}, {}), evidence)

@@ -174,7 +174,7 @@ def test_a_bundle_that_is_damaged_is_refused_before_the_merge(shop: Shop) -> Non
     shop.repository.dvc("checkout", "models/bundle")
     file.unlink()  # it may be a link into the cache
     file.write_bytes(data + b" ")
-    assert "not what dvc.lock names" in shop.run("gate").said()[0]
+    assert "not what dvc.lock names" in shop.run("gate").error()[0]
     shop.repository.dvc("commit", "--quiet", "--force", "bundle")
     result = gated(shop, code=30)
     assert [violation["reason"] for violation in result["violations"]] == ["bundle-damaged"]

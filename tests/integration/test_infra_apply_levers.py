@@ -15,7 +15,7 @@ import pytest
 
 from leverframe.adapters.terraform.terraform_tool import TerraformTool
 from leverframe.domain.infrastructure.infra_apply import apply, apply_steps
-from leverframe.domain.infrastructure.infra_executor import Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraServices
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
 from leverframe.domain.infrastructure.infra_ports import InfraTool, Planning
 from leverframe.domain.infrastructure.plan_review import ReviewedPlans
@@ -211,7 +211,7 @@ def test_terraform_refuses_a_plan_that_is_stale_in_the_last_second(place: InfraR
     saved = mine.planned(Planning())
     mine.forget(saved)
     subject = InfraSubject("local", "h" * 40, "", ROOT, "default", Protection())
-    around = Surroundings(reviewed=ReviewedPlans((saved.plan,), "a test"), begin=lambda: changed_state(place))
+    around = InfraServices(reviewed=ReviewedPlans((saved.plan,), "a test"), begin=lambda: changed_state(place))
     result = apply(apply_steps(subject), (subject, mine, around), (), lambda: "", Progress(lambda: 0.0))
     assert [violation.reason for violation in result.violations] == [Reason.APPLY_FAILED]
     assert "stale" in result.violations[0].what

@@ -109,7 +109,7 @@ def test_an_environment_lives_beside_others(shop: Shop) -> None:
     before = local.recorded
     ended = local.destroy()
     assert ended.code == 0, ended.stdout + ended.stderr
-    assert not Processes().alive(before["pid"], before["born"])
+    assert not Processes().alive(before["pid"], before["start_time"])
     assert all(map(free, ports(before)))
     assert not (local.folder / "server.json").exists()
     assert ".leverframe/servers/local stays: it is not empty" in ended.stderr
@@ -119,7 +119,7 @@ def test_an_environment_lives_beside_others(shop: Shop) -> None:
     assert {process.pid for process in servers_of(local)} == {second.recorded["pid"], unrelated["pid"]}
     assert second.destroy().code == 0
     assert {process.pid for process in servers_of(local)} == {unrelated["pid"]}
-    assert Processes().alive(unrelated["pid"], unrelated["born"])
+    assert Processes().alive(unrelated["pid"], unrelated["start_time"])
     assert not free(unrelated["port"])
 
 

@@ -65,7 +65,7 @@ def materialized(shop: Shop, *arguments: str, code: int = 0) -> dict[str, Any]:
     """Bring the store up to date and return the report."""
     ended = shop.run("materialize", *arguments, "--json")
     assert ended.code == code, ended.stderr
-    return json.loads(ended.stdout) if code == 0 else {"error": ended.said()}
+    return json.loads(ended.stdout) if code == 0 else {"error": ended.error()}
 
 
 def metric(server: Server, name: str) -> list[float]:

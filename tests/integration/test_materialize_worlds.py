@@ -230,7 +230,7 @@ def test_redis_answers_like_the_file_and_gets_only_what_changed(
                 assert answers(living.plan, pinned, before[0]) == before[1]
             pinned, before = RedisStore(url, spec=living.plan.spec, follow=False), (at, now)
         kinds = [living.materialize(ENDS[-1] + timedelta(minutes=minutes)).kind for minutes in (10, 20)]
-        written = [int(line.split()[0].replace(",", "")) for line in living.told if "keys written" in line]
+        written = [int(line.split()[0].replace(",", "")) for line in living.messages if "keys written" in line]
     assert kinds[-1] == "increment"
     assert written[-1] < max(written) / 10
 

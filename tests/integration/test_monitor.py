@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from leverframe.application.monitor import Asked, monitor, self_tested
+from leverframe.application.monitor import MonitorOptions, monitor, self_tested
 from leverframe.domain.monitoring.finding import DRIFT, Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped
@@ -60,7 +60,7 @@ def root(prepared: Path, tmp_path: Path) -> Path:
 def run(root: Path, **asked: Any) -> Monitored:
     """Return what the monitor finds."""
     given: dict[str, Any] = {"as_of": NOW.isoformat(), "alerts": False}
-    return monitor(place(root), Asked(**given | asked), lambda _: None, lambda _: None)[0]
+    return monitor(place(root), MonitorOptions(**given | asked), lambda _: None, lambda _: None)[0]
 
 
 def watched(root: Path, change: Change = lambda _: None) -> Monitored:
@@ -340,7 +340,7 @@ def test_both_engines_find_the_same(root: Path) -> None:
 
 def test_the_rule_is_tried_on_the_reference(root: Path) -> None:
     """The self-test needs no log, and says how often the rule alarms where nothing changed."""
-    rule = self_tested(place(root), Asked(as_of=NOW.isoformat()), lambda _: None)
+    rule = self_tested(place(root), MonitorOptions(as_of=NOW.isoformat()), lambda _: None)
     assert (rule.rule, rule.replayed) == ("K", 40)
     assert rule.alarms <= 2
     assert "40 windows" in " ".join(rule.lines())
@@ -490,7 +490,7 @@ def test_the_classifier_looks_at_weeks_and_what_it_said_holds_until_the_next(tmp
     requests.each(_constant, range(18))
     write_log(root, requests)
     lines: list[str] = []
-    given = Asked(as_of=(START + timedelta(days=56, hours=6)).isoformat(), alerts=False)
+    given = MonitorOptions(as_of=(START + timedelta(days=56, hours=6)).isoformat(), alerts=False)
     first = monitor(place(root), given, lines.append, lambda _: None)[0]
     seen = [finding for finding in first.findings if finding.kind is Kind.MULTIVARIATE_DRIFT]
     assert seen

@@ -38,7 +38,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Path]:
     shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("skewed"))
     server = Server(shop)
     golden = [json.loads(row) for row in (shop.root / "models/bundle/golden.jsonl").read_text().splitlines()]
-    types = {tensor["name"]: tensor["datatype"] for tensor in server.told["example"]["inputs"]}
+    types = {tensor["name"]: tensor["datatype"] for tensor in server.served["example"]["inputs"]}
     keys = [row["inputs"] for row in golden if row["form"] == "keys"]
     for number in range(40):
         inputs = keys[number % len(keys)]

@@ -110,12 +110,12 @@ def test_a_command_names_the_projects_where_it_is_in_none(made: Monorepo) -> Non
     top = Shop(WarmRepository(made.whole.root, made.whole.home))
     before = made.whole.git("status", "--porcelain", "--ignored")
     for command in ("status", "check", "gate", "init"):
-        what, _, following = top.run(command).said()
+        what, _, following = top.run(command).error()
         assert what
         assert following == f"`leverframe -C {ML} ...` runs in the project there"
     assert made.whole.git("status", "--porcelain", "--ignored") == before
     assert "23 stages: 23 fresh" in top.run("-C", ML, "status").stdout
-    assert top.run("-C", "nowhere", "status").said()[0] == "there is no way into the folder nowhere"
+    assert top.run("-C", "nowhere", "status").error()[0] == "there is no way into the folder nowhere"
 
 
 def test_git_merges_the_lock_of_a_folder_stage_by_stage(made: Monorepo) -> None:

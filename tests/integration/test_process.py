@@ -127,9 +127,9 @@ def test_a_process_is_told_by_its_number_and_its_start() -> None:
     processes = Processes()
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        start = processes.born(child.pid)
+        start = processes.start_time(child.pid)
         assert start is not None
-        assert processes.born(child.pid) == start
+        assert processes.start_time(child.pid) == start
         assert processes.alive(child.pid, start)
         assert not processes.alive(child.pid, start - 1000)
         stat = Path(f"/proc/{child.pid}/stat")
@@ -139,9 +139,9 @@ def test_a_process_is_told_by_its_number_and_its_start() -> None:
     finally:
         child.kill()
     wait_for(lambda: not processes.alive(child.pid, start))  # dead, though nobody has asked how it ended
-    assert processes.born(child.pid) is None
+    assert processes.start_time(child.pid) is None
     child.wait()
-    assert processes.born(child.pid) is None
+    assert processes.start_time(child.pid) is None
     assert not processes.alive(child.pid, start)
     assert not processes.alive(2**22 + 1, start)
 

@@ -146,7 +146,7 @@ def test_a_state_is_named_for_what_it_is(state: str, shop: Shop, git_folder: Pat
     for command in ASKS_GIT if state == "other-owner" else commands:
         done = ended(shop, command, more)
         assert done.code == 19, (command, done)
-        what, why, following = done.said()
+        what, why, following = done.error()
         assert known.what in what, (command, done)
         assert known.remedy in following, (command, done)
         assert not [word for word in MISLEADING if word in f"{what} {why} {following}"], (command, done)
@@ -160,7 +160,7 @@ def test_outside_of_a_repository_every_command_says_so(tmp_path: Path, shop: Sho
     commands = set(leverframe.list_commands(click.Context(leverframe))) - WITHOUT_REPOSITORY
     for command in sorted(commands):
         done = nowhere.run(command, *ARGUMENTS.get(command, ()))
-        what, why, following = done.said()
+        what, why, following = done.error()
         assert "git repository" in f"{what} {why} {following}" or "no server" in what, (command, done)
         assert not [word for word in MISLEADING if word in f"{what} {why} {following}"], (command, done)
 
@@ -171,7 +171,7 @@ def test_a_bare_repository_is_named_for_what_it_is(tmp_path: Path, shop: Shop) -
     shop.repository.git("clone", "--quiet", "--bare", "--shared", ".", str(bare.root))
     for command in ("check", "diff", "gate", "init", "report", "deploy", "train"):
         done = bare.run(command)
-        assert "has no working tree" in done.said()[0], (command, done)
+        assert "has no working tree" in done.error()[0], (command, done)
     assert not (bare.root / ".gitattributes").exists()
 
 
@@ -188,7 +188,7 @@ def test_a_lock_that_a_dead_process_left_stops_only_what_writes(shop: Shop, git_
         (git_folder / ".git" / name).touch()
     for command in ("check", "diff", "status"):
         assert ended(shop, command, {}).code == 0, command
-    what, _, following = ended(shop, "init", {}).said()
+    what, _, following = ended(shop, "init", {}).error()
     assert "one that died left its lock" in what
     assert "`config.lock` in `.git`" in following
 

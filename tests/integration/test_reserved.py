@@ -27,7 +27,7 @@ from leverframe.domain.data.statistics import Duplicates, Survey
 from leverframe.domain.features.build import needed_files, run
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.reserved import in_predictions
-from leverframe.domain.features.split import Cut
+from leverframe.domain.features.split import SplitPart
 from leverframe.domain.features.star import Star
 from leverframe.errors import DefinitionError, SettingsError
 from tests.integration.test_build_types import served
@@ -98,7 +98,9 @@ def everything(names: Mapping[str, str], *, whole: bool = True) -> list[Any]:
         run(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
         built = root / layout.features(str(MARCH))
         columns = tuple(dict.fromkeys([*plan.keys, *plan.features()]))
-        counted = DuckDBSplitter().cut(Cut((built,), plan.labels[0].name, columns, AT + timedelta(hours=9)), root / "t")
+        counted = DuckDBSplitter().cut(
+            SplitPart((built,), plan.labels[0].name, columns, AT + timedelta(hours=9)), root / "t"
+        )
         results: list[Any] = [pl.read_parquet(built).rows(), counted, pl.read_parquet(root / "t").rows()]
         if whole:
             served(plan, root)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from leverframe.adapters.polars import PolarsTables
-from leverframe.application.aftercare import Merged, watched
+from leverframe.application.aftercare import MergedRetraining, watched
 from leverframe.domain import layout
 from leverframe.domain.retraining.aftercare import Aftercare
 from tests.integration.shop import LEVERS, Shop, copied, finished
@@ -66,7 +66,7 @@ def traffic(root: Path) -> None:
 
 
 def judged(shop: Shop, commit: str = "HEAD", now: datetime = NOW) -> Aftercare:
-    return watched(place(shop.root), "local", Merged(commit, f"{commit}^1", AT), None, now, lambda _: None)
+    return watched(place(shop.root), "local", MergedRetraining(commit, f"{commit}^1", AT), None, now, lambda _: None)
 
 
 def test_a_model_that_is_worse_on_labels_is_found_with_figures(merged: Shop) -> None:

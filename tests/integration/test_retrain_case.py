@@ -121,4 +121,4 @@ def test_a_branch_without_a_case_says_what_is_missing(shop: Shop) -> None:
     shop.repository.commit("No settings")
     ended = shop.run("retrain", "--as-of", NOW)
     assert ended.code == 10
-    assert "params.yaml" in ended.said()[0]
+    assert "params.yaml" in ended.error()[0]

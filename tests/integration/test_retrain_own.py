@@ -315,7 +315,7 @@ def test_two_at_once_and_a_kill_within_a_stage(own: Shop, tmp_path: Path) -> Non
     script = psutil.Process(int(hold.with_suffix(".pid").read_text()))
     second = retrain(own)
     assert second.code == 40
-    assert second.said()[0] == "another run trains the model anew"
+    assert second.error()[0] == "another run trains the model anew"
     first.send_signal(signal.SIGKILL)
     first.wait()
     wait_for(lambda: not alive([script]))
@@ -343,7 +343,7 @@ def test_settings_that_do_not_fit_are_named(own: Shop, old: str, new: str, what:
     own.repository.commit("Other settings")
     ended = retrain(own)
     assert ended.code == 10
-    assert what in ended.said()[0]
+    assert what in ended.error()[0]
 
 
 @pytest.mark.deep
@@ -384,7 +384,7 @@ def test_a_full_disk_is_no_attempt(own: Shop) -> None:
     """It says nothing of the candidate, so nothing is recorded, and the next run tries again."""
     ended = retrain(own, limit=4096)
     assert ended.code in (17, 18, 19)
-    ended.said()
+    ended.error()
     assert tried(own) == []
     assert tidy(own)
 

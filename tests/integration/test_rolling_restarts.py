@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tritonclient.utils import InferenceServerException
 
-from tests.integration.proxied import NGINX, House, Proxy, load_on
+from tests.integration.proxied import NGINX, Proxy, ServerPair, load_on
 from tests.integration.served import MODEL, two_models
 from tests.integration.shop import Shop, built_once, copied, wait_for
 from tests.profiles import deep
@@ -26,9 +26,9 @@ PORTS = ("port", "grpc_port", "metrics_port")
 class GrpcTraffic:
     """A client of a third party that keeps its connection to the proxy and tries nothing twice."""
 
-    def __init__(self, house: House, proxy: Proxy) -> None:
+    def __init__(self, pair: ServerPair, proxy: Proxy) -> None:
         self.answered, self.failed = 0, list[str]()
-        self._house, self._proxy, self._stop = house, proxy, threading.Event()
+        self._pair, self._proxy, self._stop = pair, proxy, threading.Event()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -42,7 +42,7 @@ class GrpcTraffic:
             thread.join(60)
 
     def _ask(self) -> None:
-        inputs, allowed = self._house.inputs(), {"authorization": f"Bearer {self._proxy.token}"}
+        inputs, allowed = self._pair.inputs(), {"authorization": f"Bearer {self._proxy.token}"}
         with self._proxy.triton() as client:
             while not self._stop.wait(0.03):
                 try:
@@ -62,34 +62,34 @@ def with_engine(shop: Shop, engine: str) -> None:
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPair]:
     """Return two servers of one bundle that an engine serves."""
     shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path_factory.mktemp("rolling"))
     with_engine(shop, request.param)
-    servers = House(shop)
+    servers = ServerPair(shop)
     yield servers
     for name in ("local", "other"):
         shop.run("serve", "--stop", "--name", name)
 
 
-def restarted(house: House, name: str) -> None:
+def restarted(pair: ServerPair, name: str) -> None:
     """End a server as a machine does, and start it where it was."""
-    (before,) = house.running(name)
+    (before,) = pair.running(name)
     at = [word for kind in PORTS for word in (f"--{kind.replace('_', '-')}", str(before[kind]))]
     os.kill(before["pid"], signal.SIGTERM)
-    wait_for(lambda: house.shop.run("serve", "--status", "--name", name).code == 29)
-    assert house.shop.run("serve", "--name", name, *at).code == 0
+    wait_for(lambda: pair.shop.run("serve", "--status", "--name", name).code == 29)
+    assert pair.shop.run("serve", "--name", name, *at).code == 0
 
 
-def test_no_request_fails_in_rolling_restarts(house: House, tmp_path: Path) -> None:
+def test_no_request_fails_in_rolling_restarts(pair: ServerPair, tmp_path: Path) -> None:
     """Each of two servers ends and comes back in turn, REST and gRPC under load: every request has its prediction."""
-    proxy = Proxy(tmp_path / "proxy", house.running("local", "other"))
-    rest, grpc = load_on(house, proxy, 8), GrpcTraffic(house, proxy)
+    proxy = Proxy(tmp_path / "proxy", pair.running("local", "other"))
+    rest, grpc = load_on(pair, proxy, 8), GrpcTraffic(pair, proxy)
     try:
         with rest.running(), grpc.running():
             wait_for(lambda: len(rest.responses) > 100 and grpc.answered > 10)
             for number in range(RESTARTS):
-                restarted(house, ("local", "other")[number % 2])  # the next one as soon as this one is ready
+                restarted(pair, ("local", "other")[number % 2])  # the next one as soon as this one is ready
     finally:
         proxy.stop()
     print(

@@ -64,7 +64,7 @@ def test_a_workflow_that_fits_no_more_is_renewed(shop: Shop, levers: str, words:
         assert findings[0]["reason"] == "settings-invalid"
         assert words in findings[0]["what"]
         if "trian" in levers:
-            assert shop.run("init", "--renew").said()[0].startswith("no stage matches `trian`")
+            assert shop.run("init", "--renew").error()[0].startswith("no stage matches `trian`")
             return
         assert " does not fit the runners of leverframe.yaml: " in findings[0]["what"]
         assert "`leverframe init --renew`" in findings[0]["next"]

@@ -107,8 +107,8 @@ def test_what_the_server_takes_is_fuzzed_while_it_is_attacked(server: Besieged) 
     ports = {"rest": server.running["port"], "remote": server.running["grpc_port"]}
     with health.checked(), attacking(MODEL, **ports):
         while rounds == 0 or time.monotonic() < until:
-            fuzz_rest(server.running["port"], MODEL, server.told["example"], 20)
-            fuzz_grpc(server.running["grpc_port"], MODEL, server.told["example"], 20, fine)
+            fuzz_rest(server.running["port"], MODEL, server.served["example"], 20)
+            fuzz_grpc(server.running["grpc_port"], MODEL, server.served["example"], 20, fine)
             rounds += 1
     figures = {"rounds": rounds, "checks": len(health.worked), **health.figures()}
     print(json.dumps(figures))

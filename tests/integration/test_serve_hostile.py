@@ -52,7 +52,7 @@ class Besieged(Server):
 
         While one waits the server may work for ``within`` seconds, of processors: a machine may be busy.
         """
-        good, stop, took = json.dumps(self.told["example"]).encode(), threading.Event(), [0.0]
+        good, stop, took = json.dumps(self.served["example"]).encode(), threading.Event(), [0.0]
         faults: list[Any] = []
 
         def ask() -> None:
@@ -131,7 +131,7 @@ def status(answer: bytes) -> int:
 
 def test_what_is_wrong_on_the_wire_is_refused(server: Besieged) -> None:
     """Heads and bodies that lie, overflow or never end; each is answered with 4xx or hung up on."""
-    bomb, good = gzip.compress(b"0" * 200 * MEGABYTES), json.dumps(server.told["example"]).encode()
+    bomb, good = gzip.compress(b"0" * 200 * MEGABYTES), json.dumps(server.served["example"]).encode()
     chunked, packed = ("transfer-encoding", "chunked"), ("content-encoding", "gzip")
     attacks = {
         "a bomb behind two encodings": (
@@ -163,7 +163,7 @@ def test_what_is_wrong_on_the_wire_is_refused(server: Besieged) -> None:
 
 def test_old_and_pipelined_requests_are_answered(server: Besieged) -> None:
     """HTTP/1.0 gets its answer; behind right requests in one connection garbage changes nothing."""
-    good = json.dumps(server.told["example"]).encode()
+    good = json.dumps(server.served["example"]).encode()
     assert status(server.raw(request(good).replace(b"HTTP/1.1", b"HTTP/1.0"))) == 200
     kept = request(good).replace(b"connection: close\r\n", b"")
     with server.others_are_answered():
@@ -192,7 +192,7 @@ def test_old_and_pipelined_requests_are_answered(server: Besieged) -> None:
 )  # fmt: skip
 def test_a_body_that_is_small_and_holds_too_much(server: Besieged, name: str, made: Callable[[], bytes]) -> None:
     """Before each was looked at in the envelope, the first took 40 s and 6 GB, and nobody else was answered."""
-    inputs = b'"inputs": ' + json.dumps(server.told["example"]["inputs"]).encode()
+    inputs = b'"inputs": ' + json.dumps(server.served["example"]["inputs"]).encode()
     part = made()
     body = b"{%s}" % (part if b'"inputs"' in part else part + b", " + inputs)
     assert len(body) < 4 * MEGABYTES, name
@@ -215,7 +215,7 @@ def test_all_columns_and_a_key_are_refused(server: Besieged) -> None:
 
 def test_only_outputs_that_are_asked_for(server: Besieged) -> None:
     """As the protocol says: a request may name the outputs that it wants."""
-    body = {**server.told["example"], "outputs": [{"name": "probability"}]}
+    body = {**server.served["example"], "outputs": [{"name": "probability"}]}
     code, content = server.ask(json.dumps(body).encode())
     assert code == 200
     assert [output["name"] for output in content["outputs"]] == ["probability"]
@@ -223,7 +223,7 @@ def test_only_outputs_that_are_asked_for(server: Besieged) -> None:
 
 def test_routes_that_answer_nothing_are_shut(server: Besieged) -> None:
     """Streams of MLServer answered 200 without content, its pages load scripts of others."""
-    good = json.dumps(server.told["example"]).encode()
+    good = json.dumps(server.served["example"]).encode()
     for path in ("infer_stream", "generate", "generate_stream", "versions/1/infer_stream"):
         assert server.ask(good, f"/v2/models/{MODEL}/{path}")[0] == 404
     for path in ("/v2/docs", f"/v2/models/{MODEL}/docs", "/docs", "/openapi.json", "/", "//v2/repository/index"):
@@ -310,7 +310,7 @@ def test_hostile_messages_in_grpc(server: Besieged) -> None:
 def test_compressed_messages_in_grpc_that_are_right_are_answered(server: Besieged) -> None:
     """The limit holds what they unpack to; below it they are as good as any."""
     client, inputs = server.triton(), []
-    for field in server.told["example"]["inputs"]:
+    for field in server.served["example"]["inputs"]:
         tensor = triton.InferInput(field["name"], field["shape"], field["datatype"])
         tensor.set_data_from_numpy(np.array(field["data"], object if field["datatype"] == "BYTES" else np.float64))
         inputs.append(tensor)

@@ -48,7 +48,7 @@ def test_a_switch_of_branches_is_not_stale_and_what_it_left_is_not_taken_for_the
     assert switched.run("check").code == 0
     for command, code in (("gate", 18), ("serve", 28)):
         done = switched.run(command, *(FREE if command == "serve" else ()))
-        what, _, following = done.said()
+        what, _, following = done.error()
         assert done.code == code, done
         assert "not what dvc.lock names" in what
         assert "`dvc checkout models/" in following
@@ -129,9 +129,9 @@ def test_an_output_that_somebody_edited_is_changed(tmp_path: Path, tmp_path_fact
     model.unlink()
     model.write_text(text + "\n", encoding="utf-8")
     assert shop.status()["train"]["state"] == "changed"
-    assert "`dvc checkout --force models/model.json`" in shop.run("gate").said()[2]
+    assert "`dvc checkout --force models/model.json`" in shop.run("gate").error()[2]
     (shop.root / "dvc.lock").unlink()
-    what, _, following = shop.run("serve", *FREE).said()
+    what, _, following = shop.run("serve", *FREE).error()
     assert ("dvc.lock names none" in what, "--as-is" in following) == (True, True)
     shutil.rmtree(shop.root / "models/bundle")
-    assert shop.run("serve", *FREE).said()[2] == "`dvc repro`"
+    assert shop.run("serve", *FREE).error()[2] == "`dvc repro`"

@@ -34,9 +34,9 @@ class Server:
     def __init__(self, shop: Shop, *bundle: str) -> None:
         ended = shop.run("serve", *bundle, *FREE, "--json")
         assert ended.code == 0, ended.stderr
-        self.shop, self.told = shop, json.loads(ended.stdout)
-        self.running = self.told["running"]
-        self.folder = Path(self.told["folder"])
+        self.shop, self.served = shop, json.loads(ended.stdout)
+        self.running = self.served["running"]
+        self.folder = Path(self.served["folder"])
 
     def ask(self, body: bytes, path: str = f"/v2/models/{MODEL}/infer", **headers: str) -> tuple[int, dict[str, Any]]:
         """Post a body and return status and content."""
@@ -128,24 +128,24 @@ def probabilities(content: dict[str, Any]) -> Any:
 
 def test_the_printed_line_works(server: Server) -> None:
     """What `serve` prints to try is answered, and the answer can be traced to bundle and schema."""
-    status, content = server.ask(json.dumps(server.told["example"]).encode())
+    status, content = server.ask(json.dumps(server.served["example"]).encode())
     assert status == 200
     assert content["model_version"] == "1"
     assert len(content["parameters"]["bundle"]) == len(content["parameters"]["schema"]) == 64
     again = server.shop.run("serve", "models/bundle", *FREE)
     assert again.code == 29
-    assert "runs already" in again.said()[0]
+    assert "runs already" in again.error()[0]
 
 
 def test_only_the_outputs_that_are_wanted_come(server: Server) -> None:
     """The protocol lets a client name outputs, over REST and gRPC; the id it gives comes back."""
-    body = {**server.told["example"], "id": "mine", "outputs": [{"name": "probability"}]}
+    body = {**server.served["example"], "id": "mine", "outputs": [{"name": "probability"}]}
     status, content = server.ask(json.dumps(body).encode())
     assert status == 200
     assert [output["name"] for output in content["outputs"]] == ["probability"]
     assert content["id"] == "mine"
     inputs = []
-    for field in server.told["example"]["inputs"]:
+    for field in server.served["example"]["inputs"]:
         tensor = triton.InferInput(field["name"], field["shape"], field["datatype"])
         tensor.set_data_from_numpy(np.array(field["data"], object if field["datatype"] == "BYTES" else np.float64))
         inputs.append(tensor)
@@ -191,7 +191,7 @@ def test_metadata_name_every_input(server: Server) -> None:
 
 def hostile(server: Server) -> Iterator[tuple[str, bytes, dict[str, str]]]:
     """Yield requests that are malformed or meant to harm, with the headers they come with."""
-    good: list[dict[str, Any]] = server.told["example"]["inputs"]
+    good: list[dict[str, Any]] = server.served["example"]["inputs"]
     text = next(field for field in good if field["name"] == "product")
     number = next(field for field in good if field["name"] == "quantity")
     rest = [field for field in good if field is not text]
@@ -242,14 +242,14 @@ def hostile(server: Server) -> Iterator[tuple[str, bytes, dict[str, str]]]:
     }.items():  # fmt: skip
         yield name, data, {}
     yield "a gzip bomb", gzip.compress(b"0" * 200_000_000), {"content-encoding": "gzip"}
-    yield "gzip", gzip.compress(json.dumps(server.told["example"]).encode()), {"content-encoding": "gzip"}
+    yield "gzip", gzip.compress(json.dumps(server.served["example"]).encode()), {"content-encoding": "gzip"}
     yield "50 MB", b'{"inputs": [' + b" " * 50_000_000 + b"]}", {}
     yield "3.9 MB of texts", body({**text, "shape": [400_000], "data": ["lampe"] * 400_000}, *rest), {}
 
 
 def test_nothing_hostile_gets_an_error_of_the_server_or_an_answer(server: Server) -> None:
     """More than 40 requests: each is refused with 4xx, and meanwhile nobody else waits for long."""
-    good, slowest, stop = json.dumps(server.told["example"]).encode(), [0.0], threading.Event()
+    good, slowest, stop = json.dumps(server.served["example"]).encode(), [0.0], threading.Event()
 
     def others() -> None:
         while not stop.is_set():
@@ -275,7 +275,7 @@ def test_nothing_hostile_gets_an_error_of_the_server_or_an_answer(server: Server
 
 def test_routes_that_are_nobodys_business(server: Server) -> None:
     """The repository is shut over REST and gRPC, other models and methods are refused."""
-    good = json.dumps(server.told["example"]).encode()
+    good = json.dumps(server.served["example"]).encode()
     assert server.ask(b"{}", f"/v2/repository/models/{MODEL}/unload")[0] == 403
     assert server.ask(b"{}", "/v2/repository/index")[0] == 403
     assert server.ask(good, "/v2/models/other/infer")[0] == 404
@@ -328,7 +328,7 @@ def test_hostile_grpc_is_the_clients_fault(server: Server) -> None:
 
 def test_metrics_name_the_release_that_answered(server: Server) -> None:
     """Latency, outcomes and misses carry the served release, which MLServer's own metrics do not."""
-    assert server.ask(json.dumps(server.told["example"]).encode())[0] == 200
+    assert server.ask(json.dumps(server.served["example"]).encode())[0] == 200
     assert server.ask(b'{"inputs": []}')[0] == 400
     connection = http.client.HTTPConnection("127.0.0.1", server.running["metrics_port"], timeout=10)
     connection.request("GET", "/metrics")
@@ -360,7 +360,7 @@ def test_sigterm_lets_requests_finish(tmp_path: Path, tmp_path_factory: pytest.T
 def test_the_log_survives_a_kill(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What was answered a second ago is on the disk when the server is killed, and the next server closes the file."""
     server = Server(copied(finished(tmp_path_factory), tmp_path))
-    good = json.dumps(server.told["example"]).encode()
+    good = json.dumps(server.served["example"]).encode()
     ids = [server.ask(good)[1]["id"] for _ in range(20)]
     wait_for(lambda: [entry["id"] for entry in server.log()] == ids)  # within a second, on a quiet machine
     process = psutil.Process(server.running["pid"])
@@ -371,7 +371,7 @@ def test_the_log_survives_a_kill(tmp_path: Path, tmp_path_factory: pytest.TempPa
     again = Server(server.shop)
     assert len(list((server.folder / "log").glob("dt=*/*.jsonl"))) == 1
     record = again.log()[0]
-    assert record["columns"]["product"] == server.told["example"]["inputs"][0]["data"]
+    assert record["columns"]["product"] == server.served["example"]["inputs"][0]["data"]
     assert record["form"] == "keys"
     assert again.shop.run("serve", "--stop").code == 0
 
@@ -381,7 +381,7 @@ def test_the_log_says_what_was_looked_up_and_counts_what_was_not_answered(
 ) -> None:
     """Of a request by keys what the model was given, rows without a key and the end of the data; else a number."""
     server = Server(copied(finished(tmp_path_factory), tmp_path))
-    good = server.told["example"]
+    good = server.served["example"]
     twice = {"inputs": [{**field, "shape": [2, 1], "data": field["data"] * 2} for field in good["inputs"]]}
     strange = {
         "inputs": [
@@ -435,8 +435,8 @@ def test_a_model_repository_is_served(tmp_path: Path, tmp_path_factory: pytest.T
     (repository / MODEL / "7").mkdir()
     (repository / MODEL / "7/model-settings.json").write_text(json.dumps(settings))
     server = Server(shop, "repository")
-    assert server.told["models"] == {MODEL: [3, 7]}
-    body = json.dumps(server.told["example"]).encode()
+    assert server.served["models"] == {MODEL: [3, 7]}
+    body = json.dumps(server.served["example"]).encode()
     status, content = server.ask(body)
     assert (status, content["model_version"], content["parameters"]["commit"]) == (200, "7", "c" * 40)
     assert server.ask(body, f"/v2/models/{MODEL}/versions/3/infer")[1]["model_version"] == "3"
@@ -444,7 +444,7 @@ def test_a_model_repository_is_served(tmp_path: Path, tmp_path_factory: pytest.T
     (tmp_path / "empty").mkdir()
     ended = shop.run("serve", str(tmp_path / "empty"), *FREE)
     assert ended.code == 28
-    assert "neither MANIFEST.json nor folders" in ended.said()[1]
+    assert "neither MANIFEST.json nor folders" in ended.error()[1]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "schema.json", "snapshot.bin", "golden.jsonl", "MANIFEST.json"])
@@ -458,5 +458,5 @@ def test_a_damaged_bundle_does_not_serve(name: str, tmp_path: Path, tmp_path_fac
     path.write_bytes(data)
     ended = shop.run("serve", *FREE)
     assert ended.code == 28
-    assert "cannot" in ended.said()[0]
+    assert "cannot" in ended.error()[0]
     assert shop.run("serve", "--status").code == 29

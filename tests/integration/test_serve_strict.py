@@ -38,7 +38,7 @@ class Strict(Server):
     def with_input(self, name: str, **changes: Any) -> dict[str, Any]:
         """Return the request that works, with one of its inputs changed."""
         inputs = [
-            {**tensor, **changes} if tensor["name"] == name else tensor for tensor in self.told["example"]["inputs"]
+            {**tensor, **changes} if tensor["name"] == name else tensor for tensor in self.served["example"]["inputs"]
         ]
         return {"inputs": inputs}
 
@@ -112,7 +112,7 @@ def test_a_timestamp_is_one_of_the_standard_and_has_features(server: Strict) -> 
 
 def test_a_key_stands_once_and_a_field_is_one_of_the_protocol(server: Strict) -> None:
     """A parser takes the one or the other of two, and what is written wrong would be left out silently."""
-    good = server.told["example"]
+    good = server.served["example"]
     text = json.dumps(good).encode()
     for body, why in (
         (b'{"inputs": [], ' + text[1:], "`inputs` stands twice"),
@@ -140,7 +140,7 @@ WRONG = {
 
 def test_a_parameter_of_the_protocol_is_of_its_kind_and_one_that_is_there(server: Strict) -> None:
     """Of a request, an input and an output, over both protocols; others are the client's own."""
-    good = server.told["example"]
+    good = server.served["example"]
 
     def asked(own: dict[str, Any]) -> Iterator[tuple[dict[str, Any], messages.ModelInferRequest]]:
         message = server.message(good)
@@ -175,7 +175,7 @@ def _add(parameters: Any, values: dict[str, Any]) -> None:
 
 def test_values_over_grpc_are_in_one_place(server: Strict) -> None:
     """In contents or packed, never some here and some there; a packed truth is 0 or 1."""
-    mixed = server.message(server.told["example"])
+    mixed = server.message(server.served["example"])
     mixed.inputs[1].ClearField("contents")
     mixed.raw_input_contents.append(b"\0" * 8)
     code, error = server.remote(mixed)
@@ -187,7 +187,7 @@ def test_values_over_grpc_are_in_one_place(server: Strict) -> None:
 
 def test_a_client_of_triton_works_by_default_over_http(server: Strict) -> None:
     """It sends and wants values as bytes behind the JSON; what does not fit together is refused."""
-    example = server.told["example"]
+    example = server.served["example"]
     expected = {tensor["name"]: tensor["data"] for tensor in server.ask(json.dumps(example).encode())[1]["outputs"]}
     client = web.InferenceServerClient(f"127.0.0.1:{server.running['port']}")
     inputs = []
@@ -230,7 +230,7 @@ def test_a_missing_number_has_a_form_in_each_protocol(server: Strict) -> None:
         field["name"] for field in inputs
         if field["datatype"] == "FP64" and field["parameters"]["nullable"] and field["parameters"]["form"] == "columns"
     )  # fmt: skip
-    good, number = server.told["example"], {"name": name, "shape": [1], "datatype": "FP64"}
+    good, number = server.served["example"], {"name": name, "shape": [1], "datatype": "FP64"}
 
     def asked(part: dict[str, Any], tail: bytes = b"") -> tuple[int, dict[str, Any]]:
         head = json.dumps({"inputs": [*good["inputs"], {**number, **part}]}).encode()
@@ -265,7 +265,7 @@ def test_metadata_and_readiness_are_those_of_the_protocol(server: Strict) -> Non
 
 def test_an_id_may_be_any_text_and_every_client_is_logged(server: Strict) -> None:
     """Letters and control characters in an id; and an id of our own checks hides nothing without the key."""
-    good = server.told["example"]
+    good = server.served["example"]
     ids = ["\u00e9", "a\nb\0", "leverframe-check", "leverframe-check-x"]
     for name in ids:
         assert server.ask(json.dumps({**good, "id": name}).encode())[1]["id"] == name
@@ -281,7 +281,7 @@ def test_an_id_may_be_any_text_and_every_client_is_logged(server: Strict) -> Non
 
 def test_heads_that_are_of_another_server_or_kind_are_refused(server: Strict) -> None:
     """Names that lead here, other content types and versions of HTTP, two lengths; the metrics are alone."""
-    good = server.told["example"]
+    good = server.served["example"]
     for headers, expected in (
         ({"host": "evil.example"}, 421),
         ({"host": "127.0.0.1.evil.example:80"}, 421),
@@ -325,7 +325,7 @@ def test_a_release_that_is_being_loaded_is_503(server: Strict, tmp_path: Path) -
     config = json.loads((server.folder / "config.json").read_text()) | dict(zip(names, ports, strict=True))
     (tmp_path / "config.json").write_text(json.dumps({**config, "log": None}))
     command = [sys.executable, "-m", "leverframe.serving.server", str(tmp_path / "config.json")]
-    body, seen = json.dumps(server.told["example"]).encode(), []
+    body, seen = json.dumps(server.served["example"]).encode(), []
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             wait_for(lambda: seen.append(_first(ports[0], body)) or seen[-1][0] == (200, 200, 200))  # type: ignore[func-returns-value]
@@ -359,12 +359,12 @@ def _first(port: int, body: bytes) -> tuple[tuple[int, int, int], str | None]:
 
 def test_nothing_over_rest_is_an_error_of_the_server(server: Strict) -> None:
     """Whatever is changed in a request: an answer, or a refusal with words, and soon."""
-    fuzz_rest(server.running["port"], MODEL, server.told["example"], EXAMPLES)
+    fuzz_rest(server.running["port"], MODEL, server.served["example"], EXAMPLES)
 
 
 def test_nothing_over_grpc_is_an_error_of_the_server(server: Strict) -> None:
     """Whatever a message holds: an answer, or a status that says that it is the client's fault."""
-    fuzz_grpc(server.running["grpc_port"], MODEL, server.told["example"], EXAMPLES)
+    fuzz_grpc(server.running["grpc_port"], MODEL, server.served["example"], EXAMPLES)
 
 
 def test_grpc_refuses_connections_until_the_models_are_loaded() -> None:

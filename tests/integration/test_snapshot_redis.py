@@ -22,7 +22,7 @@ from leverframe.domain.features.online import Span, about, online_files
 from leverframe.domain.features.parity import run as compare
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.snapshot.arrange import arranged
-from leverframe.domain.features.snapshot.store import About, Table
+from leverframe.domain.features.snapshot.store import SnapshotInfo, Table
 from leverframe.domain.partition import Partition
 from leverframe.errors import SnapshotError, StoreUnreachableError
 from tests.integration.redis_server import PASSWORD, free_port, needed, running
@@ -65,7 +65,7 @@ def tables(value: int) -> list[Table]:
 
 def test_what_was_published_is_found(url: str) -> None:
     """Values, texts, nulls and ranges of every kind of table; what it is of comes along."""
-    about = About("spec-a", 17, {"month": "2020-03"})
+    about = SnapshotInfo("spec-a", 17, {"month": "2020-03"})
     publish(url, about, tables(1), ttl=60, namespace="found")
     store = RedisStore(url, spec="spec-a", namespace="found")
     assert store.about() == about
@@ -85,10 +85,10 @@ def test_what_was_published_is_found(url: str) -> None:
 
 def test_a_new_generation_is_taken_up_at_once_and_the_old_one_expires(url: str) -> None:
     """An open reader answers from the new generation; every key has a time to live."""
-    publish(url, About("s", 1), tables(1), ttl=60, namespace="switch")
+    publish(url, SnapshotInfo("s", 1), tables(1), ttl=60, namespace="switch")
     store = RedisStore(url, spec="s", namespace="switch")
     assert store.find("one", [[3]]).matrix()[0, 0] == 1.0
-    publish(url, About("s", 2), tables(2), ttl=60, namespace="switch")
+    publish(url, SnapshotInfo("s", 2), tables(2), ttl=60, namespace="switch")
     assert store.find("one", [[3]]).matrix()[0, 0] == 2.0
     assert store.about().as_of == 2
     store.close()
@@ -101,10 +101,10 @@ def test_a_new_generation_is_taken_up_at_once_and_the_old_one_expires(url: str) 
 
 def test_half_a_generation_is_never_seen(url: str) -> None:
     """A publication that fails leaves the old snapshot in force."""
-    publish(url, About("s", 1), tables(1), ttl=60, namespace="half")
+    publish(url, SnapshotInfo("s", 1), tables(1), ttl=60, namespace="half")
     broken = Table("later", {"k": np.array([1.5j])}, {})
     with pytest.raises(SnapshotError, match="`later` cannot be part"):
-        publish(url, About("s", 2), [*tables(2), broken], ttl=60, namespace="half")
+        publish(url, SnapshotInfo("s", 2), [*tables(2), broken], ttl=60, namespace="half")
     store = RedisStore(url, spec="s", namespace="half")
     assert store.find("one", [[3]]).matrix()[0, 0] == 1.0
     store.close()
@@ -112,7 +112,7 @@ def test_half_a_generation_is_never_seen(url: str) -> None:
 
 def test_what_expired_is_told_and_never_taken_for_unknown_keys(url: str) -> None:
     """After the time to live the store refuses instead of answering with nulls."""
-    publish(url, About("s", 1), tables(1), ttl=2, namespace="gone")
+    publish(url, SnapshotInfo("s", 1), tables(1), ttl=2, namespace="gone")
     store = RedisStore(url, spec="s", namespace="gone")
     time.sleep(2.3)
     with pytest.raises(SnapshotError) as caught:
@@ -123,8 +123,8 @@ def test_what_expired_is_told_and_never_taken_for_unknown_keys(url: str) -> None
 
 def test_another_spec_is_refused_and_both_can_be_in_force(url: str) -> None:
     """A model finds the snapshot of its own features, also while another is published; else one clear error."""
-    publish(url, About("old", 1), tables(1), ttl=60, namespace="specs")
-    publish(url, About("new", 1), tables(2), ttl=60, namespace="specs")
+    publish(url, SnapshotInfo("old", 1), tables(1), ttl=60, namespace="specs")
+    publish(url, SnapshotInfo("new", 1), tables(2), ttl=60, namespace="specs")
     for spec, value in (("old", 1.0), ("new", 2.0), (None, 2.0)):
         store = RedisStore(url, spec=spec, namespace="specs")
         assert store.find("one", [[3]]).matrix()[0, 0] == value
@@ -164,10 +164,10 @@ def test_nothing_is_written_where_values_may_be_evicted(url: str) -> None:
     """A value that is gone looks like an unknown key, so a server that evicts is refused; without a limit none does."""
     with redis.Redis.from_url(url) as client:
         client.config_set("maxmemory-policy", "volatile-lru")
-        publish(url, About("s", 1), tables(1), ttl=60, namespace="evict")
+        publish(url, SnapshotInfo("s", 1), tables(1), ttl=60, namespace="evict")
         client.config_set("maxmemory", "500mb")
         try:
-            for write in (lambda: publish(url, About("s", 1), tables(1), ttl=60), lambda: ready(url)):
+            for write in (lambda: publish(url, SnapshotInfo("s", 1), tables(1), ttl=60), lambda: ready(url)):
                 with pytest.raises(SnapshotError, match="would lose features") as caught:
                     write()
                 assert "volatile-lru" in caught.value.why
@@ -180,7 +180,7 @@ def test_nothing_is_written_where_values_may_be_evicted(url: str) -> None:
 def test_layers_from_before_an_eviction_are_written_anew(url: str) -> None:
     """What is there already is not written again, unless the server has evicted something since."""
     base = Pushed("base", [arranged(table) for table in tables(1)])
-    about = About("s", 1)
+    about = SnapshotInfo("s", 1)
     counts = [push(url, about, [base], None, ttl=60, namespace="anew") for _ in range(2)]
     with redis.Redis.from_url(url) as client:
         client.set("anew:layer:base:evicted", -5)  # as if the count had been another then

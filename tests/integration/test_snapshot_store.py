@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from leverframe.adapters.snapshot_file import SnapshotFile, write
-from leverframe.domain.features.snapshot.store import About, Table
+from leverframe.domain.features.snapshot.store import SnapshotInfo, Table
 
 COUNT = 200_000
 READER = """
@@ -27,7 +27,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import leverframe.adapters.snapshot_file as module
-from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.snapshot.store import SnapshotInfo
 from tests.integration.test_snapshot_store import table
 real = module._bytes
 def held(array):
@@ -35,7 +35,7 @@ def held(array):
     sys.stdin.readline()
     return real(array)
 module._bytes = held
-module.write(Path(sys.argv[1]), About("new", 2), [table(2.0)])
+module.write(Path(sys.argv[1]), SnapshotInfo("new", 2), [table(2.0)])
 """
 
 
@@ -73,7 +73,7 @@ def mapped(pid: int, path: Path) -> tuple[int, int]:
 def test_two_processes_share_the_pages(tmp_path: Path) -> None:
     """The file is in memory once: two readers hold half of it each."""
     path = tmp_path / "s"
-    write(path, About("old", 1), [table(1.0)])
+    write(path, SnapshotInfo("old", 1), [table(1.0)])
     one = started(READER, path)
     alone = mapped(one.pid, path)
     two = started(READER, path)
@@ -86,10 +86,10 @@ def test_two_processes_share_the_pages(tmp_path: Path) -> None:
 def test_a_swap_leaves_an_open_reader_its_content(tmp_path: Path) -> None:
     """Who has the old snapshot open keeps it, who opens sees the new one, and nothing else is left."""
     path = tmp_path / "s"
-    write(path, About("old", 1), [table(1.0)])
+    write(path, SnapshotInfo("old", 1), [table(1.0)])
     old = SnapshotFile(path)
     before = old.find("t", [[1, COUNT]])
-    write(path, About("new", 2), [table(2.0)])
+    write(path, SnapshotInfo("new", 2), [table(2.0)])
     assert before.matrix()[0].tolist() == [1.0] * 12
     assert np.isnan(before.matrix()[1]).all()
     assert old.find("t", [[2]]).matrix()[0, 0] == 1.0
@@ -102,13 +102,13 @@ def test_a_swap_leaves_an_open_reader_its_content(tmp_path: Path) -> None:
 def test_killed_while_writing_the_old_one_stays(tmp_path: Path) -> None:
     """kill -9 in the middle: the old snapshot opens, and the next writing sweeps the leftover away."""
     path = tmp_path / "s"
-    write(path, About("old", 1), [table(1.0)])
+    write(path, SnapshotInfo("old", 1), [table(1.0)])
     writer = started(WRITER, path)
     writer.send_signal(signal.SIGKILL)
     writer.communicate(timeout=20)
     assert len(list(tmp_path.iterdir())) == 2
     assert SnapshotFile(path, spec="old").find("t", [[1]]).matrix()[0, 0] == 1.0
-    write(path, About("new", 2), [table(2.0)])
+    write(path, SnapshotInfo("new", 2), [table(2.0)])
     assert [file.name for file in tmp_path.iterdir()] == ["s"]
 
 
@@ -116,6 +116,6 @@ def test_a_million_keys_are_written_and_found(tmp_path: Path) -> None:
     """One million keys in random order, of 12 values each."""
     keys = np.random.default_rng(0).permutation(1_000_000)
     columns = {f"f{number}": keys.astype(np.float32) for number in range(12)}
-    write(tmp_path / "s", About("s", 1), [Table("t", {"k": keys}, columns)])
+    write(tmp_path / "s", SnapshotInfo("s", 1), [Table("t", {"k": keys}, columns)])
     asked = np.array([0, 999_999, 500_000])
     assert SnapshotFile(tmp_path / "s").find("t", [asked]).matrix()[:, 11].tolist() == asked.tolist()

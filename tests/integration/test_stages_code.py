@@ -478,7 +478,7 @@ def test_another_version_makes_every_stage_stale_and_is_refused_until_it_is_writ
     assert stale == set(mine.status())
     ended = mine.run("ingest", "--partition", "static")
     assert ended.code == 18
-    what, _, following = ended.said()
+    what, _, following = ended.error()
     assert what == f"this pipeline is written for Leverframe 0.0.7, and {__version__} runs"
     assert "leverframe stages --write" in following
     assert mine.run("stages", "--check").code == 18

@@ -31,7 +31,7 @@ def assert_mended(shop: Shop) -> None:
     before = shop.repository.read("dvc.yaml")
     ended = shop.run("stages", "--check")
     assert ended.code == 18
-    what, _, following = ended.said()
+    what, _, following = ended.error()
     assert what == "dvc.yaml is not what the declarations ask for"
     assert "leverframe stages --write" in following
     assert shop.repository.read("dvc.yaml") == before

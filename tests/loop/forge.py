@@ -40,7 +40,7 @@ class Ended:
     """How the jobs of one push ended: each lever's exit code and words, and the card as data."""
 
     codes: dict[str, int]
-    told: str
+    output: str
     summary: str
     card: dict[str, Any]
     published: str = ""

@@ -34,7 +34,7 @@ class World:
     server: LocalForge
     shop: Shop
     machine: TemporaryRepository
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def repository(self) -> Repository:
@@ -63,7 +63,7 @@ class World:
         done = warm().run("leverframe", [*arguments, "--json"], self.machine.root, environment)
         assert done.returncode == code, done.stderr + done.stdout
         assert SECRET not in done.stdout + done.stderr
-        self.told.append(done.stderr)
+        self.messages.append(done.stderr)
         return json.loads(done.stdout) if done.stdout else {}
 
     def another_machine(self) -> World:
@@ -128,7 +128,7 @@ def test_a_merge_is_deployed_promoted_and_written_down(world: World) -> None:
     assert {request.method for request in world.server.requests[before:]} == {"GET"}
     world.repository.git("tag", "--annotate", "--message", "Not yet.", "shop#local!", one)
     world.run("deploy", "--environment", "production", code=32)
-    assert "`shop@v1.0.0` was unassigned from `local`" in world.told[-1]
+    assert "`shop@v1.0.0` was unassigned from `local`" in world.messages[-1]
     for repository in (world.repository, world.machine):
         repository.git("tag", "--delete", "shop#local!")
     world.run("deploy", "--environment", "production")

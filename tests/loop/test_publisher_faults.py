@@ -15,9 +15,9 @@ from leverframe.adapters.github import GithubForge
 from leverframe.adapters.github.patience import LONGEST, TRIES
 from leverframe.adapters.process import run_group
 from leverframe.domain.review.report.card_markdown import marker
-from leverframe.domain.review.report.post_card import Ended, Handed, Post, Refused, nobody
+from leverframe.domain.review.report.post_card import CardPost, PostedElsewhere, PostResult, Refused, nobody
 from leverframe.domain.review.report.publish import Comment, Posting
-from leverframe.domain.review.report.pull_of_run import Order
+from leverframe.domain.review.report.pull_of_run import RunOrder
 from leverframe.domain.verdict import Passed
 from leverframe.errors import ForgeUnreachableError
 from leverframe.local.github.server import Fault
@@ -37,17 +37,17 @@ class Job:
 
     place: Place
     waits: list[float] = field(default_factory=list)
-    wrapped: Callable[[cml.ByCml], Callable[[list[Comment], Comment | None], Handed | Refused]] = lambda by: by
+    wrapped: Callable[[cml.ByCml], Callable[[list[Comment], Comment | None], PostedElsewhere | Refused]] = lambda by: by
 
-    def post(self, run: int, *, by_cml: bool = False, seconds: float = 3.0) -> Ended:
+    def post(self, run: int, *, by_cml: bool = False, seconds: float = 3.0) -> PostResult:
         """Post the card of a run."""
         head, server = self.place.pull.head, self.place.server.address
-        body = f"{marker('model', head, Order(run))}\ncard {run}\n"
+        body = f"{marker('model', head, RunOrder(run))}\ncard {run}\n"
         posting = Posting("model", body, head, Passed(), body)
         program = cml.ByCml(server, (NAME, 1, head), SECRET, posting, run_group, seconds)
         forge = GithubForge(server, NAME, SECRET, wait=self.waits.append)
         mark = cml.watermark(cml.title("model"), head) if by_cml else ""
-        return Post(forge, 1, posting, self.wrapped(program) if by_cml else nobody, mark=mark)(dry=False)
+        return CardPost(forge, 1, posting, self.wrapped(program) if by_cml else nobody, mark=mark)(dry=False)
 
     def say(self, body: str, author: str = "mallory") -> None:
         """Let somebody comment."""
@@ -249,8 +249,8 @@ def test_what_is_on_page_two_is_not_seen_by_cml(job: Job) -> None:
 def test_a_watermark_that_comes_between_the_look_and_the_post_does_not_hide_our_card(job: Job) -> None:
     """CML wrote into the stranger's comment, which is theirs to edit: one of ours has the card, and it is told."""
 
-    def meanwhile(by: cml.ByCml) -> Callable[[list[Comment], Comment | None], Handed | Refused]:
-        def post(comments: list[Comment], mine: Comment | None) -> Handed | Refused:
+    def meanwhile(by: cml.ByCml) -> Callable[[list[Comment], Comment | None], PostedElsewhere | Refused]:
+        def post(comments: list[Comment], mine: Comment | None) -> PostedElsewhere | Refused:
             job.say(THEIRS)
             return by(comments, mine)
 

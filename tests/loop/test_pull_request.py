@@ -133,16 +133,16 @@ def test_each_change_gets_its_verdict(forge: Forge, name: str) -> None:
 
 
 def _holds(forge: Forge, pull: object, ended: Ended, conclusion: str, reasons: list[str]) -> None:
-    assert set(reasons) <= set(ended.reasons), ended.told
-    assert bool(reasons) is bool(ended.reasons), ended.told
-    assert ended.codes["report"] == (30 if reasons else 0), ended.told
-    assert forge.conclusion(pull) == conclusion, ended.told + ended.published  # type: ignore[arg-type]
+    assert set(reasons) <= set(ended.reasons), ended.output
+    assert bool(reasons) is bool(ended.reasons), ended.output
+    assert ended.codes["report"] == (30 if reasons else 0), ended.output
+    assert forge.conclusion(pull) == conclusion, ended.output + ended.published  # type: ignore[arg-type]
     assert len(forge.ours(pull)) == 1  # type: ignore[arg-type]
     (body,) = forge.ours(pull)  # type: ignore[arg-type]
     assert ("ready to merge" in body) is (conclusion == "success")
     assert all(f"`{reason}`" in body for reason in reasons)
     assert len(body) < 65_536
-    assert "Traceback" not in ended.told
+    assert "Traceback" not in ended.output
 
 
 def test_a_loosened_gate_is_shown_and_not_in_force(forge: Forge) -> None:

@@ -13,7 +13,7 @@ import pytest
 from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.reproduce import Reproduced
 from leverframe.domain.review.reproduce_issue import REPRODUCE, subject
-from leverframe.domain.single_issue import Edit, Editing, Issue, Opening
+from leverframe.domain.single_issue import Edit, Editing, Issue, IssueToOpen
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.local.github import Fault, LocalForge, Token, serving
 from leverframe.local.github.state import Issue as OnForge
@@ -174,10 +174,10 @@ def test_who_closes_the_issue_is_told_of_another_mismatch_only() -> None:
     """Each project has an issue of its own; one that was closed by hand says so once all is well."""
     failed = Reproduced("c" * 40, violations=(Violation(Reason.METRICS_FORGED, "`auc` 0.8 in git", "run it"),))
     opening = REPRODUCE.step([], subject(failed, "", WHOLE))
-    assert isinstance(opening, Opening)
+    assert isinstance(opening, IssueToOpen)
     closed = Issue(1, opening.title, opening.body, open=False, reason="not_planned")
     assert REPRODUCE.step([closed], subject(failed, "", WHOLE)) == Editing(closed, None)
-    assert isinstance(REPRODUCE.step([closed], subject(failed, "", Project("services/ml"))), Opening)
+    assert isinstance(REPRODUCE.step([closed], subject(failed, "", Project("services/ml"))), IssueToOpen)
     other = replace(failed, violations=(Violation(Reason.STAGE_FAILED, "`train` failed", "look"),))
     again = REPRODUCE.step([closed], subject(other, "", WHOLE))
     assert isinstance(again, Editing)

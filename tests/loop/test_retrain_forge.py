@@ -16,7 +16,7 @@ import pytest
 
 from leverframe.adapters.git import Git
 from leverframe.adapters.git.host import Host, HostedGit
-from leverframe.application.pull_requests import How, Published
+from leverframe.application.pull_requests import Published, PullOptions
 from leverframe.application.retrain_pulls import (
     CandidateCommit,
     PulledBack,
@@ -119,7 +119,7 @@ class Place:
         retrained = Retrained(MODEL, "production", "2026-03-11T06:00:00+00:00", of, None if of else QUIET)
         if of is None and how.pop("waiting", True):
             retrained = replace(retrained, waiting=replace(QUIET, standstill=Standstill.COOLING_DOWN))
-        return publish(self.workspace, candidate, retrained, there, How(self.settings, **how))  # type: ignore[arg-type]
+        return publish(self.workspace, candidate, retrained, there, PullOptions(self.settings, **how))  # type: ignore[arg-type]
 
     def whole(self) -> None:
         """Hold the pull request to what a better candidate should have, nothing half and nothing twice."""
@@ -269,7 +269,7 @@ def test_a_fault_at_any_call_leaves_nothing_half_after_the_next_run(
         fault = Fault(method, path, **KINDS[kind])
         server.faults.append(fault)
         retrained = Retrained(MODEL, "production", "2026-03-11T06:00:00+00:00", of, None)
-        done = publish(place.workspace, candidate, retrained, there, How(place.settings))
+        done = publish(place.workspace, candidate, retrained, there, PullOptions(place.settings))
         server.faults.clear()
         if done.failure:
             assert done.failure.next
@@ -657,7 +657,7 @@ def test_without_a_token_the_candidate_is_kept_in_the_clone(place: Place, monkey
     monkeypatch.delenv("GITHUB_TOKEN")
     there = standing(place.workspace, MODEL)
     retrained = Retrained(MODEL, "production", "2026-03-11T06:00:00+00:00", attempt(BETTER, "2026-02-01"), None)
-    done = publish(place.workspace, candidate, retrained, there, How(place.settings))
+    done = publish(place.workspace, candidate, retrained, there, PullOptions(place.settings))
     assert "git switch -C leverframe/retrain-shop refs/leverframe/retrain/shop && dvc checkout" in done.notes[0]
     again = standing(place.workspace, MODEL)
     assert (again.head, again.ours, again.evidence) == (candidate.commit, True, attempt(evidence="2026-02-01").evidence)
@@ -691,7 +691,7 @@ def test_a_merged_candidate_that_is_worse_opens_its_revert(place: Place) -> None
     """The files go back on the tip of the base, with the figures; once, and not where somebody closed it."""
     worse = merged(place)
     place.commit("NOTES.md", "Notes.\n")
-    done = revert(place.workspace, MODEL, worse, How(place.settings))
+    done = revert(place.workspace, MODEL, worse, PullOptions(place.settings))
     assert done.failure is None, done.failure
     assert [(proposal.number, proposal.revert) for proposal in done.proposals] == [(2, True)]
     pull = place.forge.pulls[2]
@@ -701,9 +701,9 @@ def test_a_merged_candidate_that_is_worse_opens_its_revert(place: Place) -> None
     assert place.forge.git("diff", "--name-only", f"main...{REVERT}").split() == ["dvc.lock", "params.yaml"]
     assert "last: '2026-01-01'" in place.forge.git("show", f"{REVERT}:params.yaml")
     assert [run.branch for run in place.forge.runs] == [BRANCH, REVERT]
-    assert revert(place.workspace, MODEL, worse, How(place.settings)).steps == ()
+    assert revert(place.workspace, MODEL, worse, PullOptions(place.settings)).steps == ()
     pull.state = "closed"
-    assert revert(place.workspace, MODEL, worse, How(place.settings)).steps == ()
+    assert revert(place.workspace, MODEL, worse, PullOptions(place.settings)).steps == ()
     assert len(place.forge.pulls) == 2
 
 
@@ -711,17 +711,17 @@ def test_later_changes_stay_or_make_it_a_draft(place: Place) -> None:
     """Other lines of the same file stay as somebody changed them; another run of the stage is named, in a draft."""
     worse = merged(place)
     place.commit("params.yaml", PARAMS.replace("LAST", "2026-02-01").replace("depth: 3", "depth: 4"))
-    done = revert(place.workspace, MODEL, worse, How(place.settings, dry_run=True))
+    done = revert(place.workspace, MODEL, worse, PullOptions(place.settings, dry_run=True))
     assert [step.split(" ")[0] for step in done.steps] == ["push", "open", "start"]
     place.commit("dvc.lock", LOCK.replace("MODEL", worse.pull.head[:32]).replace("train.py", "other.py"))
-    assert revert(place.workspace, MODEL, worse, How(place.settings)).failure is None
+    assert revert(place.workspace, MODEL, worse, PullOptions(place.settings)).failure is None
     pull = place.forge.pulls[2]
     assert pull.draft
     assert "### Later work that this undoes" in pull.body
     assert LOCK.replace("MODEL", "0" * 32) == place.forge.git("show", f"{REVERT}:dvc.lock")
     place.commit("params.yaml", PARAMS.replace("LAST", "2026-01-01"))
     place.commit("dvc.lock", LOCK.replace("MODEL", "0" * 32))
-    done = revert(place.workspace, MODEL, worse, How(place.settings))
+    done = revert(place.workspace, MODEL, worse, PullOptions(place.settings))
     assert done.steps == ()
     assert "main has what served before already" in done.notes[0]
 
@@ -751,7 +751,7 @@ def test_a_person_merges_more_than_the_candidate(place: Place, kind: str) -> Non
     comparison = attempt().comparison
     assert comparison is not None
     worse = PulledBack(known, before, comparison, "`auc` fell by 0.020 on 900 realised labels.")
-    assert revert(place.workspace, MODEL, worse, How(place.settings)).failure is None
+    assert revert(place.workspace, MODEL, worse, PullOptions(place.settings)).failure is None
     assert place.forge.git("diff", "--name-only", before, REVERT) == ""
 
 
@@ -765,7 +765,7 @@ def test_a_killed_revert_is_finished(place: Place) -> None:
                 raise KilledError
 
         with pytest.raises(KilledError):
-            revert(place.workspace, MODEL, worse, How(place.settings, tell=tell))
-    assert revert(place.workspace, MODEL, worse, How(place.settings)).failure is None
+            revert(place.workspace, MODEL, worse, PullOptions(place.settings, tell=tell))
+    assert revert(place.workspace, MODEL, worse, PullOptions(place.settings)).failure is None
     assert len(place.forge.pulls) == 2
     assert [run.branch for run in place.forge.runs] == [BRANCH, REVERT]

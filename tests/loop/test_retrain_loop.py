@@ -155,7 +155,7 @@ def test_a_forge_that_refuses_once_leaves_one_of_everything(place: Place, path: 
     place.server.faults.append(fault)
     first = place.job()
     assert first.code == 26
-    assert "403" in first.said()[1] or "token" in "".join(first.said())
+    assert "403" in first.error()[1] or "token" in "".join(first.error())
     published = path == "/dispatches$"  # the candidate is on its branch then, and the record on that of the monitor
     assert len(place.attempts()) == published
     place.server.faults.clear()

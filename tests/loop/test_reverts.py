@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from leverframe.adapters.git.host import HostedGit
-from leverframe.application.reverts import Order, Reverts, restored_onto
+from leverframe.application.reverts import RevertRequest, Reverts, restored_onto
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.release.ledger import Revert
 from leverframe.domain.release.release_manifest import ReleaseManifest
@@ -156,7 +156,7 @@ class World:
 
     def tree(self, released: str, left: str) -> tuple[str, tuple[str, ...], dict[str, str]]:
         """Return the tree in which the release is restored onto main, what that undoes, and what it keeps."""
-        order = Order("b", "shop", "e" * 64, "", released, left, (BUNDLE,), "t", lambda _, text: text)
+        order = RevertRequest("b", "shop", "e" * 64, "", released, left, (BUNDLE,), "t", lambda _, text: text)
         restoration = restored_onto(self.git, order, "main")
         assert not restoration.already
         return self.git.with_files("main", restoration.files), restoration.undone, dict(restoration.kept)
@@ -242,7 +242,7 @@ def test_what_was_restored_by_hand_is_left_alone(begun: Path, tmp_path: Path) ->
     start = world_of(begun, tmp_path)
     first, left = start.merged("squash", deeper(Project.first()))
     start.repository.git("revert", "--no-edit", left)
-    order = Order("b", "shop", "e" * 64, "", first, left, (BUNDLE,), "t", lambda _, text: text)
+    order = RevertRequest("b", "shop", "e" * 64, "", first, left, (BUNDLE,), "t", lambda _, text: text)
     assert restored_onto(start.git, order, "main").already
 
 

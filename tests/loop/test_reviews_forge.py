@@ -10,7 +10,7 @@ import pytest
 
 from leverframe.adapters.github.reviews import GithubReviews
 from leverframe.domain.review.judge.judged import OwnerReview
-from leverframe.domain.review.judge.owners import Looked, resolved
+from leverframe.domain.review.judge.owners import ReviewContext, resolved
 from leverframe.errors import PublishError
 from leverframe.local.github import schema
 from leverframe.local.github.events import pull_request_event, review_event, workflow_run_event
@@ -59,7 +59,7 @@ def reading(forge: LocalForge, token: str = SECRET) -> GithubReviews:
 def missing(forge: LocalForge, pull: PullRequest, token: str = SECRET) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what is missing for one path of code, with the notes, after asking the server for all of it."""
     github = reading(forge, token)
-    by = Looked(pull.head, pull.author, github.rules(github.tip("main")), github)
+    by = ReviewContext(pull.head, pull.author, github.rules(github.tip("main")), github)
     review, notes = resolved(OwnerReview(1, ("src/one.py",), ("src/one.py",)), github.reviews(pull.number), by)
     return review.missing, notes
 

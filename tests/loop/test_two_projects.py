@@ -13,7 +13,7 @@ from leverframe import wiring
 from leverframe.adapters.github.deployments import GithubDeployments
 from leverframe.adapters.github.infra import GithubInfra
 from leverframe.application.alerts import alert
-from leverframe.application.report import Asked, report
+from leverframe.application.report import ReportOptions, report
 from leverframe.application.retrain_help import LABEL, ask_for_a_person
 from leverframe.application.retrain_names import branch_in, checking_workflow
 from leverframe.application.workspace import Workspace
@@ -70,7 +70,7 @@ class Place:
         self.patch.setenv("GITHUB_EVENT_NAME", "pull_request")
         self.patch.setenv("GITHUB_EVENT_PATH", str(event))
         self.patch.setenv("GITHUB_RUN_ID", str(run))
-        report(self.workspace(project), Asked(publisher="github"), lambda _: None)
+        report(self.workspace(project), ReportOptions(publisher="github"), lambda _: None)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from leverframe.adapters.markdown_it import fragment
 from leverframe.domain.hidden_part import same
 from leverframe.domain.monitoring.alerts.alert import alerts_of
-from leverframe.domain.monitoring.alerts.alert_issue import Surroundings, text
-from leverframe.domain.monitoring.alerts.alert_plan import Around, planned
+from leverframe.domain.monitoring.alerts.alert_issue import IssueContext, text
+from leverframe.domain.monitoring.alerts.alert_plan import AlertContext, planned
 from leverframe.domain.monitoring.alerts.alert_record import block, merged, noted, snoozed_until, standing
 from leverframe.domain.monitoring.alerts.alert_steps import OpenIssue
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
@@ -25,15 +25,15 @@ from tests.profiles import examples
 WORDS = st.text(max_size=60)
 
 
-def body(*findings: Finding, around: Surroundings | None = None, **more: object) -> str:
+def body(*findings: Finding, around: IssueContext | None = None, **more: object) -> str:
     """Return the text of the first alert."""
     result = monitored(9, *findings, **more)  # type: ignore[arg-type]
-    return text(alerts_of(result, [])[0], result, around or Surroundings())
+    return text(alerts_of(result, [])[0], result, around or IssueContext())
 
 
 def test_it_says_what_since_when_and_what_to_do() -> None:
     """Findings, steps, the windows of the column, owners, who cannot be assigned, the dashboard, and how to snooze."""
-    around = Surroundings("https://example.org/d?a=1", ("@ann", "@acme/ml"), ("gone",), ("snooze-until:friday",))
+    around = IssueContext("https://example.org/d?a=1", ("@ann", "@acme/ml"), ("gone",), ("snooze-until:friday",))
     words = body(
         finding(Kind.DRIFT, "age", 9, Severity.CRITICAL, since=day(7), what="`age` drifted: KS 0.3", next="Run `a b`."),
         columns=(column("age", 7, 8, 9),), around=around,
@@ -55,7 +55,7 @@ def test_it_says_what_since_when_and_what_to_do() -> None:
 
 def test_long_names_of_people_and_labels_are_cut() -> None:
     """Somebody else chose them."""
-    around = Surroundings("", (), ("x" * 80, "y" * 81), ("u" * 80, "v" * 81))
+    around = IssueContext("", (), ("x" * 80, "y" * 81), ("u" * 80, "v" * 81))
     words = body(finding(Kind.DRIFT, "age", 9), columns=(column("age", 9),), around=around)
     for kept, cut in ("xy", "uv"):
         assert f"`{kept * 80}`, `{cut * 80}`… +1 characters" in words
@@ -89,7 +89,7 @@ def test_names_and_words_of_data_form_no_markup(texts: list[tuple[Kind, str, str
         finding(kind, subject + "<!-- --> @all", 9, what=f"{what} @everyone [x](http://e) <img src=x>", next=step)
         for kind, subject, what, step in texts
     ]
-    for step in planned(monitored(9, *findings), [], AlertSettings(), Around()).steps:
+    for step in planned(monitored(9, *findings), [], AlertSettings(), AlertContext()).steps:
         action = step.action
         assert isinstance(action, OpenIssue)
         whole = block(action.key, action.text, action.record)
@@ -113,10 +113,10 @@ def test_it_fits_into_an_issue_however_much_is_found() -> None:
     columns = tuple(column(drift.subject, *range(10)) for drift in drifts)
     result = monitored(9, *drifts, finding(Kind.TABLE, "t", 9), columns=columns, tables=tables)
     for alert in alerts_of(result, []):
-        words = text(alert, result, Surroundings("https://example.org", ("@ann",)))
+        words = text(alert, result, IssueContext("https://example.org", ("@ann",)))
         assert len(words.encode()) <= 40_000
         assert "more" in words
-    for step in planned(result, [], AlertSettings(), Around()).steps:
+    for step in planned(result, [], AlertSettings(), AlertContext()).steps:
         assert isinstance(step.action, OpenIssue)
         assert len(block(step.action.key, step.action.text, step.action.record)) < 50_000
 

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from leverframe.domain.monitoring.alerts.alert import alerts_of
 from leverframe.domain.monitoring.alerts.alert_executor import AlertExecutor
-from leverframe.domain.monitoring.alerts.alert_plan import Around, open_alerts, planned
-from leverframe.domain.monitoring.alerts.alert_record import Standing, standing
+from leverframe.domain.monitoring.alerts.alert_plan import AlertContext, open_alerts, planned
+from leverframe.domain.monitoring.alerts.alert_record import TrackedIssue, standing
 from leverframe.domain.monitoring.finding import RANK, Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.plan_engine import Progress, execute
@@ -34,7 +34,7 @@ from tests.fakes.alerts import (
 from tests.profiles import examples
 
 LABEL = "leverframe-alert"
-AROUND = Around(assignees=("ann",), mentions=("@ann",), hooks={"HOOK": "warning", "PAGER": "critical"})
+AROUND = AlertContext(assignees=("ann",), mentions=("@ann",), hooks={"HOOK": "warning", "PAGER": "critical"})
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
 
@@ -44,7 +44,7 @@ class Place:
 
     issues: MemoryIssues = field(default_factory=MemoryIssues)
     hooks: MemoryHooks = field(default_factory=MemoryHooks)
-    around: Around = AROUND
+    around: AlertContext = AROUND
     settings: AlertSettings = field(default_factory=AlertSettings)
     notes: list[str] = field(default_factory=list)
 
@@ -115,7 +115,7 @@ def test_what_becomes_explained_stays_open_and_silent() -> None:
     steps = place.run(monitored(10, cause, finding(Kind.DRIFT, "age", 10, CRITICAL, explained_by=cause.key)))
     assert [step for step in steps if "#1" in step] == ["update #1: [shop/production] drift"]
     assert "Another alert explains it" in place.issues.issues[1].body
-    assert place.issues.said[1] == []
+    assert place.issues.posted[1] == []
 
 
 def test_many_findings_of_a_kind_share_an_issue_and_go_on_to_share_it() -> None:
@@ -139,15 +139,15 @@ def test_an_alert_is_told_once_and_its_figures_are_kept_up_to_date() -> None:
     for last in range(10, 15):
         steps = place.run(monitored(last, finding(MISSING, "age", last, since=day(9))))
         assert steps == ["update #1: [shop/production] missing values: age"]
-    assert place.issues.said[1] == []
+    assert place.issues.posted[1] == []
     assert place.events() == ["opened"]
     place.run(monitored(16, finding(MISSING, "age", 16, since=day(9))))
-    assert len(place.issues.said[1]) == 1
-    assert "Still warning after 7 days" in place.issues.said[1][0]
+    assert len(place.issues.posted[1]) == 1
+    assert "Still warning after 7 days" in place.issues.posted[1][0]
     place.run(monitored(17, finding(MISSING, "age", 17, CRITICAL, since=day(9))))
     place.run(monitored(18, finding(MISSING, "age", 18, WARNING, since=day(9))))
-    assert "Severity is critical, was warning" in place.issues.said[1][1]
-    assert "Severity is warning, was critical" in place.issues.said[1][2]
+    assert "Severity is critical, was warning" in place.issues.posted[1][1]
+    assert "Severity is warning, was critical" in place.issues.posted[1][2]
     assert place.events() == ["opened", "changed", "changed"]
     assert place.events("PAGER") == ["changed", "changed"]
 
@@ -215,11 +215,11 @@ def test_a_snoozed_alert_is_silent_until_its_day() -> None:
     place.run(monitored(10, finding(MISSING, "age", 10, CRITICAL)))
     assert "snooze-until&#58;friday" in place.only().body or "`snooze-until:friday`" in place.only().body
     assert place.run(monitored(13)) == []
-    assert (place.issues.said[1], place.events(), place.only().open) == ([], ["opened"], True)
+    assert (place.issues.posted[1], place.events(), place.only().open) == ([], ["opened"], True)
     (alert,) = open_alerts(list(place.issues.issues.values()), monitored(13))
     assert alert.snoozed_until == day(15)
     place.run(monitored(14, finding(MISSING, "age", 14, CRITICAL)))
-    assert len(place.issues.said[1]) == 1
+    assert len(place.issues.posted[1]) == 1
     assert place.events() == ["opened", "changed"]
 
 
@@ -389,7 +389,7 @@ class Months(RuleBasedStateMachine):
             self._finding(kind, subject, severity, explained) for (kind, subject), severity in severities.items()
         ]
         result = monitored(self.last, *findings)
-        before = {entry.issue.number: (entry, len(self.place.issues.said[entry.issue.number]))
+        before = {entry.issue.number: (entry, len(self.place.issues.posted[entry.issue.number]))
                   for entry in standing(self.place.issues.issues.values())}  # fmt: skip
         sent = len(self.place.hooks.sent)
         self.place.issues.left, done = writes, True
@@ -414,14 +414,14 @@ class Months(RuleBasedStateMachine):
         cause = "table:visits" if explained and kind is Kind.DRIFT else ""
         return finding(kind, subject, self.last, severity, explained_by=cause)
 
-    def _held(self, result: Monitored, there: Standing, comments: int) -> None:
+    def _held(self, result: Monitored, there: TrackedIssue, comments: int) -> None:
         """Hold an issue to what it was before the run."""
         issue, record = there.issue, there.record
         now = self.place.issues.issues[issue.number]
         after = standing([now])[0].record
         assert record is not None
         assert after is not None
-        bodies = self.place.issues.said[issue.number][comments:]
+        bodies = self.place.issues.posted[issue.number][comments:]
         assert len(bodies) <= (not _snoozed(issue, result))
         for body in bodies:
             waited = datetime.fromisoformat(result.at) - datetime.fromisoformat(record.told)
@@ -461,7 +461,7 @@ class Months(RuleBasedStateMachine):
         assert len(alerts) == len(self.place.issues.issues)
         for number, text in self.text.items():
             assert self.place.issues.issues[number].body.startswith(f"{text}\n\n<!-- leverframe-alert ")
-        for bodies in self.place.issues.said.values():
+        for bodies in self.place.issues.posted.values():
             markers = [body.partition("\n")[0] for body in bodies]
             assert len(markers) == len(set(markers))
         sent = [(hook, event.delivery) for hook, event in self.place.hooks.sent]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
+from leverframe.domain.features.intervals import FOREVER, OwnGroups, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.windows import Column, Timestamps, over_events
 from tests.unit.test_build_windows import PLAIN, rows, values
@@ -48,7 +48,7 @@ def test_each_function_equals_plain_python(
 ) -> None:
     """Versions known at once, moved to another key, without a value, or a row's own, and rows in no order included."""
     versions, column = _laid_out(events)
-    own = Own(_numbers(data, len(asking)), _numbers(data, len(column))) if data.draw(st.booleans()) else None
+    own = OwnGroups(_numbers(data, len(asking)), _numbers(data, len(column))) if data.draw(st.booleans()) else None
     timestamps = Timestamps(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
     what = Aggregate("a", "v", function, timedelta(microseconds=window), 0.5)
     made = over_versions([what], {"v": Column(column)}, versions, timestamps, own)["a"]

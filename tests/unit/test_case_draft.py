@@ -13,7 +13,7 @@ import pytest
 from leverframe.adapters.polars.table_facts import facts_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import read_star
-from leverframe.domain.pipeline.case_draft.case_choice import Asked, Choice, choice
+from leverframe.domain.pipeline.case_draft.case_choice import Choice, DraftOptions, choice
 from leverframe.domain.pipeline.case_draft.case_texts import files_of, summary_lines
 from leverframe.domain.pipeline.case_draft.table_facts import TableFacts, plain_name
 from leverframe.errors import SettingsError
@@ -38,7 +38,7 @@ def visits(**columns: Any) -> TableFacts:
 
 
 def chosen(*tables: TableFacts, label: str = "y", time: str | None = "at", key: tuple[str, ...] = ()) -> Choice:
-    return choice(tables or (visits(),), Asked(label, time, key))
+    return choice(tables or (visits(),), DraftOptions(label, time, key))
 
 
 @pytest.mark.parametrize(

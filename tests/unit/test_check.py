@@ -20,7 +20,7 @@ from leverframe.domain.review.check import (
     uncommitted_notes,
 )
 from leverframe.domain.review.dvc_settings import edited
-from leverframe.domain.review.pushed import Kept, Pushed
+from leverframe.domain.review.pushed import Pushed, RequiredOutput
 from leverframe.domain.review.tracked_data import heavy_notes
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
@@ -164,7 +164,7 @@ class Tree:
 
     def pushed(self, outputs: object) -> Pushed:
         self._look("remote")
-        assert outputs == [Kept(MODEL.path, Recorded("abc", 5))]
+        assert outputs == [RequiredOutput(MODEL.path, Recorded("abc", 5))]
         return self.answer
 
     def _look(self, what: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from leverframe.domain.review.report.card_markdown import marker
 from leverframe.domain.review.report.check_record import CheckRecord, open_others, record_in, with_record
 from leverframe.domain.review.report.publish import branch_word, check_name
-from leverframe.domain.review.report.pull_of_run import Order
+from leverframe.domain.review.report.pull_of_run import RunOrder
 from tests.profiles import examples
 
 HEAD, TIP = "c" * 40, "d" * 40
@@ -19,14 +19,14 @@ BRANCHES = st.one_of(
 
 def record(pull: int, run: int, *, failed: bool = False, pending: bool = False, base: str = "main") -> CheckRecord:
     """Return the record of a run."""
-    return CheckRecord(pull, Order(run), failed, base, TIP, pending)
+    return CheckRecord(pull, RunOrder(run), failed, base, TIP, pending)
 
 
 @given(BRANCHES)
 @settings(max_examples=examples(1.0))
 def test_a_record_is_read_as_it_was_written(base: str) -> None:
     """Whatever the name of the branch is: the hidden line stays one line, and is closed where it ends."""
-    written = CheckRecord(3, Order(7, 2), failed=False, base=branch_word(base), tip=TIP, pending=True)
+    written = CheckRecord(3, RunOrder(7, 2), failed=False, base=branch_word(base), tip=TIP, pending=True)
     summary = with_record(f"{marker('model', HEAD, written.order)}\nWords.", written)
     assert record_in(summary, "model") == written
     assert summary.splitlines()[1].count("-->") == 1
@@ -58,16 +58,16 @@ def test_another_pull_request_holds_a_commit_back_while_its_newest_card_does() -
     known = [record(2, 5, failed=True), record(2, 6), record(3, 4, pending=True), record(4, 4, failed=True, base="lax")]
     assert [other.pull for other in open_others(known, record(1, 9))] == [3]
     assert open_others([record(1, 5, failed=True), record(0, 6, failed=True)], record(1, 9)) == []
-    assert [other.pull for other in open_others([CheckRecord(2, Order(5), failed=True)], record(1, 9))] == [2]
+    assert [other.pull for other in open_others([CheckRecord(2, RunOrder(5), failed=True)], record(1, 9))] == [2]
 
 
 def test_what_is_not_ours_records_nothing() -> None:
     """A job that somebody named `leverframe`, a line of an older version, and nonsense."""
     assert record_in("All good", "model") is None
-    first = marker("model", HEAD, Order(7))
+    first = marker("model", HEAD, RunOrder(7))
     assert record_in(f'{first}\n<!-- leverframe:check {{"pull": 3, "failed": true}} -->\n', "model") == CheckRecord(
-        3, Order(7), failed=True
+        3, RunOrder(7), failed=True
     )
     assert record_in(f'{first}\n<!-- leverframe:check {{"pull": []}} -->\n', "model") == CheckRecord(
-        0, Order(7), failed=False
+        0, RunOrder(7), failed=False
     )

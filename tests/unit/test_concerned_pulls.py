@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from leverframe.domain.review.report.concerned_pulls import Awaited, Concerned, Pending, awaited, concerned
-from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where
+from leverframe.domain.review.report.concerned_pulls import AwaitedPull, ConcernedPulls, Pending, awaited, concerned
+from leverframe.domain.review.report.pull_of_run import NoPull, Pull, RunPull
 from leverframe.errors import PublishError
 
 HEAD, NAME = "c" * 40, "acme/ml"
@@ -30,9 +30,9 @@ def run_of(
     return {"action": action, "workflow_run": run | {"head_repository": home, "pull_requests": []}}
 
 
-def numbers(outcome: Concerned | Nowhere) -> list[int]:
+def numbers(outcome: ConcernedPulls | NoPull) -> list[int]:
     """Return the pull requests that are concerned."""
-    assert isinstance(outcome, Concerned)
+    assert isinstance(outcome, ConcernedPulls)
     return [pull.number for pull in awaited(outcome, PULLS)[0]]
 
 
@@ -41,7 +41,7 @@ def test_a_run_concerns_every_pull_request_of_its_commit() -> None:
     assert numbers(concerned("workflow_run", run_of(), HERE)) == [2, 1]
     moved = [replace(pull, head="d" * 40) for pull in PULLS]
     outcome = concerned("workflow_run", run_of(), HERE)
-    assert isinstance(outcome, Concerned)
+    assert isinstance(outcome, ConcernedPulls)
     assert awaited(outcome, moved)[0] == []
 
 
@@ -58,7 +58,7 @@ def test_a_run_concerns_every_pull_request_of_its_commit() -> None:
 def test_a_run_that_ended_left_a_claim(payload: dict[str, Any], run: int, words: str) -> None:
     """One that just begins did not, nor does a review; the check says what it waits for."""
     outcome = concerned("workflow_run", payload, HERE)
-    assert isinstance(outcome, Concerned)
+    assert isinstance(outcome, ConcernedPulls)
     assert (outcome.run, words in outcome.words) == (run, True)
 
 
@@ -66,7 +66,7 @@ def test_a_push_concerns_all_into_its_branch() -> None:
     """Not those into another one; a tag and a branch that is gone concern nobody."""
     assert numbers(concerned("push", {"ref": "refs/heads/main"}, HERE)) == [3, 1]
     for payload in ({"ref": "refs/tags/v1"}, {"ref": "refs/heads/main", "deleted": True}, {}):
-        assert isinstance(concerned("push", payload, HERE), Nowhere)
+        assert isinstance(concerned("push", payload, HERE), NoPull)
 
 
 def test_by_hand_one_or_all() -> None:
@@ -82,14 +82,16 @@ def test_a_queue_has_a_commit_of_its_own() -> None:
     """The number is in the name of its branch."""
     group = {"head_ref": f"refs/heads/gh-readonly-queue/main/pr-3-{HEAD}", "head_sha": "e" * 40}
     outcome = concerned("merge_group", {"merge_group": group}, HERE)
-    assert isinstance(outcome, Concerned)
-    assert isinstance(outcome.of, Where)
+    assert isinstance(outcome, ConcernedPulls)
+    assert isinstance(outcome.of, RunPull)
     assert (outcome.number, outcome.of.head, outcome.of.base, outcome.of.queued) == (3, "e" * 40, "main", True)
 
 
 def test_the_output_is_a_matrix() -> None:
     """The run is empty where there is no claim: the step that would fetch it is left out."""
-    pending = Pending((Awaited(2, "main", HEAD), Awaited(1, "main", HEAD, 5)), ("#3: a newer run has posted: 11",))
+    pending = Pending(
+        (AwaitedPull(2, "main", HEAD), AwaitedPull(1, "main", HEAD, 5)), ("#3: a newer run has posted: 11",)
+    )
     assert pending.outputs == {
         "pulls": f'[{{"number": 2, "base": "main", "head": "{HEAD}", "run": ""}}, '
         f'{{"number": 1, "base": "main", "head": "{HEAD}", "run": 5}}]'

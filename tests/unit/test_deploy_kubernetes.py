@@ -11,13 +11,13 @@ from hypothesis import given
 
 from leverframe.domain.plan_engine import Step
 from leverframe.domain.release.kubernetes.cluster_plan import Remove, Rendered, Restore, number_for, planned
-from leverframe.domain.release.kubernetes.cluster_record import ClusterRecord, Kept, read_record
+from leverframe.domain.release.kubernetes.cluster_record import AppliedRelease, ClusterRecord, read_record
 from leverframe.domain.release.kubernetes.manifests import (
     BUNDLE,
     MANIFESTS,
     RELEASE,
     ClusterRelease,
-    Live,
+    LiveAnnotations,
     digest_of,
     live,
     overlay,
@@ -43,7 +43,9 @@ def release(number: int, bundle: str = "b") -> Release:
     return Release(number, manifest(bundle), "2024-01-01T00:00:00+00:00")
 
 
-def names(state: State, now: Live | None, to: ClusterRelease, wanted: ReleaseManifest | None = None) -> list[str]:
+def names(
+    state: State, now: LiveAnnotations | None, to: ClusterRelease, wanted: ReleaseManifest | None = None
+) -> list[str]:
     """Return the kinds of steps of a plan."""
     return [
         type(step.action).__name__ for step in planned(state, now, wanted or manifest(), Rendered(to, "x", [{}] * 6), 1)
@@ -63,20 +65,20 @@ def test_a_later_release_is_compared_and_goes_back() -> None:
     """Its undoing is to apply what was recorded last."""
     state = State("shop", (release(4, "a"),), highest=7)
     assert number_for(state, "b" * 64) == 8
-    steps = planned(state, Live("a" * 64, 4, "y"), manifest(), Rendered(target(number=8), "x", [{}] * 6), 10)
+    steps = planned(state, LiveAnnotations("a" * 64, 4, "y"), manifest(), Rendered(target(number=8), "x", [{}] * 6), 10)
     assert [step.undo for step in steps if step.undo] == [Restore(4)]
     assert "Compare" in [type(step.action).__name__ for step in steps]
 
 
 def test_what_the_cluster_carries_needs_no_step() -> None:
     """The same bundle, number and manifests, recorded: nothing. Another commit is noted; anything else is applied."""
-    state, here = State("shop", (release(3),), 3), Live("b" * 64, 3, "x")
+    state, here = State("shop", (release(3),), 3), LiveAnnotations("b" * 64, 3, "x")
     assert number_for(state, "b" * 64) == 3
     assert names(state, here, target()) == []
     assert planned(state, here, manifest(commit="e"), Rendered(target(), "x", [{}] * 6), 1) == (Step(Adopt("e" * 40)),)
     whole = ["Fetch", "Validate", "Apply", "Rollout", "VerifyPods", "Record"]
     assert names(state, replace(here, digest="y"), target()) == whole  # other settings
-    assert names(state, Live("a" * 64, 2, "y"), target()) == whole  # somebody went back by hand
+    assert names(state, LiveAnnotations("a" * 64, 2, "y"), target()) == whole  # somebody went back by hand
     assert names(state, None, target()) == whole  # somebody deleted it
 
 
@@ -84,7 +86,7 @@ def test_a_killed_deployment_gets_its_number_again() -> None:
     """It was applied and not recorded: the plan is whole, and so is what it does."""
     state = State("shop", (release(2, "a"),), 2)
     assert number_for(state, "b" * 64) == 3
-    assert names(state, Live("b" * 64, 3, "x"), target())[-1] == "Record"
+    assert names(state, LiveAnnotations("b" * 64, 3, "x"), target())[-1] == "Record"
 
 
 @given(TARGETS)
@@ -112,7 +114,7 @@ def test_the_workload_carries_the_digest_of_all_objects() -> None:
     other = stamped([{**objects[0], "spec": {}}, objects[1]], target())
     assert digest_of(first, "Deployment") != digest_of(other, "Deployment")
     assert MANIFESTS not in first[0]["metadata"].get("annotations", {})
-    assert live(first[1]) == Live("b", 3, digest_of(first, "Deployment"))
+    assert live(first[1]) == LiveAnnotations("b", 3, digest_of(first, "Deployment"))
     assert live(None) is None
     assert live({"metadata": {"labels": {RELEASE: "3"}}}) is None  # somebody else's
 
@@ -170,7 +172,7 @@ def test_pods_are_watched() -> None:
 def test_the_record_loses_nothing_and_a_damaged_one_is_refused() -> None:
     """What is pruned from the state is pruned from the object; the version is that which was read."""
     state = State("shop", (release(1, "a"), release(2)), 2, {"c" * 64: "why"})
-    kept = {number: Kept([{"kind": "Service"}], {"keys": []}) for number in (0, 1, 2)}
+    kept = {number: AppliedRelease([{"kind": "Service"}], {"keys": []}) for number in (0, 1, 2)}
     written = ClusterRecord(state, kept, "7").manifest("shop", "shops")
     assert sorted(written["data"]) == ["release-1.json", "release-2.json", "state.json"]
     record = read_record("shop", written)

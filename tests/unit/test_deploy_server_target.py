@@ -90,7 +90,7 @@ class Machine:
 
     folder: Path
     before_call: Callable[[str], None] = lambda _: None
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start the server."""
@@ -115,7 +115,7 @@ class Machine:
         """The target, as a new process sees it."""
         store: Any = Watched(Releases(self.folder), self.announce)
         server: Any = Watched(self.server, self.announce)
-        context = DeployContext("shop", "local", POLICY, self.clock, self.told.append)
+        context = DeployContext("shop", "local", POLICY, self.clock, self.messages.append)
         return ServerTarget(context, store, lambda: server, logged, lambda: server)
 
     def deploy(self, bundle: Mapping[str, bytes], commit: str = "c", *, again: bool = False) -> Deployed:
@@ -444,7 +444,7 @@ def test_a_damaged_older_release_is_not_held_against_a_new_one(machine: Machine)
     assert [violation.reason for violation in refused.violations] == ["bundle-damaged"]
     assert machine.serves() == sha256(TWO[MANIFEST])
     assert machine.deploy(bundle("three"), "c").violations == ()
-    assert any(f"release 1, bundle {digest[:12]}, is damaged" in line for line in machine.told)
+    assert any(f"release 1, bundle {digest[:12]}, is damaged" in line for line in machine.messages)
     machine.is_whole()
 
 

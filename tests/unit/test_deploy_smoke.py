@@ -14,7 +14,7 @@ from leverframe.domain.model.bundle.input_check import checked
 from leverframe.domain.model.bundle.schema import AS_OF, Field, Schema
 from leverframe.domain.release.smoke import bad_requests, golden_requests
 from leverframe.errors import BundleError, RequestError
-from leverframe.serving.asked import read
+from leverframe.serving.v2_request import read
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": st.text(st.characters(codec="utf-8"), max_size=5), "boolean": st.booleans(),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from leverframe.documents import loaded, parsed, plain, validated
 from leverframe.domain import layout
 from leverframe.domain.features.snapshot.packed import Form
-from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.snapshot.store import SnapshotInfo
 from leverframe.domain.features.star import Star
 from leverframe.domain.features.training_set import LearningSet, TrainingSet
 from leverframe.domain.model.bundle.bundle_manifest import Manifest
@@ -37,7 +37,7 @@ from leverframe.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]
 KINDS = (
-    About, Card, Checked, Conversion, Form, Gated, LearningSet, Manifest, ModelDescription, Reproduced, Running,
+    SnapshotInfo, Card, Checked, Conversion, Form, Gated, LearningSet, Manifest, ModelDescription, Reproduced, Running,
     Schema, StageRecord, TrainingSet,
 )  # fmt: skip
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

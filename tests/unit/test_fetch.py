@@ -18,7 +18,7 @@ import pytest
 from leverframe.adapters.dvc.remotes import RemoteContents
 from leverframe.adapters.releases import Releases
 from leverframe.domain.model.bundle.bundle_manifest import FILES, MANIFEST, ONNX, SETTINGS, Manifest, sha256
-from leverframe.domain.release.fetch import Wanted, run
+from leverframe.domain.release.fetch import ReleaseReference, run
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.errors import BundleError, RemoteUnreachableError
 
@@ -91,10 +91,10 @@ class Folder:
         self.releases[model, number] = settings
 
 
-def wanted(remote: Remote, files: Mapping[str, bytes], **fields: Any) -> Wanted:
+def wanted(remote: Remote, files: Mapping[str, bytes], **fields: Any) -> ReleaseReference:
     """Return what should be fetched."""
     content = {"md5": f"{remote.folder}.dir", "bundle": sha256(files[MANIFEST]), "model": "shop", "release": 3}
-    return Wanted(**{**content, "commit": "c" * 40, **fields})
+    return ReleaseReference(**{**content, "commit": "c" * 40, **fields})
 
 
 def test_a_bundle_is_laid_with_its_release() -> None:

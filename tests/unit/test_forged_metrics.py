@@ -9,7 +9,7 @@ import pytest
 
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.review.forged_metrics import forged
-from leverframe.domain.review.reproduce import How, Order, Reproduced, run
+from leverframe.domain.review.reproduce import How, Reproduced, RunOptions, run
 from leverframe.domain.verdict import Passed, Reason
 from tests.unit.test_reproduce import Scripted
 
@@ -62,7 +62,7 @@ def of_ones_own(*script: Callable[[Scripted], dict[str, How]], **order: object) 
         "of_case": False,
         **order,
     }
-    return run(pipeline, Order("c" * 40, **given))  # type: ignore[arg-type]
+    return run(pipeline, RunOptions("c" * 40, **given))  # type: ignore[arg-type]
 
 
 def wrote(name: str, path: str, text: str, digest: str) -> Callable[[Scripted], dict[str, How]]:

@@ -67,20 +67,20 @@ SINKS: dict[str, Callable[[str, int], str]] = {
     "retraining": lambda text, turn: retrain_summary.summary(filled(Retrained, text, turn)),
     "retraining does not help": lambda text, turn: retrain_summary.asking(filled(Attempt, text, turn))[1],
     "alert": lambda text, turn: alert_issue.text(
-        filled(Alert, text, turn), filled(Monitored, text, turn), alert_issue.Surroundings(text, (), (text,), (text,))
+        filled(Alert, text, turn), filled(Monitored, text, turn), alert_issue.IssueContext(text, (), (text,), (text,))
     ),
     "comment of an alert": lambda text, turn: alert_issue.comment(filled(Alert, text, turn), text),
     "resolved alert": lambda text, turn: alert_issue.closed(filled(AlertRecord, text, turn), text),
     "plan of infrastructure": lambda text, turn: infra_section(filled(InfraPlanned, text, turn), 30_000),
     "revert of a deployment": lambda text, turn: filled(Revert, text, turn).text,
     "revert of a candidate": lambda text, turn: pull_body.revert_text(
-        9001, text, filled(Comparison, text, turn), "", filled(pull_body.Facts, text, turn)
+        9001, text, filled(Comparison, text, turn), "", filled(pull_body.PullFacts, text, turn)
     ).replace("#9001", "the merged one"),
     "restored files": lambda text, turn: described(
         filled(Restoration, text, turn), [filled(Commit, text, turn)], [filled(Commit, text, turn)]
     ),
     "pull request of a candidate": lambda text, turn: pull_body.text(
-        filled(Attempt, text, turn), filled(pull_body.Facts, text, turn)
+        filled(Attempt, text, turn), filled(pull_body.PullFacts, text, turn)
     ),
 }
 

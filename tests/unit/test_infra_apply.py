@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.infrastructure.infra_apply import allowed_by, apply, apply_steps, destroy_steps, in_order
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
-from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, InfraServices
 from leverframe.domain.infrastructure.infra_forge import ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import plan_lines
@@ -56,7 +56,7 @@ def run(
 ) -> InfraApplied:
     """Apply what is declared."""
     book = book or Book(tool.step)
-    around = replace(Surroundings(reviewed=held, begin=book.begin, end=book.end), **more)  # type: ignore[arg-type]
+    around = replace(InfraServices(reviewed=held, begin=book.begin, end=book.end), **more)  # type: ignore[arg-type]
     return apply(apply_steps(subject(rules)), (subject(rules), tool, around), (7,), lambda: "2026-11-27T00:00Z", QUIET)
 
 
@@ -468,11 +468,11 @@ def test_what_is_protected_and_half_made_is_made_anew() -> None:
     created = plan(replace(change("a.bucket", CREATE), lines=lines))
     tainted = replace(change("a.bucket", REPLACE), lines=('~ id: "1" -> (known after apply)',), because=HALF_DONE)
     held = reviewed(created, begun=(created,), resumed=True)
-    executor = InfraExecutor(MemoryTerraform(), Surroundings(reviewed=held), saved=SavedPlan(plan(tainted), "x"))
+    executor = InfraExecutor(MemoryTerraform(), InfraServices(reviewed=held), saved=SavedPlan(plan(tainted), "x"))
     assert executor.run(Guard(PROTECTED)) is None
     assert executor.notes == ["`a.bucket` is protected, but only half made: it is created anew"]
     for other in (replace(tainted, because=""), change("a.bucket", DELETE)):
-        executor = InfraExecutor(MemoryTerraform(), Surroundings(reviewed=held), saved=SavedPlan(plan(other), "x"))
+        executor = InfraExecutor(MemoryTerraform(), InfraServices(reviewed=held), saved=SavedPlan(plan(other), "x"))
         refused = executor.run(Guard(PROTECTED))
         assert refused is not None
         assert refused.reason is Reason.DESTROY_PROTECTED
@@ -522,9 +522,9 @@ def test_a_held_lock_is_no_refusal_of_the_change() -> None:
 def test_a_plan_of_a_pull_request_is_judged() -> None:
     """Nothing is locked for it; what Terraform refuses is a violation."""
     tool = MemoryTerraform({}, {"a.bucket": "1"}, (FAILED,), held=StateLock("1234", "ann@laptop"))
-    result = plan_of(subject(PROTECTED), tool, Surroundings(), QUIET)
+    result = plan_of(subject(PROTECTED), tool, InfraServices(), QUIET)
     assert [v.reason for v in result.violations] == [Reason.DESTROY_PROTECTED, Reason.INFRA_CHECK_FAILED]
-    allowed = plan_of(subject(PROTECTED), tool, Surroundings(allowed=lambda _: ("a.bucket",)), QUIET)
+    allowed = plan_of(subject(PROTECTED), tool, InfraServices(allowed=lambda _: ("a.bucket",)), QUIET)
     assert [v.reason for v in allowed.violations] == [Reason.INFRA_CHECK_FAILED]
     assert tool.saved == set()
 
@@ -532,19 +532,19 @@ def test_a_plan_of_a_pull_request_is_judged() -> None:
 def test_drift_is_whatever_a_plan_of_main_would_change() -> None:
     """Protection does not matter for it, a failed check does; a lock that somebody left is told of."""
     failing = MemoryTerraform({"a.x": "1"}, {"a.x": "1"}, (FAILED,))
-    checked = drift_of(subject(PROTECTED), failing, Surroundings(), QUIET)
+    checked = drift_of(subject(PROTECTED), failing, InfraServices(), QUIET)
     assert checked.verdict == Failed((Reason.INFRA_CHECK_FAILED,))
     shown = Protection(PROTECTED.patterns, refuses_failed_checks=False)
-    assert drift_of(subject(shown), failing, Surroundings(), QUIET).verdict == Passed()
+    assert drift_of(subject(shown), failing, InfraServices(), QUIET).verdict == Passed()
     tool = MemoryTerraform({"a.x": "1"}, {"a.x": "1"})
-    assert drift_of(subject(PROTECTED), tool, Surroundings(), QUIET).verdict == Passed()
+    assert drift_of(subject(PROTECTED), tool, InfraServices(), QUIET).verdict == Passed()
     tool.there["a.x"] = "changed by hand"
-    result = drift_of(subject(PROTECTED), tool, Surroundings(), QUIET)
+    result = drift_of(subject(PROTECTED), tool, InfraServices(), QUIET)
     assert result.verdict == Failed((Reason.INFRA_DRIFTED,))
     assert "1 difference" in result.violations[0].what
     assert result.lock is None
     tool.held = StateLock("1234", "ann@laptop")
-    assert drift_of(subject(), tool, Surroundings(), QUIET).lock == tool.held
+    assert drift_of(subject(), tool, InfraServices(), QUIET).lock == tool.held
 
 
 def test_a_destroy_asks_or_is_held_to_a_digest() -> None:
@@ -552,7 +552,7 @@ def test_a_destroy_asks_or_is_held_to_a_digest() -> None:
     tool = MemoryTerraform({"a.x": "1"}, {"a.x": "1"}, (FAILED,))
 
     def destroy(*, agree: bool | None, rules: Protection = FREE, digest: str = "") -> InfraApplied:
-        around = Surroundings(reviewed=ReviewedPlans(digest=digest), agree=lambda _: bool(agree), how="keep it")
+        around = InfraServices(reviewed=ReviewedPlans(digest=digest), agree=lambda _: bool(agree), how="keep it")
         steps = destroy_steps(subject(rules), asks=agree is not None)
         return apply(steps, (subject(rules), tool, around), (), lambda: "", QUIET)
 

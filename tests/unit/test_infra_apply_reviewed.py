@@ -14,13 +14,13 @@ import pytest
 from leverframe.adapters.git import Git
 from leverframe.adapters.terraform.terraform_folder import private_folder
 from leverframe.application.infra_apply import ApplyRecorder, subject_of
-from leverframe.application.infra_place import InfraPlace, Role, Words
+from leverframe.application.infra_place import Channels, InfraPlace, Role
 from leverframe.application.infra_plans import judged_again
 from leverframe.application.infra_results import APPLIED, PLAN, keep
-from leverframe.application.infra_reviewed import Held, held_to
+from leverframe.application.infra_reviewed import ReviewedApply, held_to
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
-from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, InfraServices
 from leverframe.domain.infrastructure.infra_forge import LastApply, ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan
 from leverframe.domain.infrastructure.infra_ports import SavedPlan
@@ -67,7 +67,7 @@ class History:
         )  # fmt: skip
         return InfraPlace.of(workspace, None)
 
-    def held(self, digest: str = "") -> Held:
+    def held(self, digest: str = "") -> ReviewedApply:
         """Return what an apply of the newest commit is held to."""
         return held_to(self.place, self.forge, digest)
 
@@ -295,9 +295,9 @@ def test_a_signal_ends_a_command_only_once_its_secrets_are_removed(
     before = signal.signal(number, lambda *_: None)  # so that the test outlives it where nothing heeds it
 
     def command() -> None:
-        with history.place.tool(Role(), Words(printed.append)) as tool:
+        with history.place.tool(Role(), Channels(printed.append)) as tool:
             saved = SavedPlan(plan(), str(private_folder() / "plan"))
-            with closing(InfraExecutor(tool, Surroundings(), saved=saved)):
+            with closing(InfraExecutor(tool, InfraServices(), saved=saved)):
                 signal.raise_signal(number)
 
     try:

@@ -47,12 +47,13 @@ def seen(environment: str = "local") -> dict[str, Any]:
     return {name: output["value"] for name, output in document["outputs"].items()}
 
 
-def record(root: Path, mark: str, *, born: int | None = None) -> None:
+def record(root: Path, mark: str, *, start_time: int | None = None) -> None:
     """Record this process as the server `local`."""
     folder = root / ".leverframe/servers/local"
     folder.mkdir(parents=True, exist_ok=True)
-    start = Processes().born(os.getpid()) if born is None else born
-    running = {"pid": os.getpid(), "born": start, "host": "127.0.0.1", "port": 1, "grpc_port": 2, "metrics_port": 3}
+    start = Processes().start_time(os.getpid()) if start_time is None else start_time
+    ports = {"port": 1, "grpc_port": 2, "metrics_port": 3}
+    running = {"pid": os.getpid(), "start_time": start, "host": "127.0.0.1", **ports}
     (folder / "server.json").write_text(json.dumps(running | {"mark": mark}))
 
 
@@ -86,14 +87,14 @@ def test_a_process_that_lives_and_does_not_answer_is_told_so(root: Path) -> None
         False,
         f"{TOKEN}@4",
     )
-    record(root, f"{TOKEN}@4", born=1)
+    record(root, f"{TOKEN}@4", start_time=1)
     values = seen()
     assert (values["server"]["alive"], values["server"]["mark"], values["generation"]) == (False, "", 4)
 
 
 def test_generations_go_on_from_any_record(root: Path) -> None:
     """A dead process, a marker, the state, the last look: whichever is left knows the latest, and none goes back."""
-    record(root, f"{TOKEN}@2", born=1)
+    record(root, f"{TOKEN}@2", start_time=1)
     assert seen()["generation"] == 2
     storage = root / ".leverframe/storage"
     storage.mkdir()

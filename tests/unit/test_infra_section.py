@@ -20,7 +20,7 @@ from leverframe.documents import loaded, plain
 from leverframe.domain.infrastructure.infra_addresses import listed, ranges
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_comment import apply_comment
-from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, InfraServices
 from leverframe.domain.infrastructure.infra_plan import (
     ChangeKind,
     CheckOutcome,
@@ -326,7 +326,7 @@ def test_notes_crowd_nothing_out() -> None:
     )
     plan = InfraPlan("0" * 64, ToolVersion("terraform", "1"), moved)
     names = [one.address for one in moved]
-    executor = InfraExecutor(MemoryTerraform(), Surroundings(allowed=lambda _: names), saved=SavedPlan(plan, "x"))
+    executor = InfraExecutor(MemoryTerraform(), InfraServices(allowed=lambda _: names), saved=SavedPlan(plan, "x"))
     executor.run(Guard(Protection(("module.db",))))
     assert executor.violations == []
     (note,) = executor.notes

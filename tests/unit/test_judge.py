@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.review.judge.data_pointers import Pointer, listed, pointer
 from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, sorted_paths
-from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
+from leverframe.domain.review.judge.lock_claims import ClaimRules, Claims, compared
 from leverframe.domain.review.judge.plain_settings import beyond_values
 from leverframe.domain.review.judge.tree_change import FILE, NONE, TreeChange
 from leverframe.domain.review.same_outputs import SameModel, State, drawn_alike
@@ -230,7 +230,7 @@ class Told(NamedTuple):
 
 def claims(claimed: State, *owed: str, same: bool | None = None, alike: bool = False) -> Claims:
     """Return what is found of claims against the run."""
-    return compared(claimed, MADE, Terms(1e-4, owed, Told(same, SameModel(9, 0, 0.0) if alike else None)))
+    return compared(claimed, MADE, ClaimRules(1e-4, owed, Told(same, SameModel(9, 0, 0.0) if alike else None)))
 
 
 def reasons(verdict: Claims) -> list[str]:
@@ -306,7 +306,7 @@ def test_training_that_is_random_is_held_to_the_declared_figures() -> None:
     claimed = State(other("train", outputs={"models/model.skops": Recorded("other")}).lock, {
         "reports/metrics.json": '{"auc": 0.82}'
     })  # fmt: skip
-    terms = Terms(1e-4, (), Told(), unstable=("train",), declared={"auc": 0.02})
+    terms = ClaimRules(1e-4, (), Told(), unstable=("train",), declared={"auc": 0.02})
     verdict = compared(claimed, MADE, terms)
     assert (reasons(verdict), verdict.excused) == ([], ("train", "evaluate"))
     assert "within `reproduce.tolerance`" in verdict.notes[0]

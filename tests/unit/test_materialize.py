@@ -15,7 +15,7 @@ from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile
 from leverframe.domain.features.online import Span, attribute_delivered, microseconds_of
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
 from leverframe.domain.features.snapshot.layers import Layered, fits
-from leverframe.domain.features.snapshot.store import About, Table
+from leverframe.domain.features.snapshot.store import SnapshotInfo, Table
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import SettingsError, SourceError
 from tests.integration.worlds import CORRECTED, plan_of
@@ -54,7 +54,7 @@ def test_features_are_as_old_as_the_first_partition_that_is_lacking() -> None:
     assert rules.delivered(plan, {}, partitions) is None
     for delivered, known in ((lacking, lacking), (None, microseconds_of(NOON)), (2**60, microseconds_of(NOON))):
         made = generation(NOON, delivered=delivered)
-        assert attribute_delivered(About(made.spec, made.as_of, made.attributes())) == known
+        assert attribute_delivered(SnapshotInfo(made.spec, made.as_of, made.attributes())) == known
 
 
 def test_a_timestamp_that_has_not_come_is_refused() -> None:
@@ -160,7 +160,7 @@ def test_a_key_has_its_rows_of_the_newest_layer(below: Any, above: Any, asked: l
     """Also where keys of both layers are asked for at once, some of them twice; a whole table hides the other."""
     layers = [Memory(table(above)), Memory(table(below))]
     whole = whole or not fits(table(above), layers[1].table("t"))
-    store = Layered(About("s", 1), [(layers[0], ["t"] if whole else []), (layers[1], [])])
+    store = Layered(SnapshotInfo("s", 1), [(layers[0], ["t"] if whole else []), (layers[1], [])])
     matches = store.find("t", [[k for k, _ in asked], [g for _, g in asked]]) if asked else None
     for number, key in enumerate(asked):
         of_key: list[list[Any]] = [

@@ -14,7 +14,7 @@ import pytest
 import xgboost
 
 from leverframe.application.opened_model import open_model
-from leverframe.domain.own_model.opened import About, as_inputs, format_of, matched, outcome
+from leverframe.domain.own_model.opened import ModelInfo, as_inputs, format_of, matched, outcome
 from leverframe.errors import EstimatorError
 from leverframe.serving.formats import model_in, opened
 from leverframe.settings.pipeline import ModelFormat, ModelRole
@@ -143,12 +143,12 @@ def test_what_crashes_ends_no_process_but_its_own(tmp_path: Path) -> None:
 
 def test_columns_are_matched_by_name_else_by_place() -> None:
     """LightGBM has written `_` for a space; a model without names takes as many columns as it was trained with."""
-    assert matched(About(("a_b", "c")), ["c", "a b"]) == ["a b", "c"]
-    assert matched(About(None, 2), ["x", "y"]) == ["x", "y"]
+    assert matched(ModelInfo(("a_b", "c")), ["c", "a b"]) == ["a b", "c"]
+    assert matched(ModelInfo(None, 2), ["x", "y"]) == ["x", "y"]
     with pytest.raises(EstimatorError, match="no column `d`"):
-        matched(About(("d",)), ["c"])
+        matched(ModelInfo(("d",)), ["c"])
     with pytest.raises(EstimatorError, match="takes 3 columns, and there are 2"):
-        matched(About(None, 3), ["x", "y"])
+        matched(ModelInfo(None, 3), ["x", "y"])
     for values, words in ((np.zeros((2, 2, 2)), "shape (2, 2, 2)"), ([0.0, float("nan")], "row 1 is no finite")):
         with pytest.raises(EstimatorError) as caught:
             outcome(values, 2, None)

@@ -15,8 +15,8 @@ import pytest
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, SCHEMA, read_manifest, sha256
 from leverframe.domain.model.bundle.schema import Accepted
-from leverframe.domain.own_model.opened import About, as_inputs
-from leverframe.domain.own_model.own_packing import OwnBundle, Sample, Served, Wanted, features_of, packed
+from leverframe.domain.own_model.opened import ModelInfo, as_inputs
+from leverframe.domain.own_model.own_packing import DeclaredModel, OwnBundle, Sample, Served, features_of, packed
 from leverframe.domain.own_model.runtime_form import RuntimeForm, datatypes_of
 from leverframe.errors import BundleError, SourceError
 from leverframe.files import write_folder
@@ -30,15 +30,15 @@ TABLE = pl.DataFrame({"x": [1.0, None, 3.0], "town": ["a", "b", None], "y": ["lo
 TWO, THREE = np.array([0.1, 0.5, 0.9]), np.full((3, 3), 1 / 3)
 
 
-def bundled(about: About, predictions: object, kind: LabelKind | None = None, label: str | None = "y") -> OwnBundle:
+def bundled(about: ModelInfo, predictions: object, kind: LabelKind | None = None, label: str | None = "y") -> OwnBundle:
     """Return the bundle of a model that predicts so for the three rows of the table."""
     served = Served("onnx", b"data", "onnx", "as it is", {"onnxruntime": "1"})
-    return packed(Sample(TABLE, about, np.asarray(predictions)), served, Wanted("model", kind, label, 64, 1e-5))
+    return packed(Sample(TABLE, about, np.asarray(predictions)), served, DeclaredModel("model", kind, label, 64, 1e-5))
 
 
 def test_the_schema_holds_what_the_model_takes() -> None:
     """In the order of the model, without the label; limits of the sample are none of the schema."""
-    about = About(("town", "x"), kind="binary", accepts={"town": Accepted(nullable=True, values=("a", "b"))})
+    about = ModelInfo(("town", "x"), kind="binary", accepts={"town": Accepted(nullable=True, values=("a", "b"))})
     made = bundled(about, TWO)
     assert [(field.name, field.kind, field.nullable, field.allowed) for field in made.schema.columns] == [
         ("town", "text", True, ("a", "b")),
@@ -55,7 +55,7 @@ def test_the_schema_holds_what_the_model_takes() -> None:
 
 def test_the_label_is_told_by_the_file_or_by_a_person() -> None:
     """What neither tells, and what both tell otherwise, is refused."""
-    unknown, names = About(), About(classes=("0", "1", "2"), kind="multiclass")
+    unknown, names = ModelInfo(), ModelInfo(classes=("0", "1", "2"), kind="multiclass")
     assert bundled(unknown, TWO, "binary").schema.classes == ("0", "1")
     assert bundled(unknown, TWO, "regression").manifest.scale
     assert bundled(names, THREE).schema.classes == ("high", "low", "mid")  # sorted, as libraries number them
@@ -63,7 +63,7 @@ def test_the_label_is_told_by_the_file_or_by_a_person() -> None:
     assert bundled(replace(names, classes=("c", "b", "a")), THREE).schema.classes == ("c", "b", "a")
     with pytest.raises(BundleError, match="not known what the model predicts"):
         bundled(unknown, TWO)
-    for about, predictions in ((About(kind="regression"), 2 * TWO), (names, THREE)):
+    for about, predictions in ((ModelInfo(kind="regression"), 2 * TWO), (names, THREE)):
         with pytest.raises(BundleError, match="does not predict a binary label"):
             bundled(about, predictions, "binary")
 
@@ -73,7 +73,7 @@ def test_code_that_a_bundle_names_is_imported_only_where_the_settings_name_it_to
     form = RuntimeForm("shop.scoring:predict", "model.pkl", datatypes_of(TABLE, ["x", "town"]))
     assert dict(form.datatypes) == {"x": "FP64", "town": "BYTES"}
     served = Served("runtime", b"data", "runtime", "as it is", {}, form)
-    made = packed(Sample(TABLE, About(), TWO), served, Wanted("model", "binary", "y", 64, 1e-5))
+    made = packed(Sample(TABLE, ModelInfo(), TWO), served, DeclaredModel("model", "binary", "y", 64, 1e-5))
     assert (made.manifest.runtime, made.manifest.model_file) == ("shop.scoring:predict", "model.tar")
     write_folder(tmp_path / "bundle", made.files)
     for trusted in ((), ("shop.scoring:predict",), ("runtime:shop.scoring",)):
@@ -109,7 +109,7 @@ def test_a_bundle_that_is_not_whole_or_ends_its_library_is_refused(tmp_path: Pat
     names = ["amount", "age", "plan", "active"]
     sample = Sample(model.rows.select(names), native.about, model.predictions)
     served = Served("lightgbm", model.file.read_bytes(), "lightgbm", "", {"lightgbm": "4"})
-    files = dict(packed(sample, served, Wanted("model", None, None, 8, 1e-5)).files)
+    files = dict(packed(sample, served, DeclaredModel("model", None, None, 8, 1e-5)).files)
     write_folder(tmp_path / "good", files)
     OpenOwnBundle(tmp_path / "good", tried=True)
     write_folder(tmp_path / "other", {**files, "model.txt": b"tree\n"})

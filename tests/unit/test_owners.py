@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.review.judge.judged import OwnerReview
-from leverframe.domain.review.judge.owners import Looked, Review, approvers, resolved
+from leverframe.domain.review.judge.owners import Review, ReviewContext, approvers, resolved
 from leverframe.domain.verdict import Reason
 
 HEAD, OLD = "a" * 40, "b" * 40
@@ -37,9 +37,9 @@ def owed(*paths: str, count: int = 0) -> OwnerReview:
     return OwnerReview(count or len(paths), paths, paths)
 
 
-def looked(people: Known | None = None, *, own: bool = False, rules: str = RULES) -> Looked:
+def looked(people: Known | None = None, *, own: bool = False, rules: str = RULES) -> ReviewContext:
     """Return what the reviews of a pull request of `bob` are looked at for."""
-    return Looked(HEAD, "bob", rules, people or Known(), own)
+    return ReviewContext(HEAD, "bob", rules, people or Known(), own)
 
 
 def approval(login: str, commit: str = HEAD, state: str = "APPROVED", body: str = "") -> Review:

@@ -18,7 +18,7 @@ import yaml
 from leverframe import __version__
 from leverframe.adapters.markdown_it import framed
 from leverframe.application.init import actions_installed
-from leverframe.domain.pipeline.init import Surroundings, workflow, workflow_file
+from leverframe.domain.pipeline.init import WorkflowContext, workflow, workflow_file
 from leverframe.domain.project import Project
 from leverframe.errors import RepositoryError
 from leverframe.package import extra_of, home_of, installing, local_environment, missing_package, template
@@ -89,7 +89,9 @@ def test_the_workflow_of_a_folder_names_it_wherever_it_is_asked_for(folder: str)
     """Whatever YAML would make of the name: each action gets it, each path begins with it, names do not collide."""
     project = Project(folder)
     for name in ("workflow.yml", "workflow-merge.yml", "workflow-monitor.yml", "workflow-infra.yml"):
-        text = workflow(template(name), "us/them/actions@abc # v1", Surroundings(project, infra=True, submodules=True))
+        text = workflow(
+            template(name), "us/them/actions@abc # v1", WorkflowContext(project, infra=True, submodules=True)
+        )
         assert "%" not in text
         written = yaml.safe_load(text)
         steps = [step for job in written["jobs"].values() for step in job["steps"]]
@@ -106,7 +108,7 @@ def test_the_workflow_of_a_folder_names_it_wherever_it_is_asked_for(folder: str)
 def test_a_folder_that_a_workflow_cannot_name_is_refused(folder: str) -> None:
     """Patterns, expressions and what ends a line of YAML."""
     with pytest.raises(RepositoryError, match="a workflow cannot name the folder"):
-        workflow(template("workflow.yml"), "us/them/actions@abc", Surroundings(Project(folder)))
+        workflow(template("workflow.yml"), "us/them/actions@abc", WorkflowContext(Project(folder)))
 
 
 def test_a_template_that_lacks_a_value_is_an_error() -> None:

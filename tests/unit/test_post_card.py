@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from leverframe.domain.review.report.card_markdown import marker
 from leverframe.domain.review.report.check_record import CheckRecord, record_in, with_record
-from leverframe.domain.review.report.post_card import Ended, Post
+from leverframe.domain.review.report.post_card import CardPost, PostResult
 from leverframe.domain.review.report.publish import (
     Comment,
     Create,
-    Listed,
+    ListedCheck,
     Outdated,
     Posting,
     Published,
@@ -27,7 +27,7 @@ from leverframe.domain.review.report.publish import (
     step,
     written_by,
 )
-from leverframe.domain.review.report.pull_of_run import Order, Pull
+from leverframe.domain.review.report.pull_of_run import Pull, RunOrder
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Verdict
 from leverframe.errors import ForgeUnreachableError, PublishError
 from tests.profiles import examples
@@ -43,7 +43,7 @@ def comment(number: int, body: str, author: str = ME) -> Comment:
 
 def body(run: int = 7, text: str = "the card", key: str = "model", attempt: int = 1) -> str:
     """Return the body of a comment of ours."""
-    return f"{marker(key, HEAD, Order(run, attempt))}\n{text}\n"
+    return f"{marker(key, HEAD, RunOrder(run, attempt))}\n{text}\n"
 
 
 def test_only_our_own_comment_with_our_marker_is_ours() -> None:
@@ -69,10 +69,10 @@ def test_an_equal_comment_keeps_its_words() -> None:
 def test_a_newer_run_is_never_overwritten() -> None:
     """The run that ends last is not the run that began last; a re-run is newer than the run that it repeats."""
     mine = comment(4, body(9))
-    assert step([mine], ME, "model", body(7)) == Outdated(mine, Order(9))
-    assert step([mine], ME, "model", body(7, attempt=5)) == Outdated(mine, Order(9))
+    assert step([mine], ME, "model", body(7)) == Outdated(mine, RunOrder(9))
+    assert step([mine], ME, "model", body(7, attempt=5)) == Outdated(mine, RunOrder(9))
     assert step([comment(4, body(9, attempt=2))], ME, "model", body(9)) == Outdated(
-        comment(4, body(9, attempt=2)), Order(9, 2)
+        comment(4, body(9, attempt=2)), RunOrder(9, 2)
     )
     assert step([mine], ME, "model", body(9, "other", attempt=2)) == Update(mine)
     broken = comment(4, f"<!-- leverframe:report:model {{bad -->\n{body()}")
@@ -82,7 +82,7 @@ def test_a_newer_run_is_never_overwritten() -> None:
 def test_a_comment_of_an_older_version_is_known() -> None:
     """Its marker has no attempt: that was the first."""
     old = f'<!-- leverframe:report:model {{"head": "{HEAD}", "run": 6}} -->\nthe card\n'
-    assert written_by(old, "model") == Order(6, 1)
+    assert written_by(old, "model") == RunOrder(6, 1)
 
 
 def test_a_key_that_could_leave_the_marker_is_refused() -> None:
@@ -95,7 +95,7 @@ class Memory:
     """A forge in memory that counts what it is asked; some comments are ``gone`` although they are listed."""
 
     def __init__(self, comments: list[Comment], login: str = ME) -> None:
-        self.said, self.added, self.login = comments, list[tuple[str, str, str]](), login
+        self.posted, self.added, self.login = comments, list[tuple[str, str, str]](), login
         self.summaries: list[str] = []
         self.gone: set[int] = set()
         self.closed: set[int] = set()
@@ -106,23 +106,23 @@ class Memory:
         return self.login
 
     def comments(self, number: int) -> list[Comment]:
-        return list(self.said)
+        return list(self.posted)
 
     def create(self, number: int, body: str) -> Comment:
         self._may()
-        self.said.append(comment(max((post.number for post in self.said), default=0) + 1, body))
-        return self.said[-1]
+        self.posted.append(comment(max((post.number for post in self.posted), default=0) + 1, body))
+        return self.posted[-1]
 
     def update(self, comment: Comment, body: str) -> bool:
         self._may()
         if comment.number in self.gone:
             return False
-        place = next(index for index, other in enumerate(self.said) if other.number == comment.number)
-        self.said[place] = replace(comment, body=body)
+        place = next(index for index, other in enumerate(self.posted) if other.number == comment.number)
+        self.posted[place] = replace(comment, body=body)
         return True
 
     def delete(self, comment: Comment) -> None:
-        self.said = [other for other in self.said if other.number != comment.number]
+        self.posted = [other for other in self.posted if other.number != comment.number]
 
     def pull(self, number: int) -> Pull:
         return Pull(number, HEAD, "main", open=number not in self.closed)
@@ -133,9 +133,9 @@ class Memory:
     def keep(self, branch: str, files: Mapping[str, str]) -> None:
         raise AssertionError("nobody asked for pictures")
 
-    def checks(self, name: str, head: str) -> list[Listed]:
+    def checks(self, name: str, head: str) -> list[ListedCheck]:
         runs = enumerate(zip(self.added, self.summaries, strict=True))
-        return [Listed(number, summary, added[1] == "pending") for number, (added, summary) in runs]
+        return [ListedCheck(number, summary, added[1] == "pending") for number, (added, summary) in runs]
 
     def check_run(self, name: str, head: str, conclusion: str, title: str, summary: str) -> str:
         if self.refused_check is not None:
@@ -156,20 +156,22 @@ class Memory:
     @property
     def shown(self) -> list[str]:
         """The bodies of the comments that are there."""
-        return [comment.body for comment in self.said if comment.number not in self.gone]
+        return [comment.body for comment in self.posted if comment.number not in self.gone]
 
 
-def posted(forge: Memory, run: int, text: str, attempt: int = 1, *, dry: bool = False, number: int | None = 1) -> Ended:
+def posted(
+    forge: Memory, run: int, text: str, attempt: int = 1, *, dry: bool = False, number: int | None = 1
+) -> PostResult:
     """Post a card of a run."""
     content = body(run, text, attempt=attempt)
-    return Post(forge, number, Posting("model", content, HEAD, Passed(), content))(dry=dry)
+    return CardPost(forge, number, Posting("model", content, HEAD, Passed(), content))(dry=dry)
 
 
 def test_posting_twice_leaves_one_comment() -> None:
     """Created, then left alone, then updated; a dry run does nothing; a late run does nothing, and says why."""
     forge = Memory([])
     assert posted(forge, 1, "a", dry=True).done == "would create"
-    assert (forge.said, forge.added) == ([], [])
+    assert (forge.posted, forge.added) == ([], [])
     assert posted(forge, 1, "a").done == "created"
     assert posted(forge, 2, "a").done == "unchanged"
     assert posted(forge, 3, "b").done == "updated"
@@ -204,11 +206,11 @@ def test_in_any_order_the_newest_run_stays(runs: list[tuple[int, int, str]], loc
     """Comment and check are those of the newest run that has posted by then, also where only the check can be had."""
     forge = Memory([])
     forge.refusal = PublishError("GitHub refused", why=locked, next="", closed=True) if locked else None
-    newest, words = Order(0), ""
+    newest, words = RunOrder(0), ""
     for run, attempt, text in runs:
         posted(forge, run, text, attempt)
-        if Order(run, attempt) >= newest:
-            newest, words = Order(run, attempt), text
+        if RunOrder(run, attempt) >= newest:
+            newest, words = RunOrder(run, attempt), text
         assert forge.shown == ([] if locked else [body(newest.run, words, attempt=newest.attempt)])
         assert written_by(forge.summaries[-1], "model") == newest
 
@@ -224,7 +226,7 @@ def test_a_second_comment_of_ours_is_removed() -> None:
 
     lagging = Lagging([old])
     posted(lagging, 2, "new")
-    assert lagging.said == [comment(1, body(2, "new"))]
+    assert lagging.posted == [comment(1, body(2, "new"))]
 
 
 def test_what_a_newer_run_posted_meanwhile_stays() -> None:
@@ -238,7 +240,7 @@ def test_what_a_newer_run_posted_meanwhile_stays() -> None:
 
     lagging = Lagging([there])
     posted(lagging, 2, "older")
-    assert lagging.said == [there]
+    assert lagging.posted == [there]
 
 
 def test_a_comment_that_was_deleted_is_posted_anew() -> None:
@@ -258,13 +260,13 @@ def test_who_we_are_is_told_by_what_we_posted(login: str) -> None:
     class Unknown(Memory):
         def create(self, number: int, body: str) -> Comment:
             made = replace(super().create(number, body), author=login)
-            self.said[-1] = made
+            self.posted[-1] = made
             return made
 
     forge = Unknown([comment(1, body(1, "stolen"), "mallory")])
     for run in (2, 3, 4):
         posted(forge, run, f"of {run}")
-        assert [(post.author, post.body) for post in forge.said] == [
+        assert [(post.author, post.body) for post in forge.posted] == [
             ("mallory", body(1, "stolen")),
             (login, body(run, f"of {run}")),
         ]
@@ -290,10 +292,10 @@ def test_a_late_run_changes_nothing_that_belongs_to_the_card() -> None:
     forge, reviewed = Memory([]), list[int]()
     forge.refusal = refusal(LOCKED, closed=True)
 
-    def post(run: int) -> Ended:
+    def post(run: int) -> PostResult:
         content = body(run)
         posting = Posting("model", content, HEAD, Passed(), content)
-        return Post(forge, 1, posting, reviewed=lambda: reviewed.append(run))(dry=False)
+        return CardPost(forge, 1, posting, reviewed=lambda: reviewed.append(run))(dry=False)
 
     assert [post(run).done for run in (3, 2, 4)] == ["check alone", "left alone", "check alone"]
     assert reviewed == [3, 4]
@@ -321,8 +323,8 @@ def test_a_commit_of_a_merge_queue_gets_the_check_alone() -> None:
     """No pull request shows it, so no comment is of it."""
     forge = Memory([])
     assert posted(forge, 1, "a", number=None, dry=True).done == "would add the check"
-    assert posted(forge, 1, "a", number=None) == Ended("https://example.org/check/1", "check alone")
-    assert forge.said == []
+    assert posted(forge, 1, "a", number=None) == PostResult("https://example.org/check/1", "check alone")
+    assert forge.posted == []
 
 
 def test_a_commit_of_two_pull_requests_fails_while_one_of_them_fails() -> None:
@@ -330,9 +332,9 @@ def test_a_commit_of_two_pull_requests_fails_while_one_of_them_fails() -> None:
     forge, worse = Memory([]), Failed((Reason.METRIC_DROPPED,))
 
     def run(number: int, run_id: int, verdict: Verdict) -> tuple[str, str]:
-        forge.said.clear()
+        forge.posted.clear()
         content = body(run_id)
-        Post(forge, number, Posting("model", content, HEAD, verdict, content))(dry=False)
+        CardPost(forge, number, Posting("model", content, HEAD, verdict, content))(dry=False)
         return forge.added[-1][1:]
 
     assert run(1, 1, worse) == ("failure", "do not merge: metric-dropped")
@@ -349,11 +351,11 @@ def test_a_commit_of_two_pull_requests_fails_while_one_of_them_fails() -> None:
 @pytest.mark.parametrize("line", ["", "<!-- leverframe:check [] -->", '<!-- leverframe:check {"pull": "x"} -->'])
 def test_the_check_of_an_older_version_has_an_order_alone(line: str) -> None:
     """It says no pull request; what is damaged says none either."""
-    summary = f"{marker('model', HEAD, Order(3))}\n{line}\nthe card\n"
-    assert record_in(summary, "model") == CheckRecord(0, Order(3), failed=False)
+    summary = f"{marker('model', HEAD, RunOrder(3))}\n{line}\nthe card\n"
+    assert record_in(summary, "model") == CheckRecord(0, RunOrder(3), failed=False)
     assert record_in(summary, "other") is None
-    assert record_in(with_record(summary, CheckRecord(4, Order(3), failed=True)), "model") == CheckRecord(
-        4, Order(3), failed=True
+    assert record_in(with_record(summary, CheckRecord(4, RunOrder(3), failed=True)), "model") == CheckRecord(
+        4, RunOrder(3), failed=True
     )
 
 
@@ -408,7 +410,7 @@ def test_a_check_is_green_where_the_newest_card_of_each_pull_request_is(posts: l
         content = body(run, "x")
         pending = "it is judged" if state == "pending" else ""
         posting = Posting("model", content, HEAD, verdict, content, base="main", pending=pending)
-        Post(forge, pull, posting)(dry=False)
+        CardPost(forge, pull, posting)(dry=False)
         if run >= newest.get(pull, (0, ""))[0]:
             newest[pull] = (run, state)
         stands = {known for _, known in newest.values()}
@@ -424,5 +426,5 @@ def test_a_card_for_another_base_holds_nobody_back() -> None:
     forge.refusal = PublishError("GitHub refused", why=LOCKED, next="", closed=True)
     for run, base, verdict in ((9, "old", Failed((Reason.GAIN_MISSED,))), (8, "main", Passed())):
         content = body(run, "x")
-        Post(forge, 1, Posting("model", content, HEAD, verdict, content, base=base))(dry=False)
+        CardPost(forge, 1, Posting("model", content, HEAD, verdict, content, base=base))(dry=False)
     assert [added[1] for added in forge.added] == ["failure", "success"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where, chosen_pull, where
+from leverframe.domain.review.report.pull_of_run import NoPull, Pull, RunOrder, RunPull, chosen_pull, where
 from leverframe.errors import PublishError
 from leverframe.local.github import events
 from leverframe.local.github.state import Issue, PullRequest, Repository
@@ -44,14 +44,14 @@ def pull(repository: Repository) -> Iterator[PullRequest]:
     repository.pulls[1].state = "open"
 
 
-def told(event: str, payload: dict[str, Any], **more: str) -> Where | Nowhere:
+def told(event: str, payload: dict[str, Any], **more: str) -> RunPull | NoPull:
     """Return what an event says; every payload here is valid against GitHub's own schema."""
     return where(event, payload, SURROUNDINGS | more)
 
 
 def test_the_events_of_a_pull_request_name_it(repository: Repository, pull: PullRequest) -> None:
     """Its number, the head that it had then, its branch and where it goes; never what is checked out."""
-    expected = Where("acme/ml", 1, pull.head, Order(6, 2), "acme/ml", "topic", "main")
+    expected = RunPull("acme/ml", 1, pull.head, RunOrder(6, 2), "acme/ml", "topic", "main")
     merge = {"GITHUB_SHA": OTHER, "GITHUB_REF": "refs/pull/1/merge"}
     for action in ("opened", "synchronize", "reopened"):
         payload = events.pull_request_event(repository, pull, action)
@@ -61,7 +61,7 @@ def test_the_events_of_a_pull_request_name_it(repository: Repository, pull: Pull
     pull.state = "closed"
     assert told("pull_request", events.pull_request_event(repository, pull, "closed")) == expected
     other = told("pull_request", events.pull_request_event(repository, repository.pulls[3]))
-    assert other == Where("acme/ml", 3, pull.head, Order(6, 2), "stranger/ml", "topic", "main", trusted=False)
+    assert other == RunPull("acme/ml", 3, pull.head, RunOrder(6, 2), "stranger/ml", "topic", "main", trusted=False)
 
 
 def test_a_fork_that_is_gone_is_still_a_pull_request(repository: Repository) -> None:
@@ -69,43 +69,43 @@ def test_a_fork_that_is_gone_is_still_a_pull_request(repository: Repository) -> 
     payload = events.pull_request_event(repository, repository.pulls[3])
     payload["pull_request"]["head"]["repo"] = None
     target = told("pull_request", payload)
-    assert isinstance(target, Where)
+    assert isinstance(target, RunPull)
     assert (target.number, target.head_repository, target.trusted) == (3, "", False)
 
 
 def test_a_comment_names_the_number_and_no_commit(repository: Repository, pull: PullRequest) -> None:
     """The head is looked up; a comment on an issue is about no pull request, and says so."""
     target = told("issue_comment", events.issue_comment_event(repository, pull), GITHUB_SHA=OTHER)
-    assert target == Where("acme/ml", 1, "", Order(6, 2), trusted=False)
+    assert target == RunPull("acme/ml", 1, "", RunOrder(6, 2), trusted=False)
     target = told("issue_comment", events.issue_comment_event(repository, Issue(9, "Help", "ada")))
-    assert target == Nowhere("the comment is on issue #9, which is no pull request")
+    assert target == NoPull("the comment is on issue #9, which is no pull request")
 
 
 def test_a_merge_queue_has_a_commit_of_its_own(repository: Repository, pull: PullRequest) -> None:
     """The check belongs to that; the queue pushes its branch as well, and the branch may have slashes."""
     payload = events.merge_group_event(repository, pull, OTHER)
     branch = payload["merge_group"]["head_ref"]
-    expected = Where("acme/ml", 1, OTHER, Order(6, 2), "acme/ml", branch, "main", queued=True)
+    expected = RunPull("acme/ml", 1, OTHER, RunOrder(6, 2), "acme/ml", branch, "main", queued=True)
     assert told("merge_group", payload) == expected
     assert told("workflow_dispatch", {}, GITHUB_REF=branch, GITHUB_SHA=OTHER) == expected
     payload["merge_group"]["head_ref"] = f"refs/heads/gh-readonly-queue/release/1.x/pr-12-{HEAD}"
     target = told("merge_group", payload)
-    assert isinstance(target, Where)
+    assert isinstance(target, RunPull)
     assert (target.number, target.base) == (12, "release/1.x")
     payload["merge_group"]["head_ref"] = "refs/heads/else"
-    assert isinstance(told("merge_group", payload), Nowhere)
+    assert isinstance(told("merge_group", payload), NoPull)
 
 
 def test_a_push_and_a_run_by_hand_are_of_a_branch(repository: Repository, pull: PullRequest) -> None:
     """Whose pull request is looked up, whatever inputs say; a tag, and a branch that was deleted, have none."""
-    expected = Where("acme/ml", None, pull.head, Order(6, 2), "acme/ml", "topic")
+    expected = RunPull("acme/ml", None, pull.head, RunOrder(6, 2), "acme/ml", "topic")
     assert told("push", events.push_event(repository, "refs/heads/topic")) == expected
     surroundings = {"GITHUB_REF": "refs/heads/topic", "GITHUB_SHA": pull.head}
     hostile = {"inputs": {"number": "3"}, "pull_request": {"number": 3}, "ref": "refs/heads/other"}
     assert told("workflow_dispatch", hostile, **surroundings) == expected
     deleted = told("push", events.push_event(repository, "refs/heads/topic", deleted=True))
-    assert deleted == Nowhere("the push deleted `refs/heads/topic`")
-    assert isinstance(told("workflow_dispatch", {}, GITHUB_REF="refs/tags/v1", GITHUB_SHA=HEAD), Nowhere)
+    assert deleted == NoPull("the push deleted `refs/heads/topic`")
+    assert isinstance(told("workflow_dispatch", {}, GITHUB_REF="refs/tags/v1", GITHUB_SHA=HEAD), NoPull)
     with pytest.raises(PublishError, match="names no commit of a repository"):
         told("workflow_dispatch", {}, GITHUB_REF="refs/heads/topic")
 
@@ -114,29 +114,29 @@ def test_a_push_and_a_run_by_hand_are_of_a_branch(repository: Repository, pull: 
 def test_other_events_say_that_they_are_about_no_pull_request(event: str, repository: Repository) -> None:
     """What a sender put into the payload is no pull request of the run."""
     payload = events.repository_dispatch_event(repository, {"pull_request": {"number": 3}, "number": 3})
-    assert told(event, payload) == Nowhere(f"the event `{event}` is about no pull request")
+    assert told(event, payload) == NoPull(f"the event `{event}` is about no pull request")
 
 
 def test_the_run_of_another_workflow_is_of_its_branch_and_commit(repository: Repository, pull: PullRequest) -> None:
     """Its own id and attempt count; what it lists counts for branches of this repository alone."""
 
-    def ended(of: PullRequest, event: str = "pull_request", **more: Any) -> Where | Nowhere:
+    def ended(of: PullRequest, event: str = "pull_request", **more: Any) -> RunPull | NoPull:
         payload = events.workflow_run_event(repository, of, 5, "success", event, **more)
         return told("workflow_run", payload)
 
-    expected = Where("acme/ml", None, pull.head, Order(5, 3), "acme/ml", "topic", among=(1,))
+    expected = RunPull("acme/ml", None, pull.head, RunOrder(5, 3), "acme/ml", "topic", among=(1,))
     assert ended(pull, named=[pull], run_attempt=3) == expected
-    assert ended(pull, "workflow_dispatch") == Where("acme/ml", None, pull.head, Order(5, 1), "acme/ml", "topic")
+    assert ended(pull, "workflow_dispatch") == RunPull("acme/ml", None, pull.head, RunOrder(5, 1), "acme/ml", "topic")
     fork = repository.pulls[3]
-    expected = Where("acme/ml", None, fork.head, Order(5, 1), "stranger/ml", "topic", trusted=False)
+    expected = RunPull("acme/ml", None, fork.head, RunOrder(5, 1), "stranger/ml", "topic", trusted=False)
     assert ended(fork, named=[pull]) == expected  # the number never comes from the payload of a fork
-    assert ended(pull, "schedule") == Nowhere("the run was started by `schedule`, which is about no pull request")
+    assert ended(pull, "schedule") == NoPull("the run was started by `schedule`, which is about no pull request")
     queued = f"gh-readonly-queue/main/pr-1-{HEAD}"
     target = ended(pull, "merge_group", head_branch=queued)
-    assert target == Where("acme/ml", 1, pull.head, Order(5, 1), "acme/ml", queued, "main", queued=True)
+    assert target == RunPull("acme/ml", 1, pull.head, RunOrder(5, 1), "acme/ml", queued, "main", queued=True)
     payload = events.workflow_run_event(repository, fork, 5)
     payload["workflow_run"]["head_repository"] = None
-    assert told("workflow_run", payload) == Nowhere("the fork that the run is of is gone")
+    assert told("workflow_run", payload) == NoPull("the fork that the run is of is gone")
 
 
 NAMES = ["pull_request", "head", "sha", "number", "repo", "issue", "workflow_run", "id", "event", "ref", "merge_group",
@@ -154,7 +154,7 @@ def test_an_odd_event_is_one_clear_error(event: str, payload: Any) -> None:
     content = payload if isinstance(payload, dict) else {}
     with suppress(PublishError):
         target = told(event, content)
-        assert isinstance(target, Nowhere) or target.head == "" or len(target.head) == 40
+        assert isinstance(target, NoPull) or target.head == "" or len(target.head) == 40
 
 
 def test_a_part_of_another_kind_is_named_in_our_words() -> None:
@@ -166,14 +166,14 @@ def test_a_part_of_another_kind_is_named_in_our_words() -> None:
         assert refused.value.why == "a part of it is not as GitHub writes that event", odd
 
 
-RUN = Where("acme/ml", None, HEAD, head_repository="acme/ml", head_branch="topic")
+RUN = RunPull("acme/ml", None, HEAD, head_repository="acme/ml", head_branch="topic")
 MAIN = Pull(1, HEAD, "main", "acme/ml", "topic")
 RELEASE = Pull(2, HEAD, "release", "acme/ml", "topic")
 
 
-def among(*numbers: int) -> Where:
+def among(*numbers: int) -> RunPull:
     """Return the run for which GitHub lists pull requests."""
-    return Where("acme/ml", None, HEAD, head_repository="acme/ml", head_branch="topic", among=numbers)
+    return RunPull("acme/ml", None, HEAD, head_repository="acme/ml", head_branch="topic", among=numbers)
 
 
 def test_the_pull_request_is_the_one_of_the_head_and_base() -> None:
@@ -196,16 +196,16 @@ def test_what_cannot_be_told_is_not_guessed() -> None:
         chosen_pull(RUN, [MAIN, RELEASE], "")
     assert "#1 into `main`, #2 into `release`" in refused.value.why
     choice = chosen_pull(RUN, [RELEASE], "main")
-    assert isinstance(choice, Nowhere)
+    assert isinstance(choice, NoPull)
     assert "#2 goes into `release`" in choice.because
     choice = chosen_pull(RUN, [Pull(4, OTHER, "main", "acme/ml", "topic")], "main")
-    assert isinstance(choice, Nowhere)
+    assert isinstance(choice, NoPull)
     assert f"#4 is at {OTHER[:12]}" in choice.because
-    assert isinstance(chosen_pull(RUN, [Pull(3, HEAD, "main", "", "topic")], ""), Nowhere)
+    assert isinstance(chosen_pull(RUN, [Pull(3, HEAD, "main", "", "topic")], ""), NoPull)
 
 
 def test_a_pull_request_that_moved_on_is_still_the_one_that_github_lists() -> None:
     """What is posted there says that the head is another one by now."""
     moved = Pull(4, OTHER, "main", "acme/ml", "topic")
     assert chosen_pull(among(4), [moved], "") == moved
-    assert isinstance(chosen_pull(among(5), [moved], ""), Nowhere)
+    assert isinstance(chosen_pull(among(5), [moved], ""), NoPull)

@@ -13,7 +13,7 @@ from leverframe.adapters.dvc.verified import Verified
 from leverframe.domain.pipeline.status.lock import source
 from leverframe.domain.pipeline.status.reasons import PipelineStatus, StageStatus, State
 from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
-from leverframe.domain.review.pushed import Answers, Kept, StoredObject, kept_elsewhere, run
+from leverframe.domain.review.pushed import RemoteResponse, RequiredOutput, StoredObject, kept_elsewhere, run
 from leverframe.errors import RemoteUnreachableError
 
 A, B, C, D = (letter * 32 for letter in "abcd")
@@ -41,24 +41,26 @@ class Memory:
     def remember(self, places: Collection[str]) -> None:
         self.remembered |= set(places)
 
-    def sizes(self, wanted: Sequence[StoredObject]) -> Answers[int | None]:
+    def sizes(self, wanted: Sequence[StoredObject]) -> RemoteResponse[int | None]:
         reply = self._asked(wanted)
-        return Answers({blob: len(content) for blob, content in reply.present.items()}, reply.absent, reply.failure)
+        return RemoteResponse(
+            {blob: len(content) for blob, content in reply.present.items()}, reply.absent, reply.failure
+        )
 
-    def listings(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
+    def listings(self, wanted: Sequence[StoredObject]) -> RemoteResponse[bytes]:
         return self._asked(wanted)
 
-    def _asked(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
+    def _asked(self, wanted: Sequence[StoredObject]) -> RemoteResponse[bytes]:
         answered = wanted[: max(0, self.patience - len(self.asked))]
         self.asked += [blob.md5 for blob in answered]
         present = {blob: self.held[blob.md5] for blob in answered if blob.md5 in self.held}
         absent = [blob for blob in answered if blob.md5 not in self.held]
-        return Answers(present, absent, SLOW if len(answered) < len(wanted) else None)
+        return RemoteResponse(present, absent, SLOW if len(answered) < len(wanted) else None)
 
 
-def kept(**outputs: str) -> list[Kept]:
+def kept(**outputs: str) -> list[RequiredOutput]:
     """Return outputs by name and digest; files have three bytes."""
-    return [Kept(path, Recorded(md5, 9 if md5.endswith(".dir") else 3)) for path, md5 in outputs.items()]
+    return [RequiredOutput(path, Recorded(md5, 9 if md5.endswith(".dir") else 3)) for path, md5 in outputs.items()]
 
 
 def nothing(_: Recorded) -> bytes | None:
@@ -109,7 +111,10 @@ def test_what_counts_as_missing(held: dict[str, bytes], missing: list[str], *, c
 def test_what_dvc_2_wrote_is_looked_for_where_dvc_2_put_it() -> None:
     """A directory with its files; of a text another size is the same content with other line ends."""
     remote = Memory({A: b"one\r\n", f"{D}.dir": listing(B), B: b"1"})
-    outputs = [Kept("x", Recorded(A, 4, legacy=True)), Kept("y", Recorded(f"{D}.dir", 1, 1, legacy=True))]
+    outputs = [
+        RequiredOutput("x", Recorded(A, 4, legacy=True)),
+        RequiredOutput("y", Recorded(f"{D}.dir", 1, 1, legacy=True)),
+    ]
     assert run(outputs, lambda _: remote, nothing).missing == {}
     assert remote.remembered == {f"{md5[:2]}/{md5[2:]}" for md5 in (A, B, f"{D}.dir")}
 
@@ -157,7 +162,11 @@ def test_a_directory_whose_listing_nobody_gives_is_not_looked_for() -> None:
 
 def test_each_output_is_looked_for_in_its_own_remote() -> None:
     """One that cannot be opened hinders no other."""
-    named = [Kept("x", Recorded(A, 3)), Kept("y", Recorded(B, 3), "other"), Kept("z", Recorded(C, 3), "closed")]
+    named = [
+        RequiredOutput("x", Recorded(A, 3)),
+        RequiredOutput("y", Recorded(B, 3), "other"),
+        RequiredOutput("z", Recorded(C, 3), "closed"),
+    ]
     stores = {"": Memory({A: b"one"}), "other": Memory(name="other")}
 
     def store_of(name: str) -> Memory:
@@ -172,7 +181,7 @@ def test_each_output_is_looked_for_in_its_own_remote() -> None:
 
 def test_the_default_remote_may_be_named_as_well() -> None:
     """What either way lacks is one list."""
-    named = [Kept("x", Recorded(A, 3)), Kept("y", Recorded(B, 3), "store")]
+    named = [RequiredOutput("x", Recorded(A, 3)), RequiredOutput("y", Recorded(B, 3), "store")]
     assert run(named, lambda _: Memory(), nothing).missing == {"store": ["x", "y"]}
 
 
@@ -189,7 +198,10 @@ def test_only_what_dvc_pushes_has_to_be_there() -> None:
     stages = (Stage("train", "dvc.yaml", "cmd", outputs=outputs), imported, added)
     recorded = {path: Recorded(A) for path in ("model", "mine", "metrics.json", "theirs", "ours")}
     status = PipelineStatus(tuple(StageStatus(stage, State.FRESH) for stage in stages), recorded=recorded)
-    assert kept_elsewhere(status) == [Kept("model", Recorded(A), "other"), Kept("ours", Recorded(A), "cold")]
+    assert kept_elsewhere(status) == [
+        RequiredOutput("model", Recorded(A), "other"),
+        RequiredOutput("ours", Recorded(A), "cold"),
+    ]
 
 
 def test_what_was_verified_is_kept_for_a_week_and_for_one_remote(tmp_path: Path) -> None:

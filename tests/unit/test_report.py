@@ -24,7 +24,7 @@ from leverframe.domain.review.report import card_markdown as drawing
 from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, render
 from leverframe.domain.review.report.publish import chosen, conclusion, title
-from leverframe.domain.review.report.pull_of_run import Nowhere, Where
+from leverframe.domain.review.report.pull_of_run import NoPull, RunPull
 from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Violation
 from leverframe.errors import PublishError, SettingsError
@@ -425,21 +425,21 @@ def test_the_check_is_the_gate() -> None:
 
 def test_who_posts() -> None:
     """Auto takes what is there; what was asked for and cannot be is an error that says what to do."""
-    run = Where("o/r", 1, HEAD)
+    run = RunPull("o/r", 1, HEAD)
 
-    def who(asked: Any, *, has_cml: bool = False, has_token: bool = True, run: Where | Nowhere | None = run) -> str:
+    def who(asked: Any, *, has_cml: bool = False, has_token: bool = True, run: RunPull | NoPull | None = run) -> str:
         return chosen(asked, has_cml=has_cml, has_token=has_token, run=run)
 
     assert who("auto", has_cml=True) == "cml"
     assert who("auto") == "github"
     assert who("auto", has_token=False) == "summary"
     assert who("auto", run=None) == "file"
-    assert who("auto", run=Nowhere("the event `schedule` is about no pull request")) == "summary"
+    assert who("auto", run=NoPull("the event `schedule` is about no pull request")) == "summary"
     assert who("file", has_cml=True) == "file"
     with pytest.raises(PublishError, match="cannot post from here"):
         who("github", has_token=False)
     with pytest.raises(PublishError, match="cannot post from here"):
         who("cml", run=None)
     with pytest.raises(PublishError) as refused:
-        who("github", run=Nowhere("the event `schedule` is about no pull request"))
+        who("github", run=NoPull("the event `schedule` is about no pull request"))
     assert "schedule" in refused.value.why

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
-from leverframe.domain.review.reproduce import How, Order, Reproduced, StageRun, run
+from leverframe.domain.review.reproduce import How, Reproduced, RunOptions, StageRun, run
 from leverframe.domain.review.same_outputs import SameModel, State, alike, differences, in_order
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import PipelineBusyError, PipelineError
@@ -115,7 +115,7 @@ def reproduced(*script: Callable[[Scripted], dict[str, How]], **order: object) -
     files = {"dvc.lock": lock("a1", "m1"), METRICS: json.dumps({"auc": 0.8, "rows": 10})}
     pipeline = Scripted(files, list(script))
     order.setdefault("base", entries(files["dvc.lock"], ""))
-    return run(pipeline, Order("c" * 40, **order)), pipeline  # type: ignore[arg-type]
+    return run(pipeline, RunOptions("c" * 40, **order)), pipeline  # type: ignore[arg-type]
 
 
 def test_the_evaluation_is_run_in_any_case() -> None:
@@ -211,7 +211,7 @@ def test_a_failed_stage_is_a_violation_and_a_busy_pipeline_an_error() -> None:
 def test_missing_figures_are_forged_too(claimed: str) -> None:
     """Whatever git holds in their place."""
     pipeline = Scripted({"dvc.lock": lock("a1", "m1"), METRICS: claimed}, [fresh, writes(0.7)])
-    assert run(pipeline, Order("c" * 40, pull=True)).verdict == Failed((Reason.METRICS_FORGED,))
+    assert run(pipeline, RunOptions("c" * 40, pull=True)).verdict == Failed((Reason.METRICS_FORGED,))
 
 
 Step = Callable[[Scripted], dict[str, How]]
@@ -267,7 +267,7 @@ def whole(step: Step, *, full: bool = True, tables: dict[str, float] | None = No
     """Return what a run of every stage says of a lock in which all outputs have the digest `x`."""
     files = {name: claimed.get(PurePath(name).stem, text) for name, text in FILES.items()}
     pipeline = Scripted({"dvc.lock": chain({}), **files}, [step], tables=tables or {})
-    return run(pipeline, Order("c" * 40, full=full, pull=True))
+    return run(pipeline, RunOptions("c" * 40, full=full, pull=True))
 
 
 FEATURES, MODEL, PLOTS = "data/features.parquet", "models/model.skops", "reports/plots"
@@ -375,7 +375,7 @@ def test_stages_that_did_not_run_are_named_as_not_compared() -> None:
         return {"evaluate": "unchanged"}
 
     pipeline = Scripted({"dvc.lock": chain({}), **FILES}, [frozen, ended])
-    rerun = run(pipeline, Order("c" * 40, full=True, pull=True))
+    rerun = run(pipeline, RunOptions("c" * 40, full=True, pull=True))
     assert "the metrics were not compared: their stage did not run, or its inputs changed" in rerun.notes
     assert "not compared, as the stages did not run: `evaluate`" in rerun.notes
     assert not any("agree" in note for note in rerun.notes)
@@ -444,7 +444,7 @@ def forged(
 
     files = {"dvc.lock": chain(claimed, changed=[changed]), **FILES}
     pipeline = Scripted(files, [nothing, computes, follows], tables=tables or {})
-    return run(pipeline, Order("c" * 40, pull=True, base=entries(chain({}), ""))), pipeline
+    return run(pipeline, RunOptions("c" * 40, pull=True, base=entries(chain({}), ""))), pipeline
 
 
 WORSE = json.dumps({"auc": 0.7, "rows": 10})

@@ -14,7 +14,7 @@ from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.monitoring.finding import Severity
 from leverframe.domain.retraining.aftercare import aftercare, by_band, deciding_metric, look_confidence, looks
 from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome, RetrainWindow
-from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
+from leverframe.domain.retraining.outcome import GateMisses, confidence_of, outcome
 from leverframe.domain.retraining.trigger_rule import timestamp
 from leverframe.domain.review.gate.paired import Pair
 from leverframe.domain.verdict import Reason, Violation
@@ -34,7 +34,7 @@ def violation(reason: Reason) -> Violation:
 def judged(
     compared: Comparison, *here: Reason, on_base: tuple[Reason, ...] = (), gain: float = 0.0
 ) -> tuple[Outcome, str]:
-    missed = Missed(tuple(violation(reason) for reason in here), tuple(violation(reason) for reason in on_base))
+    missed = GateMisses(tuple(violation(reason) for reason in here), tuple(violation(reason) for reason in on_base))
     settings = RetrainSettings(minimum_gain=gain)
     result, why = outcome(compared, missed, settings, GATE)
     assert why.endswith(".")
@@ -93,7 +93,7 @@ def test_a_gain_that_nobody_would_notice_makes_a_draft(gain: float, *, ready: bo
     assert result is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
     assert ("The gain of 0.0049 is below 0.005, half of the drop that the gate allows." in why) is not ready
     for rules in (GateSettings(), GateSettings(metrics={"auc": MetricRule(floor=0.6)})):
-        assert outcome(comparison(gain, 0.0001), Missed(), SETTINGS, rules)[0] is Outcome.BETTER
+        assert outcome(comparison(gain, 0.0001), GateMisses(), SETTINGS, rules)[0] is Outcome.BETTER
 
 
 @pytest.mark.parametrize("reason", [Reason.METRIC_DROPPED, Reason.SLICE_DROPPED])
@@ -121,9 +121,9 @@ def test_not_worse_is_shown_by_the_rule_of_the_gate() -> None:
     assert judged(SAME)[0] is Outcome.NOT_WORSE
     assert judged(SAME, Reason.FLOOR_MISSED)[0] is Outcome.NOT_WORSE
     assert judged(SAME, Reason.METRIC_UNCERTAIN)[0] is Outcome.UNDECIDED
-    assert outcome(SAME, Missed(), SETTINGS, GateSettings())[0] is Outcome.UNDECIDED
+    assert outcome(SAME, GateMisses(), SETTINGS, GateSettings())[0] is Outcome.UNDECIDED
     floor = GateSettings(metrics={"auc": MetricRule(floor=0.6)})
-    assert outcome(SAME, Missed(), SETTINGS, floor)[0] is Outcome.UNDECIDED
+    assert outcome(SAME, GateMisses(), SETTINGS, floor)[0] is Outcome.UNDECIDED
 
 
 def test_what_lies_between_is_undecided() -> None:
@@ -144,7 +144,7 @@ def test_the_upper_bound_decides_what_is_worse() -> None:
 def test_bounds_of_a_loss_have_its_direction(gain: float, bound: str) -> None:
     known = comparison(gain, 0.015)
     metric = replace(known.metrics[0], metric="brier", title="Brier score", better="lower", candidate=0.7 - gain)
-    _, why = outcome(replace(known, metric="brier", metrics=(metric,)), Missed(), SETTINGS, GATE)
+    _, why = outcome(replace(known, metric="brier", metrics=(metric,)), GateMisses(), SETTINGS, GATE)
     assert ("fell" if gain > 0 else "rose") in why
     assert bound in why
 
@@ -314,6 +314,6 @@ def test_the_metric_that_decides_is_declared_or_the_first_of_the_gate() -> None:
 def test_a_reason_stays_short_however_many_slices_dropped() -> None:
     """The comparison has every violation; the sentence names three."""
     dropped = [Violation(Reason.SLICE_DROPPED, f"AUC of `carrier = {number}` fell", "improve") for number in range(30)]
-    result, why = outcome(comparison(-0.1, 0.05), Missed(tuple(dropped)), RetrainSettings(), GateSettings())
+    result, why = outcome(comparison(-0.1, 0.05), GateMisses(tuple(dropped)), RetrainSettings(), GateSettings())
     assert result is Outcome.WORSE
     assert why.endswith("AUC of `carrier = 2` fell. 27 more rules are violated.")

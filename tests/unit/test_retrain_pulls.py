@@ -48,7 +48,7 @@ class Place:
             of.model, of.evidence, of.at, tuple(cause.cause for cause in of.causes), of.outcome, head, "c" * 32,
             draft=of.outcome is not BETTER, dispatches=not self.forge.app,
         )  # fmt: skip
-        facts = pull_body.Facts(NAME, "main", head, BASE)
+        facts = pull_body.PullFacts(NAME, "main", head, BASE)
         merges = self.merges and of.outcome is BETTER
         return Proposed(pull_body.title(of.model), pull_body.text(of, facts), record, merges=merges)
 
@@ -204,8 +204,8 @@ def test_a_moot_pull_request_is_closed_with_the_reason_and_its_branch_removed() 
     place.forge.left = None
     assert (place.only.open, place.forge.head) == (False, sha("one"))
     assert place.run(None) == [f"remove the branch {NAME}"]
-    assert len(place.forge.said[1]) == 1
-    assert "The trigger is over. Leverframe closes this." in place.forge.said[1][0]
+    assert len(place.forge.posted[1]) == 1
+    assert "The trigger is over. Leverframe closes this." in place.forge.posted[1][0]
     assert place.record.closed
     place.forge.change(1, open=True)
     place.forge.head = sha("one")
@@ -441,7 +441,8 @@ GOLDEN = Path(__file__).parents[1] / "golden/retrain/pull-request.md"
 
 def test_the_text_is_the_golden_one() -> None:
     """Evidence, data, comparison, slices, cost, what merging does, the way back, and the hashes."""
-    facts = pull_body.Facts(NAME, "main", sha("one"), BASE, "c" * 32, "https://example.org/dashboard", watch_days=28)
+    dashboard = "https://example.org/dashboard"
+    facts = pull_body.PullFacts(NAME, "main", sha("one"), BASE, "c" * 32, dashboard, watch_days=28)
     record = replace(RECORD, auto="on", dispatches=True, checks=sha("one"), causes=(Cause.PERFORMANCE, Cause.DRIFT))
     assert written("", pull_body.text(attempt(), facts), record) + "\n" == GOLDEN.read_text(encoding="utf-8")
 
@@ -463,7 +464,7 @@ def test_the_body_fits_whatever_is_found(word: str, many: int, people: int) -> N
         violations=(word,) * many, notes=(word,) * many,
     )  # fmt: skip
     large = replace(base, causes=causes, comparison=comparison, why=word)
-    facts = pull_body.Facts(NAME, "main", sha("one"), BASE)
+    facts = pull_body.PullFacts(NAME, "main", sha("one"), BASE)
     body = written("x" * people, pull_body.text(large, facts), replace(RECORD, causes=(Cause.DRIFT,) * 7))
     assert len(body) <= max(LONGEST, people + 4_000)
     record = read(body)
@@ -616,7 +617,7 @@ class Weeks(RuleBasedStateMachine):
         assert not opened or forge.head
         assert not {pull.evidence for pull in opened} & self.closed
         assert len(forge.runs) == len(set(forge.runs))
-        for comments in forge.said.values():
+        for comments in forge.posted.values():
             assert len(comments) == len(set(comments))
         for pull in forge.pulls_.values():
             assert pull.title in ("Mine", "Retrain shop")

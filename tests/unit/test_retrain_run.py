@@ -11,9 +11,17 @@ from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Outcome, RetrainWindow
-from leverframe.domain.retraining.outcome import Missed
+from leverframe.domain.retraining.outcome import GateMisses
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
-from leverframe.domain.retraining.retrain import Due, Known, Rows, Trained, attempted, due, labelled_since
+from leverframe.domain.retraining.retrain import (
+    DueAttempt,
+    RetrainInputs,
+    Rows,
+    Trained,
+    attempted,
+    due,
+    labelled_since,
+)
 from leverframe.domain.retraining.trigger import NotTriggered
 from leverframe.domain.retraining.trigger_rule import ModelFacts
 from leverframe.domain.review.gate.gate_result import Compared
@@ -52,23 +60,23 @@ class FakeTrainer:
             raise self.error
         return Trained("new", "old", COST)
 
-    def compare(self, confidence: float) -> tuple[Comparison, Missed]:
+    def compare(self, confidence: float) -> tuple[Comparison, GateMisses]:
         self.confidence = confidence
         if self.not_compared is not None:
             raise self.not_compared
-        return Comparison("auc", confidence, self.labelled, 28, (BETTER,), 0, "", (), (), ()), Missed()
+        return Comparison("auc", confidence, self.labelled, 28, (BETTER,), 0, "", (), (), ()), GateMisses()
 
 
-def known(attempts: tuple[Attempt, ...] = (), *, forced: bool = False, **blobs: str) -> Known:
+def known(attempts: tuple[Attempt, ...] = (), *, forced: bool = False, **blobs: str) -> RetrainInputs:
     monitored = replace(quiet(), model="churn", environment="local", at="2026-04-29T04:00:00+00:00", findings=(WORSE,))
     rows = Rows(CURRENT, "2026-01-01", Partition.of("2026-04-28"))
     facts = ModelFacts("churn", "local", "old", 24.0)
-    return Known(monitored, attempts, RetrainSettings(), GateSettings(), facts, rows, blobs, NOW, forced)
+    return RetrainInputs(monitored, attempts, RetrainSettings(), GateSettings(), facts, rows, blobs, NOW, forced)
 
 
-def planned(of: Known) -> Due:
+def planned(of: RetrainInputs) -> DueAttempt:
     decision = due(of, FREE)
-    assert isinstance(decision, Due), decision
+    assert isinstance(decision, DueAttempt), decision
     return decision
 
 
@@ -90,8 +98,8 @@ def test_nothing_is_tried_twice_unless_a_person_asks() -> None:
     assert isinstance(again, NotTriggered)
     assert again.standstill == "nothing-new"
     assert again.why == "the attempt of 2026-01-05 had the same evidence, rows and files, and was better"
-    assert isinstance(due(known((old,), forced=True), FREE), Due)
-    assert isinstance(due(known((old,), params="other"), FREE), Due)
+    assert isinstance(due(known((old,), forced=True), FREE), DueAttempt)
+    assert isinstance(due(known((old,), params="other"), FREE), DueAttempt)
 
 
 @pytest.mark.parametrize(("head", "ours", "standstill"), [("c" * 40, False, "person"), ("c" * 40, True, None)])
@@ -107,7 +115,7 @@ def test_newer_evidence_is_not_replaced_by_older(made: str, due_then: bool, forc
     """Whoever asks as of an earlier day would replace the rows that a pull request speaks of."""
     pull = StandingPull(1, "", True, False, False, "", "", "a" * 40, "", "digest", made)
     decision = due(known(forced=forced), replace(FREE, pulls=(pull,)))
-    assert isinstance(decision, Due) is due_then
+    assert isinstance(decision, DueAttempt) is due_then
     assert due_then or "#1 has evidence of 2026-04-30, later than 2026-04-29" in decision.why  # type: ignore[union-attr]
 
 

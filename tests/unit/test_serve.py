@@ -24,12 +24,12 @@ from leverframe.domain.model.bundle.input_check import FEW, Checked, Tensor, arr
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.release.serve import Running, Served, curl, example, other_wanted, request
 from leverframe.errors import RequestError
-from leverframe.serving.asked import read
 from leverframe.serving.counted import Limits
 from leverframe.serving.datatypes import refuse_undeclared, singles
 from leverframe.serving.guard import Guard
 from leverframe.serving.inference_log import InferenceLog, LogSettings, Outcome, close_leftovers
 from leverframe.serving.room import Room
+from leverframe.serving.v2_request import read
 
 SCHEMA = Schema(
     "shop",

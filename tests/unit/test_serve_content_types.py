@@ -15,7 +15,7 @@ from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.input_check import Checked, checked
 from leverframe.domain.model.bundle.schema import AS_OF, Field, Schema
 from leverframe.errors import RequestError
-from leverframe.serving.asked import read
+from leverframe.serving.v2_request import read
 
 SCHEMA = Schema(
     "m", Label("y", "binary"), ("0", "1"),

@@ -45,7 +45,7 @@ print(len(dropped))
 DOOR = """
 import asyncio, sys
 import uvicorn
-from leverframe.serving.connections import Door, backlog, quiet_at_the_limit
+from leverframe.serving.connections import BoundedProtocol, backlog, quiet_at_the_limit
 
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -53,7 +53,8 @@ async def app(scope, receive, send):
 
 async def main():
     quiet_at_the_limit(asyncio.get_running_loop())
-    config = uvicorn.Config(app, fd=int(sys.argv[1]), http=Door, backlog=backlog(), lifespan="off", log_level="error")
+    config = uvicorn.Config(app, fd=int(sys.argv[1]), http=BoundedProtocol, backlog=backlog(),
+                            lifespan="off", log_level="error")
     await uvicorn.Server(config).serve()
 
 asyncio.run(main())

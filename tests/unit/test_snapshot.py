@@ -17,11 +17,11 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.features.snapshot import keys as key_module
 from leverframe.domain.features.snapshot.arrange import arranged
 from leverframe.domain.features.snapshot.packed import Form, packed, unpacked
-from leverframe.domain.features.snapshot.store import About, Found, Table
+from leverframe.domain.features.snapshot.store import Matches, SnapshotInfo, Table
 from leverframe.errors import SnapshotError
 from tests.profiles import examples
 
-ABOUT = About("a" * 64, 1_700_000_000_000_000, {"b": 1, "a": [True, None]})
+ABOUT = SnapshotInfo("a" * 64, 1_700_000_000_000_000, {"b": 1, "a": [True, None]})
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int": st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3),
     "text": st.text(max_size=4) | st.sampled_from("abc"),
@@ -57,14 +57,14 @@ def table(kinds: list[str], rows: list[tuple[Any, ...]]) -> Table:
     return Table("t", keys, {"n": number, "f": number.astype(np.float32), "w": text})
 
 
-def through_file(one: Table, asked: list[list[Any]]) -> Found:
+def through_file(one: Table, asked: list[list[Any]]) -> Matches:
     """Return what a file of the table answers."""
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "s", ABOUT, [one])
         return SnapshotFile(Path(folder) / "s").find("t", asked)
 
 
-def through_values(one: Table, asked: list[list[Any]]) -> Found:
+def through_values(one: Table, asked: list[list[Any]]) -> Matches:
     """Return what packed values of the table answer."""
     ready = arranged(one)
     form = parsed(Form, json.dumps(plain(Form.of(ready))))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leverframe.domain.pipeline.status.compare import Look, Presence
+from leverframe.domain.pipeline.status.compare import Comparison, Presence
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.graph import edges, ordered
 from leverframe.domain.pipeline.status.lock import entries, locked_here
@@ -180,10 +180,10 @@ class MemoryTree:
     def text(self, path: str) -> str | None:
         return self.texts.get(path)
 
-    def look(self, path: str, recorded: Recorded | None) -> Look:
+    def look(self, path: str, recorded: Recorded | None) -> Comparison:
         if path not in self.texts:
-            return Look(Presence.ABSENT)
-        return Look(Presence.SAME if recorded and not recorded.md5.startswith("other") else Presence.DIFFERENT)
+            return Comparison(Presence.ABSENT)
+        return Comparison(Presence.SAME if recorded and not recorded.md5.startswith("other") else Presence.DIFFERENT)
 
     def cached(self, recorded: Recorded) -> bool:
         return recorded.md5 == "cached"

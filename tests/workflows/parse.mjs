@@ -11,11 +11,11 @@ register(`data:text/javascript,${encodeURIComponent(hook)}`);
 
 const { NoOperationTraceWriter, parseWorkflow } = await import("@actions/workflow-parser");
 const { parseAction } = await import("@actions/workflow-parser/actions/action-parser");
-const found = [];
+const errors = [];
 for (const name of process.argv.slice(2)) {
   const file = { name, content: readFileSync(name, "utf8") };
   const parser = name.endsWith("action.yml") ? parseAction : parseWorkflow;
   const result = parser(file, new NoOperationTraceWriter());
-  found.push(...result.context.errors.getErrors().map((each) => `${name}: ${each.message}`));
+  errors.push(...result.context.errors.getErrors().map((error) => `${name}: ${error.message}`));
 }
-process.stdout.write(JSON.stringify(found));
+process.stdout.write(JSON.stringify(errors));

@@ -18,18 +18,18 @@ let summary = "";
 const toData = (value) => JSON.parse(JSON.stringify(value ?? null), data.reviver);
 
 function functions(status) {
-  const said = (value) => () => new data.BooleanData(value);
+  const bool = (value) => () => new data.BooleanData(value);
   const hash = (...patterns) => {
     const digest = createHash("sha256");
-    const found = patterns.map((each) => join(asked.workspace, each.coerceString())).filter(existsSync);
-    found.forEach((each) => digest.update(readFileSync(each)));
-    return new data.StringData(found.length ? digest.digest("hex") : "");
+    const files = patterns.map((pattern) => join(asked.workspace, pattern.coerceString())).filter(existsSync);
+    files.forEach((file) => digest.update(readFileSync(file)));
+    return new data.StringData(files.length ? digest.digest("hex") : "");
   };
   return [
-    ["success", 0, 0, said(status === "success")],
-    ["failure", 0, 0, said(status === "failure")],
-    ["cancelled", 0, 0, said(false)],
-    ["always", 0, 0, said(true)],
+    ["success", 0, 0, bool(status === "success")],
+    ["failure", 0, 0, bool(status === "failure")],
+    ["cancelled", 0, 0, bool(false)],
+    ["always", 0, 0, bool(true)],
     ["hashFiles", 1, 255, hash],
   ].map(([name, minArgs, maxArgs, call]) => ({ name, minArgs, maxArgs, call }));
 }
@@ -40,7 +40,7 @@ function evaluate(text, contexts, status) {
   const known = new data.Dictionary(
     ...Object.entries(contexts).map(([key, value]) => ({ key, value: toData(value) })),
   );
-  return new Evaluator(expression, known, new Map(extra.map((each) => [each.name.toLowerCase(), each]))).evaluate();
+  return new Evaluator(expression, known, new Map(extra.map((call) => [call.name.toLowerCase(), call]))).evaluate();
 }
 
 function filled(text, contexts, status) {
@@ -60,20 +60,20 @@ function mapped(values, contexts, status) {
 }
 
 function commands(file) {
-  const found = {};
+  const outputs = {};
   const lines = readFileSync(file, "utf8").split("\n");
   for (let at = 0; at < lines.length; at += 1) {
     const fence = lines[at].match(/^([^=]+?)<<(.+)$/);
     if (fence) {
       const until = lines.indexOf(fence[2], at + 1);
-      found[fence[1]] = lines.slice(at + 1, until).join("\n");
+      outputs[fence[1]] = lines.slice(at + 1, until).join("\n");
       at = until;
     } else if (lines[at].includes("=")) {
       const cut = lines[at].indexOf("=");
-      found[lines[at].slice(0, cut)] = lines[at].slice(cut + 1);
+      outputs[lines[at].slice(0, cut)] = lines[at].slice(cut + 1);
     }
   }
-  return found;
+  return outputs;
 }
 
 function run(step, env, contexts, status) {
@@ -105,8 +105,8 @@ function uploaded(given) {
   const [before, after] = given.path.split("/*/");
   const folders = after === undefined || !existsSync(at(before)) ? [] : readdirSync(at(before));
   const whole = existsSync(at(given.path)) && statSync(at(given.path)).isDirectory() ? "" : basename(given.path);
-  const found = after === undefined ? [[given.path, whole]] : folders.map((name) => [join(before, name, after), join(name, after)]);
-  const there = found.filter(([from]) => existsSync(at(from)));
+  const paths = after === undefined ? [[given.path, whole]] : folders.map((name) => [join(before, name, after), join(name, after)]);
+  const there = paths.filter(([from]) => existsSync(at(from)));
   if (!there.length) return { ok: given["if-no-files-found"] !== "error", outputs: {}, log: `no ${given.path}` };
   if (existsSync(join(asked.artifacts, given.name))) return { ok: false, outputs: {}, log: `${given.name} is there already` };
   for (const [from, to] of there) {
@@ -162,21 +162,21 @@ function composite(name, given, outer) {
   const ended = steps(action.runs.steps, { ...contexts, inputs });
   const known = { ...contexts, inputs, steps: ended.context };
   const outputs = Object.fromEntries(
-    Object.entries(action.outputs ?? {}).map(([key, each]) => [key, filled(each.value, known, "success")]),
+    Object.entries(action.outputs ?? {}).map(([key, output]) => [key, filled(output.value, known, "success")]),
   );
-  return { ok: ended.status === "success", outputs, log: ended.told.map((each) => each.log).join("") };
+  return { ok: ended.status === "success", outputs, log: ended.results.map((result) => result.log).join("") };
 }
 
 function steps(all, contexts) {
   const context = {};
-  const told = [];
+  const results = [];
   let status = "success";
   for (const step of all) {
     const known = { ...contexts, steps: context };
     const name = step.name ?? step.uses ?? step.run;
     if (!holds(step.if, known, status)) {
       if (step.id) context[step.id] = { outcome: "skipped", conclusion: "skipped", outputs: {} };
-      told.push({ name, outcome: "skipped", log: "" });
+      results.push({ name, outcome: "skipped", log: "" });
       continue;
     }
     const env = mapped(step.env, known, status);
@@ -189,9 +189,9 @@ function steps(all, contexts) {
     const tolerated = filled(step["continue-on-error"], known, status) === "true";
     if (!ended.ok && !tolerated) status = "failure";
     if (step.id) context[step.id] = { outcome, conclusion: tolerated ? "success" : outcome, outputs: ended.outputs };
-    told.push({ name, outcome, log: ended.log, outputs: ended.outputs });
+    results.push({ name, outcome, log: ended.log, outputs: ended.outputs });
   }
-  return { context, told, status };
+  return { context, results, status };
 }
 
 mkdirSync(asked.temp, { recursive: true });
@@ -200,7 +200,7 @@ const job = workflow.jobs[asked.job];
 const needed = [job.needs ?? []].flat();
 const ended = (value) => (typeof value === "object" ? value : { result: value ?? "success", outputs: {} });
 const needs = Object.fromEntries(needed.map((name) => [name, ended(asked.needs?.[name])]));
-const results = new Set(Object.values(needs).map((each) => each.result));
+const results = new Set(Object.values(needs).map((need) => need.result));
 results.delete("success");
 const before = !results.size ? "success" : results.size === 1 && results.has("skipped") ? "skipped" : "failure";
 const contexts = {
@@ -209,8 +209,8 @@ const contexts = {
 };
 if (asked.only === "matrix") {
   const [[name, values]] = Object.entries(job.strategy?.matrix ?? { none: "[{}]" });
-  const found = evaluate(`toJSON(${String(values).replace(/^\s*\$\{\{(.*)\}\}\s*$/s, "$1")})`, contexts, before).coerceString();
-  process.stdout.write(JSON.stringify(JSON.parse(found).map((value) => ({ [name]: value }))));
+  const list = evaluate(`toJSON(${String(values).replace(/^\s*\$\{\{(.*)\}\}\s*$/s, "$1")})`, contexts, before).coerceString();
+  process.stdout.write(JSON.stringify(JSON.parse(list).map((value) => ({ [name]: value }))));
 } else if (!holds(job.if, contexts, before)) {
   process.stdout.write(JSON.stringify({ status: "skipped", steps: [], summary: "", outputs: {} }));
 } else {
@@ -218,5 +218,5 @@ if (asked.only === "matrix") {
   Object.assign(asked.env, env);
   const done = steps(job.steps, { ...contexts, env });
   const outputs = mapped(job.outputs, { ...contexts, steps: done.context }, "success");
-  process.stdout.write(JSON.stringify({ status: done.status, steps: done.told, summary, outputs }));
+  process.stdout.write(JSON.stringify({ status: done.status, steps: done.results, summary, outputs }));
 }

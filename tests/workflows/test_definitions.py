@@ -15,7 +15,7 @@ import yaml
 
 from actions import generate, workflows
 from leverframe.cli import leverframe
-from leverframe.domain.pipeline.init import WHY, Surroundings, workflow
+from leverframe.domain.pipeline.init import WHY, WorkflowContext, workflow
 from leverframe.domain.project import WHOLE, Project
 from leverframe.package import template
 from tests.profiles import by_day
@@ -62,7 +62,7 @@ def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, *, inf
     """With actions pinned by commit nothing is left to find; an unpinned one is found in each file that has one."""
     folder, names = tmp_path / ".github/workflows", sorted(WHY)
     folder.mkdir(parents=True)
-    around = Surroundings(Project("services/ml") if infra else WHOLE, infra, submodules=infra)
+    around = WorkflowContext(Project("services/ml") if infra else WHOLE, infra, submodules=infra)
     command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", "--format", "json"]
     for pin, wrong in ((f"{'a' * 40} # v0.1.0", set[str]()), ("main", {*names} - {"workflow-review.yml"})):
         for name in names:
@@ -173,7 +173,7 @@ def test_a_commit_that_does_not_reproduce_is_not_deployed() -> None:
     deploy = _read(WORKFLOWS / "merge.yml")["jobs"]["deploy"]
     assert "model" in deploy["needs"]
     assert "needs.model.result == 'success'" in deploy["if"]
-    for around in (Surroundings(), Surroundings(Project("services/ml"))):
+    for around in (WorkflowContext(), WorkflowContext(Project("services/ml"))):
         jobs = yaml.safe_load(workflow(template("workflow-merge.yml"), "a/b/actions@v1", around))["jobs"]
         assert jobs["deploy"]["needs"] == "model"
         assert "always" not in jobs["deploy"]["if"]
@@ -182,7 +182,9 @@ def test_a_commit_that_does_not_reproduce_is_not_deployed() -> None:
             "true",
             "write",
         )
-    alone = yaml.safe_load(workflow(template("workflow-merge.yml"), "a/b/actions@v1", Surroundings(infra=True)))["jobs"]
+    alone = yaml.safe_load(workflow(template("workflow-merge.yml"), "a/b/actions@v1", WorkflowContext(infra=True)))[
+        "jobs"
+    ]
     assert list(alone) == ["model"]  # what deploys comes after the platform
     jobs = yaml.safe_load(workflows.workflow("deploy", ()))["jobs"]
     assert jobs["deploy"]["needs"] == "model"
@@ -229,7 +231,7 @@ def test_only_the_branch_and_the_commit_of_a_run_say_whose_card_it_is() -> None:
 
 def test_no_job_is_named_like_the_check() -> None:
     """GitHub shows a job as a check of its name, and a branch rule takes one of that name."""
-    texts = [workflow(template(name), f"x/y@{'a' * 40}", Surroundings(infra=True)) for name in WHY]
+    texts = [workflow(template(name), f"x/y@{'a' * 40}", WorkflowContext(infra=True)) for name in WHY]
     contents = [yaml.load(text, yaml.BaseLoader) for text in texts] + [_read(path) for path in FILES]  # noqa: S506
     names = {name for content in contents for key, job in content["jobs"].items() for name in (key, job.get("name"))}
     assert "model" in names
@@ -238,7 +240,7 @@ def test_no_job_is_named_like_the_check() -> None:
 
 def test_init_writes_the_judge_that_judges_this_repository() -> None:
     """Its steps, conditions and permissions are the same; names, the packages and the pins of actions differ."""
-    text = workflow(template("workflow-judge.yml"), f"o/r/actions@{'a' * 40}", Surroundings(infra=True))
+    text = workflow(template("workflow-judge.yml"), f"o/r/actions@{'a' * 40}", WorkflowContext(infra=True))
     text = re.sub(rf"o/r/actions/(\w+)@{'a' * 40}", r"$/actions/\1", text)
     written, ours = yaml.load(text, yaml.BaseLoader), _read(WORKFLOWS / "judge.yml")  # noqa: S506 - texts only
     for content in (written, ours):

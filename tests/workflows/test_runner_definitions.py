@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from leverframe.domain.pipeline.init import Surroundings, workflow
+from leverframe.domain.pipeline.init import WorkflowContext, workflow
 from leverframe.domain.pipeline.runners.runner_jobs import RunnerJobs
 from leverframe.domain.pipeline.runners.runner_phases import phases
 from leverframe.domain.project import WHOLE, Project
@@ -32,7 +32,7 @@ PLAN = phases(
 
 def written(name: str, *, infra: bool = False) -> str:
     """Return a workflow of a project with five phases before the last."""
-    around = Surroundings(Project("services/ml") if infra else WHOLE, infra, submodules=infra, judge=("self-hosted",
+    around = WorkflowContext(Project("services/ml") if infra else WHOLE, infra, submodules=infra, judge=("self-hosted",
                           "gpu"), jobs=RunnerJobs(PLAN, RUNNERS, template("phase-job.yml")))  # fmt: skip
     return workflow(template(name), ACTIONS, around)
 

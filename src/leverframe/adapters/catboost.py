@@ -12,7 +12,7 @@ import pandas
 from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.own_model.opened import About, Columns, first_line, unopened, unpredicted
+from leverframe.domain.own_model.opened import Columns, ModelInfo, first_line, unopened, unpredicted
 
 _BINARY = (("0", "1"), ("0.0", "1.0"))
 
@@ -31,7 +31,7 @@ class CatBoostModel:
         except Exception as error:  # a damaged file may have any part missing
             raise unopened("CatBoost", first_line(error)) from error
         kind: LabelKind = "binary" if classes in _BINARY else "multiclass" if classes else "regression"
-        self.about = About(names, len(names), kind, ("0", "1") if kind == "binary" else classes)
+        self.about = ModelInfo(names, len(names), kind, ("0", "1") if kind == "binary" else classes)
 
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return (n, classes) probabilities, or (n,) numbers; a missing category is refused, as the library does."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leverframe.domain.review.report.github_refusals import closed
-from leverframe.domain.review.report.post_card import Handed, Refused
+from leverframe.domain.review.report.post_card import PostedElsewhere, Refused
 from leverframe.domain.review.report.publish import Comment, Posting
 from leverframe.errors import PipelineError, PublishError
 from leverframe.programs import RunGroup
@@ -74,7 +74,7 @@ class ByCml:
     run: RunGroup
     seconds: float = _TIMEOUT
 
-    def __call__(self, comments: list[Comment], mine: Comment | None) -> Handed | Refused:
+    def __call__(self, comments: list[Comment], mine: Comment | None) -> PostedElsewhere | Refused:
         """Post the comment, given all that are there, and ours."""
         program = executable()
         if program is None:
@@ -83,7 +83,7 @@ class ByCml:
         if missed:
             return Refused(f"not posted by CML: {missed}")
         try:
-            return Handed(self._posted(program))
+            return PostedElsewhere(self._posted(program))
         except PublishError as error:
             return Refused(f"not posted by CML: {error.what}: {error.why}", tried=True)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.own_model.opened import About, Columns, first_line, unopened, unpredicted
+from leverframe.domain.own_model.opened import Columns, ModelInfo, first_line, unopened, unpredicted
 
 _LINE = r"^{}=(.*)$"
 _KINDS: dict[str, LabelKind] = {"binary": "binary", "multiclass": "multiclass", "multiclassova": "multiclass"}
@@ -32,7 +32,7 @@ class LightGBMModel:
         infos = _line(head, "feature_infos").split()
         self._categorical = [number for number, info in enumerate(infos) if info[:1] not in ("[", "n")]  # `none`
         classes = {"binary": 2, "multiclass": self._booster.num_model_per_iteration()}.get(kind, 0)
-        self.about = About(
+        self.about = ModelInfo(
             tuple(self._booster.feature_name()), self._booster.num_feature(), kind, tuple(map(str, range(classes)))
         )
 

@@ -47,7 +47,7 @@ class Ports:
 class Processes(Protocol):
     """Tells processes apart: a number alone may belong to another one by now."""
 
-    def born(self, pid: int) -> int | None:
+    def start_time(self, pid: int) -> int | None:
         """Return when a process was started; None where it is gone."""
 
     def alive(self, pid: int, start: int) -> bool:
@@ -71,7 +71,7 @@ class ServerFolder:
     def running(self) -> Running | None:
         """Return the server that lives, None where none does."""
         known = self.recorded()
-        return known if known and self._processes.alive(known.pid, known.born) else None
+        return known if known and self._processes.alive(known.pid, known.start_time) else None
 
     def recorded(self) -> Running | None:
         """Return the server that was started last, whether it lives or not; None after it was stopped."""
@@ -138,7 +138,7 @@ class ServerFolder:
     def _started(self, host: str, ports: tuple[int, int, int], mark: str, *, last: bool) -> Running | None:
         """Start the process and wait until it listens; None where it ended and should be tried once more."""
         process = self._spawn()
-        running = Running(process.pid, self._processes.born(process.pid) or 0, host, *ports, mark)
+        running = Running(process.pid, self._processes.start_time(process.pid) or 0, host, *ports, mark)
         write_json(self._state, plain(running))
         client = self.client(running)
         until = time.monotonic() + _START
@@ -164,7 +164,7 @@ class ServerFolder:
         with suppress(ProcessLookupError):
             os.kill(known.pid, signal.SIGTERM)
         until = time.monotonic() + _STOP
-        while self._processes.alive(known.pid, known.born):
+        while self._processes.alive(known.pid, known.start_time):
             if time.monotonic() > until:
                 with suppress(ProcessLookupError):
                     os.kill(known.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.own_model.opened import About, Columns, first_line, unopened, unpredicted
+from leverframe.domain.own_model.opened import Columns, ModelInfo, first_line, unopened, unpredicted
 
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64,
           "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(string)": object}  # fmt: skip
@@ -46,7 +46,7 @@ class OwnOnnxModel:
         named = tuple(tensor.name for tensor in self._inputs)
         classes = next(_classes(graph), ())
         width = (wide if isinstance(wide, int) else None) if self._matrix else len(named)
-        self.about = About(None if self._matrix else named, width, _kind(classes, len(outputs)), classes)
+        self.about = ModelInfo(None if self._matrix else named, width, _kind(classes, len(outputs)), classes)
 
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return (n, classes) probabilities or (n,) numbers."""

@@ -32,7 +32,7 @@ _JITTER = 100  # hundredths of a second between two looks at when a machine star
 class Processes:
     """Tells processes apart by their start, in hundredths of a second since the machine started."""
 
-    def born(self, pid: int) -> int | None:
+    def start_time(self, pid: int) -> int | None:
         """Return when a process was started; None where it is gone."""
         try:
             process = psutil.Process(pid)
@@ -42,8 +42,8 @@ class Processes:
 
     def alive(self, pid: int, start: int) -> bool:
         """Tell whether the process that was started then still runs."""
-        born = self.born(pid)
-        return born is not None and abs(born - start) <= _JITTER
+        began = self.start_time(pid)
+        return began is not None and abs(began - start) <= _JITTER
 
 
 def _started_at(process: psutil.Process) -> int:

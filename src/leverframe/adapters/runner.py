@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from leverframe.domain.review.report.concerned_pulls import Concerned, concerned
-from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Where, order_of, where
+from leverframe.domain.review.report.concerned_pulls import ConcernedPulls, concerned
+from leverframe.domain.review.report.pull_of_run import NoPull, RunOrder, RunPull, order_of, where
 from leverframe.errors import PublishError
 
 _PAYLOAD = 5_000_000  # bytes
@@ -21,7 +21,7 @@ def in_workflow() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true" or bool(os.environ.get("GITHUB_EVENT_NAME"))
 
 
-def event() -> Where | Nowhere | None:
+def event() -> RunPull | NoPull | None:
     """Return the pull request that this run belongs to, or why it has none; None outside of a workflow.
 
     Raises ``PublishError`` for an event file that cannot be read.
@@ -31,7 +31,7 @@ def event() -> Where | Nowhere | None:
     return None if payload is None else where(name, payload, os.environ)
 
 
-def concern(number: int | None) -> Concerned | Nowhere:
+def concern(number: int | None) -> ConcernedPulls | NoPull:
     """Return which pull requests the event of this run asks a verdict for, or ``number`` alone.
 
     Raises ``PublishError`` for an event file that cannot be read.
@@ -39,7 +39,7 @@ def concern(number: int | None) -> Concerned | Nowhere:
     return concerned(os.environ.get("GITHUB_EVENT_NAME", ""), _payload() or {}, os.environ, number)
 
 
-def order() -> Order:
+def order() -> RunOrder:
     """Return the number of this run, and of its attempt."""
     return order_of(os.environ)
 
@@ -63,7 +63,7 @@ def target_branch() -> str:
     """Return the branch that the pull request of this run goes to; empty where no event tells it."""
     with suppress(PublishError):
         run = event()
-        return run.base if isinstance(run, Where) else ""
+        return run.base if isinstance(run, RunPull) else ""
     return ""
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
 from leverframe.domain.features.snapshot.keys import Hashed, Index, Integers, Single
-from leverframe.domain.features.snapshot.store import About, Array, Column, Found, Keys, Rows, Table, Words
+from leverframe.domain.features.snapshot.store import Array, Column, Keys, Matches, Rows, SnapshotInfo, Table, WordTable
 from leverframe.errors import SnapshotError, nearest
 from leverframe.files import replacing
 
@@ -37,7 +37,7 @@ _CHUNK = 1 << 22
 _FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
 
-def write(path: Path, about: About, tables: Iterable[Table | Arranged]) -> None:
+def write(path: Path, about: SnapshotInfo, tables: Iterable[Table | Arranged]) -> None:
     """Replace ``path`` with a snapshot of the tables; a reader that has the old file open keeps its content.
 
     Raises ``SnapshotError`` for a table that cannot be stored, ``DiskError`` where the disk refuses.
@@ -142,7 +142,7 @@ class SnapshotFile:
         except OSError as error:
             raise self._unusable(error.strerror or str(error), "fix that, then open it again") from error
         try:
-            self._about = About(**header["about"])
+            self._about = SnapshotInfo(**header["about"])
             self._check(spec)
             arrays = [_array(mapped, first, place) for place in header["arrays"]]
             self._tables = {name: _table(name, table, arrays) for name, table in header["tables"].items()}
@@ -150,7 +150,7 @@ class SnapshotFile:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise self._damaged(f"its header makes no sense: {error!r}") from error
 
-    def about(self) -> About:
+    def about(self) -> SnapshotInfo:
         """Return what the snapshot is of."""
         return self._about
 
@@ -177,11 +177,11 @@ class SnapshotFile:
         """Return the names of the tables."""
         return list(self._tables)
 
-    def find(self, table: str, keys: Keys) -> Found:
+    def find(self, table: str, keys: Keys) -> Matches:
         """Return the rows of the asked keys, one sequence a key column; the columns stay in the file."""
         index, rows = self.table(table)
         start, stop = index.find(keys)
-        return Found(start, stop, rows)
+        return Matches(start, stop, rows)
 
     def close(self) -> None:
         """Let go of the file; answers that are still in use keep their pages until they go."""
@@ -241,7 +241,7 @@ def _table(name: str, header: Mapping[str, Any], arrays: list[Array]) -> tuple[I
         header["unique"],
         {column: Column(**fields) for column, fields in header["columns"].items()},
         {kind: arrays[number] for kind, number in header["blocks"].items()},
-        {column: Words(arrays[ends], arrays[content]) for column, (ends, content) in header["words"].items()},
+        {column: WordTable(arrays[ends], arrays[content]) for column, (ends, content) in header["words"].items()},
     )
     parts = {part: None if number is None else arrays[number] for part, number in header["index"].items()}
     keys: dict[str, str] = header["keys"]

@@ -24,7 +24,7 @@ from leverframe.documents import parsed, plain
 from leverframe.domain import layout
 from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile, Raw, written
 from leverframe.domain.features.snapshot.layers import Layer, Layered
-from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.snapshot.store import SnapshotInfo
 from leverframe.errors import MaterializeBusyError, SnapshotError
 from leverframe.files import disk_error, private_folder, replacing, write_json
 from leverframe.locks import held
@@ -184,5 +184,5 @@ class OpenGeneration:
 
     def __init__(self, generation: Generation, files: Mapping[str, Layer]) -> None:
         self.generation, self.files = generation, files
-        about = About(generation.spec, generation.as_of, generation.attributes())
+        about = SnapshotInfo(generation.spec, generation.as_of, generation.attributes())
         self.store = Layered(about, [(files[layer.file], layer.whole) for layer in generation.layers()])

@@ -11,7 +11,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.own_model.opened import About, Columns, first_line, unopened, unpredicted
+from leverframe.domain.own_model.opened import Columns, ModelInfo, first_line, unopened, unpredicted
 
 _PLACE = re.compile(r"^\[[\d:]+\]\s+\S+:\d+:\s+")  # time and line of its source, before what its errors say
 _ALIKE = {"multi:softmax": "multi:softprob"}  # gives labels; the other one gives their probabilities
@@ -43,7 +43,7 @@ class XGBoostModel:
         self._rounds = (0, int(best) + 1) if best is not None else (0, 0)
         kind = _kind(objective)
         classes = int(learner["learner_model_param"]["num_class"]) if kind == "multiclass" else 2
-        self.about = About(
+        self.about = ModelInfo(
             tuple(names) if names else None,
             self._booster.num_features(),
             kind,

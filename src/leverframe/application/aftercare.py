@@ -44,7 +44,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedRetraining:
     """A retraining on the base branch: its last commit, the one before its first, and when it was merged."""
 
     commit: str
@@ -53,7 +53,12 @@ class Merged:
 
 
 def watched(
-    workspace: Workspace, environment: str, merged: Merged, monitored: Monitored | None, now: datetime, tell: Tell
+    workspace: Workspace,
+    environment: str,
+    merged: MergedRetraining,
+    monitored: Monitored | None,
+    now: datetime,
+    tell: Tell,
 ) -> Aftercare:
     """Return whether the merged model is worse than the one before, on requests of whole days whose labels are due.
 
@@ -86,7 +91,7 @@ def _nothing(why: str) -> Aftercare:
     return Aftercare(worse=False, why=f"the models were not compared on requests since the merge: {why}")
 
 
-def _spans(workspace: Workspace, merged: Merged, now: datetime) -> list[WindowSpan]:
+def _spans(workspace: Workspace, merged: MergedRetraining, now: datetime) -> list[WindowSpan]:
     """Return the days that began after the merge, within the watch, whose labels are due."""
     zone, delay = workspace.params.data.timezone, workspace.levers.monitor.performance.label_delay_days
     first = Partition.at(merged.at.astimezone(ZoneInfo(zone)).replace(tzinfo=None), "day").plus(1)

@@ -17,7 +17,7 @@ from leverframe.domain import codeowners
 from leverframe.domain.monitoring.alerts import notification
 from leverframe.domain.monitoring.alerts.alert import alerts_of
 from leverframe.domain.monitoring.alerts.alert_executor import AlertExecutor, Issues
-from leverframe.domain.monitoring.alerts.alert_plan import Around, open_alerts, planned
+from leverframe.domain.monitoring.alerts.alert_plan import AlertContext, open_alerts, planned
 from leverframe.domain.monitoring.alerts.notification import Event
 from leverframe.domain.monitoring.monitor_result import Monitored, OpenAlert
 from leverframe.domain.monitoring.silence import BRANCH
@@ -79,7 +79,7 @@ def issues_of(settings: AlertSettings, folder: Path) -> tuple[Issues, list[str]]
     return kept, [note for note in (where if settings.issues else "", kept.note) if note]
 
 
-def _around(workspace: Workspace, monitored: Monitored, issues: Issues) -> tuple[Around, list[str]]:
+def _around(workspace: Workspace, monitored: Monitored, issues: Issues) -> tuple[AlertContext, list[str]]:
     """Return owners, dashboard and webhooks, and which webhooks have no address."""
     settings = workspace.levers.alerts
     hooks, missing = {}, []
@@ -93,7 +93,7 @@ def _around(workspace: Workspace, monitored: Monitored, issues: Issues) -> tuple
     able = [login for login in logins[:_ASSIGNEES] if raised and issues.assignable(login)]
     refused = [login for login in logins if raised and login not in able]
     dashboard = state_page(workspace, monitored.environment)
-    return Around(tuple(able), tuple(mentions), tuple(refused), dashboard, hooks), missing
+    return AlertContext(tuple(able), tuple(mentions), tuple(refused), dashboard, hooks), missing
 
 
 def state_page(workspace: Workspace, environment: str) -> str:

@@ -22,7 +22,7 @@ _NAMED = 3  # outputs that are named, the rest is counted
 
 
 @dataclass(frozen=True)
-class Other:
+class DifferingOutput:
     """An output that is not what the lock names; ``command`` with its path brings that back."""
 
     path: str
@@ -46,7 +46,7 @@ def _entries(root: Path) -> dict[str, Locked]:
     return entries(lock.read_text(encoding="utf-8", errors="replace") if lock.is_file() else "", LOCK)
 
 
-def others(root: Path, *wanted: Path) -> list[Other]:
+def others(root: Path, *wanted: Path) -> list[DifferingOutput]:
     """Return the outputs at or below some paths that are there and are not what the lock names."""
     try:
         tree = WorkingTree.around(root)
@@ -79,22 +79,22 @@ def note(root: Path, *wanted: Path) -> str:
     return f"note: {words(differing)}; {remedy(differing)} brings that back" if differing else ""
 
 
-def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str]) -> Iterator[Other]:
+def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str]) -> Iterator[DifferingOutput]:
     for path, record in recorded.items():
         if not any(path == place or path.startswith(f"{place}/") for place in wanted):
             continue
         if tree.look(path, record).presence is Presence.DIFFERENT:
             fetch = "dvc checkout" if tree.cached(record) else "dvc pull"
-            yield Other(path, f"{fetch}{'' if tree.known(path) else ' --force'}")
+            yield DifferingOutput(path, f"{fetch}{'' if tree.known(path) else ' --force'}")
 
 
-def words(differing: list[Other]) -> str:
+def words(differing: list[DifferingOutput]) -> str:
     """Return in words what is not what the lock names."""
     names = first_few([other.path for other in differing], _NAMED)
     return f"{names} {'is' if len(differing) == 1 else 'are'} not what {LOCK} names"
 
 
-def remedy(differing: list[Other]) -> str:
+def remedy(differing: list[DifferingOutput]) -> str:
     """Return the commands that bring back what the lock names, one of a kind."""
     paths: dict[str, list[str]] = {}
     for other in differing:

@@ -18,7 +18,7 @@ from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.champion import champion
 from leverframe.application.gate import declared_at
 from leverframe.application.pipeline import PipelineRun
-from leverframe.application.retrain_base import Base, recorded_md5
+from leverframe.application.retrain_base import BaseRevision, recorded_md5
 from leverframe.application.retrain_pulls import CandidateCommit
 from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
@@ -27,11 +27,11 @@ from leverframe.domain.features.training_set import TrainingSet
 from leverframe.domain.model.artefacts import read_as
 from leverframe.domain.retraining.attempt import Comparison, Cost, RetrainWindow
 from leverframe.domain.retraining.candidate_comparison import compare
-from leverframe.domain.retraining.outcome import Missed
+from leverframe.domain.retraining.outcome import GateMisses
 from leverframe.domain.retraining.pulls.pull_commit import signed
-from leverframe.domain.retraining.retrain import Due, Trained
+from leverframe.domain.retraining.retrain import DueAttempt, Trained
 from leverframe.domain.review.gate.decision import Evidence, bundle_sizes
-from leverframe.domain.review.gate.pairing import Question, Side
+from leverframe.domain.review.gate.pairing import GateInputs, Side
 from leverframe.errors import DiskError, PipelineError, RepositoryError
 from leverframe.files import private_folder, write_text
 from leverframe.settings import PARAMS
@@ -81,7 +81,7 @@ class Checkout:
             raise
         return time.monotonic() - started
 
-    def commit(self, planned: Due) -> CandidateCommit:
+    def commit(self, planned: DueAttempt) -> CandidateCommit:
         """Commit what the run made on top of the base; the same content gives the same commit."""
         subject = f"Train on the window that ends in {planned.window.train_last}"
         body = f"The candidate is {planned.window}."
@@ -138,7 +138,7 @@ def removed(folder: Path) -> None:
 class CaseTrainer:
     """The port of ``domain/retraining/retrain.py`` for a case of Leverframe."""
 
-    def __init__(self, work: Checkout, base: Base) -> None:
+    def __init__(self, work: Checkout, base: BaseRevision) -> None:
         self._work, self._base = work, base
         self._lock = work.workspace.git.show(work.base, "dvc.lock") or b""
 
@@ -161,14 +161,14 @@ class CaseTrainer:
         cost = Cost(made.train.rows, made.holdout.rows, round(seconds, 1), sum(before.values()), sum(after.values()))
         return Trained(recorded_md5(self._lock_now(), _MODEL), base.champion, cost)
 
-    def compare(self, confidence: float) -> tuple[Comparison, Missed]:
+    def compare(self, confidence: float) -> tuple[Comparison, GateMisses]:
         """Compare by the rules of the gate of the base tip; its model comes from cache or remote, or is trained."""
         work, levers = self._work, self._base.levers
         here, there = replace(work.workspace, root=work.root, git=work.git), work.workspace
         tree = work.git.staged()
         after, before = declared_at(here, tree), declared_at(there, work.base)
         assert after is not None  # noqa: S101 - the pipeline was run with it
-        question = Question(work.base, tree, self._base.timezone, after, before)
+        question = GateInputs(work.base, tree, self._base.timezone, after, before)
         disk = Disk(work.root)
         contracts = {
             path.stem: disk.read_json(path.relative_to(work.root))

@@ -24,7 +24,7 @@ from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.check import Checked, run, uncommitted_notes
 from leverframe.domain.review.dvc_settings import CONFIG
-from leverframe.domain.review.pushed import Kept, Pushed, Store
+from leverframe.domain.review.pushed import Pushed, RequiredOutput, Store
 from leverframe.domain.review.pushed import run as pushed_of
 from leverframe.domain.review.tracked_data import HEAVY, heavy_notes
 from leverframe.errors import LeverframeError
@@ -171,7 +171,7 @@ class _Change:
         """Return a note on edits that no commit has, of locks and what they are of."""
         return uncommitted_notes(self._status, self.uncommitted())
 
-    def pushed(self, outputs: Sequence[Kept]) -> Pushed:
+    def pushed(self, outputs: Sequence[RequiredOutput]) -> Pushed:
         claimed = [replace(output, recorded=self._claimed.get(output.path, output.recorded)) for output in outputs]
         return pushed_of(claimed, self._store, self._tree.content)
 

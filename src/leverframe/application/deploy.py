@@ -32,7 +32,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class DeployOptions:
     """Which bundle should serve where: that of ``commit`` in ``environment``.
 
     ``again`` tries a bundle once more that was refused there; ``record`` writes tags, and deployments
@@ -46,7 +46,7 @@ class Asked:
     target: str | None = None
 
 
-def deploy(workspace: Workspace, asked: Asked, tell: Tell) -> Deployed:
+def deploy(workspace: Workspace, asked: DeployOptions, tell: Tell) -> Deployed:
     """Let an environment serve the bundle of a commit, and keep the result.
 
     A server that does not run is started. The settings in force are those of the commit. Raises
@@ -64,7 +64,7 @@ def deploy(workspace: Workspace, asked: Asked, tell: Tell) -> Deployed:
         return kept(workspace.root, "deploy", replace(result, notes=(silent,) if silent else ()))
 
 
-def plan(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Sequence[object], list[Any]]:
+def plan(workspace: Workspace, asked: DeployOptions, tell: Tell) -> tuple[Sequence[object], list[Any]]:
     """Return the steps that `deploy` would execute, and what it would apply to a cluster; nothing is changed."""
     environment, candidate = _candidate(workspace, asked, tell)
     _check_promotion(workspace, environment, candidate.manifest)
@@ -93,7 +93,7 @@ def _check_promotion(workspace: Workspace, environment: Environment, desired: Re
         raise PromotionError(f"`{before.name}` does not serve what is recorded of it", why=why, next=step)
 
 
-def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environment, Candidate]:
+def _candidate(workspace: Workspace, asked: DeployOptions, tell: Tell) -> tuple[Environment, Candidate]:
     """Return the environment as a commit declares it, and the release that the commit wants to serve there."""
     git = workspace.git
     commit = git.named(asked.commit)

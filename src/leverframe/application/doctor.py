@@ -33,7 +33,7 @@ from leverframe.domain.doctor.workflow_findings import installing, workflow_find
 from leverframe.domain.pipeline.init import DRIVER
 from leverframe.domain.pipeline.requirements import LOCK
 from leverframe.domain.pipeline.status import staleness
-from leverframe.domain.review.pushed import Kept, StoredObject, kept_elsewhere
+from leverframe.domain.review.pushed import RequiredOutput, StoredObject, kept_elsewhere
 from leverframe.domain.review.report.publish import check_name
 from leverframe.errors import LeverframeError, guide_page
 from leverframe.package import check_extras, supported_python
@@ -157,7 +157,7 @@ def _dvc(workspace: Workspace, *, offline: bool) -> Findings:
         yield from _remote(tree, name, [output for output in kept if output.remote == name], offline=offline)
 
 
-def _remote(tree: WorkingTree, name: str, kept: Sequence[Kept], *, offline: bool) -> Findings:
+def _remote(tree: WorkingTree, name: str, kept: Sequence[RequiredOutput], *, offline: bool) -> Findings:
     """Ask a remote for one object, the smallest: that tells whether its address, network and credentials serve."""
     area, remote = "DVC", Remote.of(tree.root, name)
     if remote and remote.folder and not remote.folder.is_dir():

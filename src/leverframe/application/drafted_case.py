@@ -10,7 +10,7 @@ from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.adapters.polars.table_facts import facts_of
 from leverframe.domain.data.readers import Csv, Parquet
-from leverframe.domain.pipeline.case_draft.case_choice import Asked, choice
+from leverframe.domain.pipeline.case_draft.case_choice import DraftOptions, choice
 from leverframe.domain.pipeline.case_draft.case_texts import files_of, summary_lines
 from leverframe.domain.pipeline.case_draft.table_facts import TableFacts
 from leverframe.domain.pipeline.init import DRAFTED, Step, WriteFile
@@ -19,7 +19,7 @@ from leverframe.errors import SettingsError
 _READ = (".csv", ".tsv", ".csv.gz", ".parquet")
 
 
-def drafted_case(root: Path, tables: Sequence[str], asked: Asked) -> tuple[list[Step], list[str]]:
+def drafted_case(root: Path, tables: Sequence[str], asked: DraftOptions) -> tuple[list[Step], list[str]]:
     """Return the files of a case over tables, the first of which has the label, and what was guessed.
 
     Raises ``SettingsError`` for a file that is there already, and for what no case can be made of.

@@ -10,10 +10,10 @@ from typing import Any
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.application.workspace import Workspace
 from leverframe.domain.features.request import parsed, timestamp
-from leverframe.domain.features.vector import Answer, answered
+from leverframe.domain.features.vector import FeatureVector, answered
 
 
-def features(workspace: Workspace, fields: Mapping[str, str], as_of: str, path: Path, url: str | None) -> Answer:
+def features(workspace: Workspace, fields: Mapping[str, str], as_of: str, path: Path, url: str | None) -> FeatureVector:
     """Return the vector of one request, written as text, and the origin of each feature; from Redis where ``url``."""
     plan = workspace.plan
     store: Any = SnapshotFile(path, spec=plan.spec) if url is None else _redis(url, plan.spec)

@@ -11,7 +11,7 @@ from leverframe.adapters.dvc.remotes import RemoteContents
 from leverframe.adapters.releases import Releases
 from leverframe.application.servers import log_in, online_of, requests_of
 from leverframe.documents import Document, validated
-from leverframe.domain.release.fetch import Fetched, Wanted, run
+from leverframe.domain.release.fetch import Fetched, ReleaseReference, run
 from leverframe.errors import SettingsError
 from leverframe.files import write_json, write_text
 from leverframe.private_files import for_us_alone
@@ -22,7 +22,7 @@ Section = TypeVar("Section", bound=Document)
 
 
 def fetch(
-    remote: tuple[str, float], release: Wanted, to: Path, sections: tuple[str | None, str | None],
+    remote: tuple[str, float], release: ReleaseReference, to: Path, sections: tuple[str | None, str | None],
     log: Path | None, tell: Callable[[str], None],
 ) -> Fetched:  # fmt: skip
     """Bring a release into a folder, and write the configuration of its server last.

@@ -28,7 +28,7 @@ from leverframe.domain.review.diff.revision import read, star_path
 from leverframe.domain.review.gate.decision import Evidence, bundle_sizes, run
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.gate.holdout_change import Declared, declared
-from leverframe.domain.review.gate.pairing import Question, Side
+from leverframe.domain.review.gate.pairing import GateInputs, Side
 from leverframe.domain.review.gate.replay_comparison import compare
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS, PARAMS
@@ -65,7 +65,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     sizes = bundle_sizes(lock.read_bytes() if lock.is_file() else b"")
     replayed = compare(WorkspaceReplay(workspace, fork, log, tell), known[PARAMS] | known[LEVERS], tell)
     evidence = Evidence(contracts, parity, diff(workspace, fork, None), sizes, replayed)
-    question = Question(fork, head, workspace.params.data.timezone, here, declared_at(workspace, fork))
+    question = GateInputs(fork, head, workspace.params.data.timezone, here, declared_at(workspace, fork))
     with champion(workspace, fork, tell) as folder:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(root), disk), theirs)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from leverframe.application.infra_apply import ApplyRecorder, How, carried_out, subject_of
+from leverframe.application.infra_apply import Applier, ApplyRecorder, carried_out, subject_of
 from leverframe.application.infra_observe import observe
-from leverframe.application.infra_place import InfraPlace, Role, Words, forge_of
+from leverframe.application.infra_place import Channels, InfraPlace, Role, forge_of
 from leverframe.application.infra_reviewed import held_to
 from leverframe.application.results import forget, kept
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.infrastructure.infra_apply import destroy_steps
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
-from leverframe.domain.infrastructure.infra_executor import Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraServices
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned, plan_lines
 from leverframe.domain.infrastructure.infra_planning import drift_of, drift_steps
 from leverframe.domain.infrastructure.plan_review import ReviewedPlans
@@ -26,7 +26,7 @@ DRIFT, DESTROY = "infra-drift", "infra-destroy"
 
 
 @dataclass(frozen=True)
-class Asked:
+class InfraOptions:
     """What the command line asks for."""
 
     environment: str | None = None
@@ -35,7 +35,7 @@ class Asked:
     region: str | None = None
 
 
-def drift(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraPlanned, str]:
+def drift(workspace: Workspace, asked: InfraOptions, words: Channels) -> tuple[InfraPlanned, str]:
     """Return what differs between an environment and the commit here, and the address of the issue that says so.
 
     Without a token of the forge it is the path of the result. Raises as ``infra_plan`` does.
@@ -44,7 +44,7 @@ def drift(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraPlanne
     place, forge = InfraPlace.of(workspace, asked.environment), forge_of(workspace)
     subject, unsaved = place.subject(place.head), place.unsaved()
     with place.tool(Role.of(asked.role, asked.region), words) as tool:
-        around = Surroundings(observe=place.observe)
+        around = InfraServices(observe=place.observe)
         planned = drift_of(subject, tool, around, words.progress, edited=bool(unsaved))
     planned = kept(workspace.root, DRIFT, replace(planned, notes=(*planned.notes, *unsaved)))
     shown = forge.show_drift(planned, workspace.levers.infra.drift_label) if forge and planned.plan else ""
@@ -52,7 +52,7 @@ def drift(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraPlanne
 
 
 def destroy(
-    workspace: Workspace, asked: Asked, words: Words, agree: Callable[[Sequence[str], str], bool]
+    workspace: Workspace, asked: InfraOptions, words: Channels, agree: Callable[[Sequence[str], str], bool]
 ) -> tuple[InfraApplied, str]:
     """Destroy all of an environment where somebody agrees: at the terminal, or by the digest of the plan.
 
@@ -64,13 +64,13 @@ def destroy(
     if not asked.reviewed:  # a plan that was reviewed for an apply is not one for this
         held = replace(held, reviewed=ReviewedPlans(source="the terminal"))
     subject = subject_of(place, held.before)
-    how = How(Role.of(asked.role, asked.region), words, lambda plan: agree(plan_lines(plan), place.name))
+    how = Applier(Role.of(asked.role, asked.region), words, lambda plan: agree(plan_lines(plan), place.name))
     steps = destroy_steps(subject, asks=not asked.reviewed)
     applied = kept(workspace.root, DESTROY, carried_out(subject, steps, ApplyRecorder(place, held, forge), how))
     return applied, next(iter(applied.recorded), str(layout.lever(DESTROY)))
 
 
-def steps(workspace: Workspace, asked: Asked, *, destroys: bool) -> list[str]:
+def steps(workspace: Workspace, asked: InfraOptions, *, destroys: bool) -> list[str]:
     """Return the steps of a destroy or a look for drift in words; nothing is run."""
     place = InfraPlace.of(workspace, asked.environment)
     if not destroys:
@@ -78,7 +78,9 @@ def steps(workspace: Workspace, asked: Asked, *, destroys: bool) -> list[str]:
     return [str(step) for step in destroy_steps(subject_of(place, ""), asks=not asked.reviewed)]
 
 
-def unlock(workspace: Workspace, asked: Asked, lock: tuple[str, str], words: Words, *, dry_run: bool) -> Unlocked:
+def unlock(
+    workspace: Workspace, asked: InfraOptions, lock: tuple[str, str], words: Channels, *, dry_run: bool
+) -> Unlocked:
     """Free the lock of a state, by its id and for a reason; a dry run only tells whose it is.
 
     Raises ``InfraError`` where none stands, or another one.

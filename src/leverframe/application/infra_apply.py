@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leverframe.application.environments import WallClock
-from leverframe.application.infra_place import InfraPlace, Role, Words, forge_of
+from leverframe.application.infra_place import Channels, InfraPlace, Role, forge_of
 from leverframe.application.infra_results import APPLIED, PLAN, keep
-from leverframe.application.infra_reviewed import Held, held_to
+from leverframe.application.infra_reviewed import ReviewedApply, held_to
 from leverframe.application.results import forget, kept
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.infrastructure.infra_apply import allowed_by, apply, apply_steps
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
-from leverframe.domain.infrastructure.infra_executor import Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraServices
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
@@ -28,7 +28,7 @@ LEVER = "infra-apply"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApplyOptions:
     """What the command line asks for: ``reviewed`` is the digest of the plan that somebody read."""
 
     environment: str | None = None
@@ -37,7 +37,7 @@ class Asked:
     region: str | None = None
 
 
-def infra_apply(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraApplied, str]:
+def infra_apply(workspace: Workspace, asked: ApplyOptions, words: Channels) -> tuple[InfraApplied, str]:
     """Return what was applied, and the address of its record, else the path of the file that keeps it.
 
     Raises as ``infra_plan`` does, and ``PublishError`` where the forge does not say what was reviewed or does not take
@@ -47,12 +47,12 @@ def infra_apply(workspace: Workspace, asked: Asked, words: Words) -> tuple[Infra
     place, forge = InfraPlace.of(workspace, asked.environment), forge_of(workspace)
     recorder = ApplyRecorder(place, held_to(place, forge, (asked.reviewed or "").strip()), forge)
     subject = subject_of(place, recorder.held.before)
-    how = How(Role.of(asked.role, asked.region), words)
+    how = Applier(Role.of(asked.role, asked.region), words)
     applied = kept(workspace.root, LEVER, carried_out(subject, apply_steps(subject), recorder, how))
     return applied, next(iter(applied.recorded), str(layout.lever(LEVER)))
 
 
-def steps(workspace: Workspace, asked: Asked) -> list[str]:
+def steps(workspace: Workspace, asked: ApplyOptions) -> list[str]:
     """Return the steps of an apply in words; nothing is run and nobody is asked."""
     place = InfraPlace.of(workspace, asked.environment)
     return [str(step) for step in apply_steps(subject_of(place, ""))]
@@ -75,7 +75,7 @@ class ApplyRecorder:
     """Records an apply here and on the forge; what began stays recorded until an apply of it succeeds."""
 
     place: InfraPlace
-    held: Held
+    held: ReviewedApply
     forge: InfraForge | None
 
     @property
@@ -115,11 +115,11 @@ class ApplyRecorder:
 
 
 @dataclass(frozen=True)
-class How:
+class Applier:
     """Who applies: the role, where lines go, and who agrees at a terminal."""
 
     role: Role
-    words: Words
+    words: Channels
     agree: Callable[[InfraPlan], bool] = lambda _: False
 
 
@@ -129,12 +129,12 @@ def _unlabelled(before: str) -> str:
     return f"keep it; where it may go, apply a commit first that only takes it out of `protected`{last}"
 
 
-def carried_out(subject: InfraSubject, steps: Plan[InfraAction], recorder: ApplyRecorder, how: How) -> InfraApplied:
+def carried_out(subject: InfraSubject, steps: Plan[InfraAction], recorder: ApplyRecorder, how: Applier) -> InfraApplied:
     """Execute the steps of an apply or a destroy, and record how it ended."""
     place, held = recorder.place, recorder.held
     allowed = allowed_by(list(held.pulls), subject.rules)
     labelless = "" if recorder.forge is not None else _unlabelled(held.before)
-    around = Surroundings(
+    around = InfraServices(
         observe=place.observe, allowed=lambda _: allowed, how=labelless, reviewed=held.reviewed, agree=how.agree,
         begin=recorder.begin, end=recorder.end,
     )  # fmt: skip

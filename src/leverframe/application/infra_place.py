@@ -53,7 +53,7 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Words:
+class Channels:
     """Where lines for a person go: ``tell`` shows progress, ``mask`` hides a secret from the log of a runner."""
 
     tell: Tell
@@ -178,7 +178,7 @@ class InfraPlace:
         return InfraLockedError(error.what, why=error.why, next=step, lock=error.lock)
 
     @contextmanager
-    def tool(self, role: Role, words: Words) -> Iterator[InfraTool]:
+    def tool(self, role: Role, words: Channels) -> Iterator[InfraTool]:
         """Yield Terraform for the environment, for one command of this machine at a time.
 
         Raises ``SettingsError`` for a secret that has no value, ``InfraLockedError`` while another command works here,

@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 
 from leverframe.adapters import runner
 from leverframe.adapters.git.base import Base
-from leverframe.application.infra_place import InfraPlace, Role, Words, forge_of
+from leverframe.application.infra_place import Channels, InfraPlace, Role, forge_of
 from leverframe.application.infra_plans import no_longer_declared
 from leverframe.application.infra_results import PLAN, applied_here, keep
 from leverframe.application.results import forget, kept
 from leverframe.application.workspace import Workspace
-from leverframe.domain.infrastructure.infra_executor import Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraServices
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning
-from leverframe.domain.review.report.pull_of_run import Where
+from leverframe.domain.review.report.pull_of_run import RunPull
 from leverframe.errors import LeverframeError, PublishError, RepositoryError
 
 LEVER = "infra-plan"
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlanOptions:
     """What the command line asks for; ``role`` and ``region`` are empty where a person's own keys count."""
 
     environment: str | None = None
@@ -35,7 +35,7 @@ class Asked:
     region: str | None = None
 
 
-def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraPlanned, str]:
+def infra_plan(workspace: Workspace, asked: PlanOptions, words: Channels) -> tuple[InfraPlanned, str]:
     """Return the plan of an environment and what is against it, and the path of the file that keeps both.
 
     Raises ``SettingsError``, ``InstallationError``, ``InfraLockedError``, and ``InfraError`` without the identity that
@@ -53,7 +53,7 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
         touched = subject.rules.needing_label(plan) if subject.rules.label in labels else ()
         return [change.address for change in touched]
 
-    around = Surroundings(observe=place.observe, allowed=allowed)
+    around = InfraServices(observe=place.observe, allowed=allowed)
     with place.tool(Role.of(asked.role, asked.region), words) as tool:
         path.unlink(missing_ok=True)  # so that a crash is not taken for the same plan again
         planned = plan_of(subject, tool, around, words.progress, Planning(destroy=asked.destroy))
@@ -66,7 +66,7 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     return kept(workspace.root, LEVER, planned), str(path)
 
 
-def steps(workspace: Workspace, asked: Asked) -> list[str]:
+def steps(workspace: Workspace, asked: PlanOptions) -> list[str]:
     """Return the steps of a plan in words; nothing is run."""
     place = InfraPlace.of(workspace, asked.environment)
     subject = _subject(place, workspace.git.base(asked.base), "")
@@ -86,7 +86,7 @@ def _labels(workspace: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the labels of the pull request of this run, and why they may be older than they are now."""
     run, known = runner.event(), runner.labels()
     forge = forge_of(workspace)
-    if not isinstance(run, Where) or run.number is None or forge is None:
+    if not isinstance(run, RunPull) or run.number is None or forge is None:
         return known, ()
     try:
         return forge.labels(run.number), ()

@@ -27,7 +27,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Held:
+class ReviewedApply:
     """What an apply is held to, the pull requests that are applied, and the commit that was applied before."""
 
     reviewed: ReviewedPlans
@@ -35,7 +35,7 @@ class Held:
     before: str = ""
 
 
-def held_to(place: InfraPlace, forge: InfraForge | None, digest: str) -> Held:
+def held_to(place: InfraPlace, forge: InfraForge | None, digest: str) -> ReviewedApply:
     """Return what an apply of the checked out commit is held to; ``digest`` is the one that was asked for.
 
     Raises ``InfraError`` where that is none.
@@ -56,23 +56,23 @@ def held_to(place: InfraPlace, forge: InfraForge | None, digest: str) -> Held:
         plan = kept.plan if kept else None
     plans = (plan,) if plan else ()
     begun = tuple(plan for plan in plans if held.reviewed.begun or digest in _begun_here(place))
-    return Held(
+    return ReviewedApply(
         replace(held.reviewed, plans=plans, source=f"`--reviewed {digest[:12]}`", digest=digest, begun=begun),
         held.pulls,
         held.before,
     )
 
 
-def _of_this_machine(place: InfraPlace) -> Held:
+def _of_this_machine(place: InfraPlace) -> ReviewedApply:
     """Return the plan that `infra-plan` left here, for its reader to apply."""
     here, last = planned_here(place.folder), applied_here(place.folder)
     before = last.head if last and last.applied else last.before if last else ""
     if here is None or here.plan is None:
-        return Held(ReviewedPlans(why=f"no plan of `{place.name}` was made here to be read"), before=before)
+        return ReviewedApply(ReviewedPlans(why=f"no plan of `{place.name}` was made here to be read"), before=before)
     begun = (here.plan,) if here.plan.digest in _begun_here(place) else ()
     resumed = last is not None and _same(place, last.head)
     source = f"`infra-plan` at {here.head[:12]}"
-    return Held(ReviewedPlans((here.plan,), source, begun=begun, resumed=resumed), before=before)
+    return ReviewedApply(ReviewedPlans((here.plan,), source, begun=begun, resumed=resumed), before=before)
 
 
 def _same(place: InfraPlace, commit: str) -> bool:
@@ -85,7 +85,7 @@ def _begun_here(place: InfraPlace) -> Sequence[str]:
     return last.reviewed if last and last.begun and not last.applied else ()
 
 
-def _of_forge(place: InfraPlace, forge: InfraForge) -> Held:
+def _of_forge(place: InfraPlace, forge: InfraForge) -> ReviewedApply:
     """Return the plans that were shown in the pull requests since the last apply."""
     git, last = history_of(place.workspace), forge.last(place.name)
     since = last.applied or (f"{last.begun}~1" if last.begun else f"{place.head}~1")
@@ -102,7 +102,7 @@ def _of_forge(place: InfraPlace, forge: InfraForge) -> Held:
         _plans(counting), _named(counting), begun=_plans(begun), resumed=_same(place, last.begun),
         why=alone or _why(pulls, commits, last), again=again,
     )  # fmt: skip
-    return Held(reviewed, tuple(pulls), last.applied)
+    return ReviewedApply(reviewed, tuple(pulls), last.applied)
 
 
 def _alone(place: InfraPlace, git: HostedGit, forge: InfraForge, commits: Sequence[str]) -> str:

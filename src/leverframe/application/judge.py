@@ -9,7 +9,7 @@ from pathlib import Path
 from leverframe.adapters.bounds import OVER
 from leverframe.application.check import check
 from leverframe.application.gate import gate
-from leverframe.application.judged_cards import Change, beyond, card_of, conflicting, owed_by, where_of
+from leverframe.application.judged_cards import JudgedChange, beyond, card_of, conflicting, owed_by, where_of
 from leverframe.application.judged_checkout import (
     JudgedCheckout,
     claimed_state,
@@ -18,7 +18,7 @@ from leverframe.application.judged_checkout import (
     kept_in_git,
     paths_of,
 )
-from leverframe.application.judged_model import Claimed, ClaimedContents, overlaid
+from leverframe.application.judged_model import ClaimedContents, ClaimedOutputs, overlaid
 from leverframe.application.judged_objects import missing, odd_folders
 from leverframe.application.report import card_of_change
 from leverframe.application.report_place import branch_named
@@ -32,7 +32,7 @@ from leverframe.domain.review.check import refused
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.judge.judged import Judged
 from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, sorted_paths, within
-from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
+from leverframe.domain.review.judge.lock_claims import ClaimRules, Claims, compared
 from leverframe.domain.review.judge.tree_change import TreeChange
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_markdown import render
@@ -55,7 +55,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class JudgeOptions:
     """What the command line asks for."""
 
     head: str
@@ -65,7 +65,7 @@ class Asked:
     out: Path | None = None
 
 
-def judge(workspace: Workspace, asked: Asked, tell: Tell) -> Judgement:
+def judge(workspace: Workspace, asked: JudgeOptions, tell: Tell) -> Judgement:
     """Judge a change, and write its card."""
     change = _read(workspace, asked)
     made = conflicting(change) if change.merged.conflicts else _carded(workspace, change, asked, tell)
@@ -80,7 +80,7 @@ def judge(workspace: Workspace, asked: Asked, tell: Tell) -> Judgement:
     return Judgement(card, str(out))
 
 
-def _carded(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> Card:
+def _carded(workspace: Workspace, change: JudgedChange, asked: JudgeOptions, tell: Tell) -> Card:
     """Return a card whatever the change holds: what breaks the judge keeps it from being merged, with a word."""
     try:
         return _judged(workspace, change, asked, tell)
@@ -103,13 +103,13 @@ def _claim(path: Path) -> str:
         return ""
 
 
-def plan(workspace: Workspace, asked: Asked) -> Plan:
+def plan(workspace: Workspace, asked: JudgeOptions) -> Plan:
     """Return what the judge would make of each path, without running anything."""
     change = _read(workspace, asked)
     return Plan(change.tip, change.head, change.merged.conflicts, change.sorted_paths)
 
 
-def _read(workspace: Workspace, asked: Asked) -> Change:
+def _read(workspace: Workspace, asked: JudgeOptions) -> JudgedChange:
     git = workspace.git
     tip, head = git.named("HEAD"), git.named(asked.head)
     newest = git.commit_of(asked.base) if asked.base else None
@@ -123,7 +123,7 @@ def _read(workspace: Workspace, asked: Asked) -> Change:
     here = has_dvc(workspace.root)
     paths = paths_of(workspace, workspace.root) if here else ProjectPaths(git.prefix())
     sorting = _sorted(workspace, git.trees.changes(tip, merged.tree) if merged.tree else [], paths)
-    return Change(tip, head, merged, sorting if here else _all_owed(sorting), paths)
+    return JudgedChange(tip, head, merged, sorting if here else _all_owed(sorting), paths)
 
 
 def _all_owed(sorting: Sorted) -> Sorted:
@@ -139,7 +139,7 @@ def _sorted(workspace: Workspace, changes: Sequence[TreeChange], paths: ProjectP
     return sorted_paths(changes, paths, workspace.git.trees.read(blobs, _SMALL))
 
 
-def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> Card:
+def _judged(workspace: Workspace, change: JudgedChange, asked: JudgeOptions, tell: Tell) -> Card:
     sorting, owed = change.sorted_paths, owed_by(change.sorted_paths.owed)
     judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed, found=beyond(sorting.owed))
     if judged.found:
@@ -181,7 +181,7 @@ def _read_by_stages(sorting: Sorted, paths: ProjectPaths) -> bool:
     return any(name == read or name.startswith(f"{read}/") for name in names for read in paths.read)
 
 
-def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
+def _bring(work: JudgedCheckout, change: JudgedChange) -> Violation | None:
     """Bring the data that pointers name; return what says that some are nowhere."""
     pointers = change.sorted_paths.pointers.values()
     absent = missing(pointers, work.objects)
@@ -199,7 +199,7 @@ def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
     )
 
 
-def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeSettings, Tell]) -> Card:
+def _run(work: JudgedCheckout, change: JudgedChange, judged: Judged, how: tuple[JudgeSettings, Tell]) -> Card:
     limits, tell = how
     try:
         if change.paths.star and (change.sorted_paths.inputs or change.sorted_paths.derived):
@@ -233,7 +233,7 @@ def _of_own_code(claims: Claims) -> str:
     return f"{names} ran its code, which the judge does not, so nobody knows that its figures are what that code gives"
 
 
-def _unscored(change: Change, judged: Judged, why: str) -> Gated:
+def _unscored(change: JudgedChange, judged: Judged, why: str) -> Gated:
     """Return that the committed model was not scored: where no owner has to approve the change, that refuses it."""
     words = f"the model of the change was not scored: {why}"
     if judged.owed is not None:
@@ -265,7 +265,7 @@ def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:
     return Violation(reason, f"{error.what}: {error.why}", error.next)
 
 
-def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) -> Change:
+def _sorted_again(work: JudgedCheckout, change: JudgedChange, outputs: Sequence[str]) -> JudgedChange:
     """Return the change once it is known what its declarations derive, such as outputs of new stages."""
     owed = dict(change.sorted_paths.owed)
     prefix = change.paths.folder
@@ -282,13 +282,13 @@ def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) 
 
 
 def _claims(
-    work: JudgedCheckout, change: Change, outputs: list[str], ran: Sequence[str], tell: Tell
-) -> tuple[Claimed, Claims]:
+    work: JudgedCheckout, change: JudgedChange, outputs: list[str], ran: Sequence[str], tell: Tell
+) -> tuple[ClaimedOutputs, Claims]:
     """Return what the change claims, and how that compares; what differs is run twice, as training may be random."""
     owed = {path.removeprefix(change.paths.folder) for path in change.sorted_paths.owed}
     state = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
-    claimed, made = Claimed(state, work.objects), work.made(outputs)
-    terms = Terms(_TOLERANCE, owed, ClaimedContents(work.workspace, work.pipeline, claimed))
+    claimed, made = ClaimedOutputs(state, work.objects), work.made(outputs)
+    terms = ClaimRules(_TOLERANCE, owed, ClaimedContents(work.workspace, work.pipeline, claimed))
     claims = compared(state, made, terms)
     names = doubted(state, made, {*ran} - {*claims.excused}) if claims.violations else []
     if not names:
@@ -305,9 +305,9 @@ def _claims(
 
 def _of_levers(
     work: JudgedCheckout,
-    change: Change,
+    change: JudgedChange,
     judged: Judged,
-    made: tuple[Sequence[StageRun], Claimed | str | None],
+    made: tuple[Sequence[StageRun], ClaimedOutputs | str | None],
     tell: Tell,
 ) -> Card:
     """Return the card of the judge's own outputs, by the levers as they are, for the head of the change.
@@ -322,7 +322,7 @@ def _of_levers(
     kept(work.root, "reproduce", Reproduced(place.git.named("HEAD"), tuple(runs)))
     tell("comparing the model with that of the base")
     try:
-        with overlaid(place, claimed if isinstance(claimed, Claimed) else None) as unfit:
+        with overlaid(place, claimed if isinstance(claimed, ClaimedOutputs) else None) as unfit:
             unscored = claimed if isinstance(claimed, str) else unfit
             if unscored:
                 gated = _unscored(change, judged, unscored)

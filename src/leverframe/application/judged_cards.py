@@ -21,7 +21,7 @@ _MOST = 3_000  # paths for owners: every one is on the card, as who may approve 
 
 
 @dataclass(frozen=True)
-class Change:
+class JudgedChange:
     """A change as git has it: the tip of the base, its head, the tree of both, and what to do with each path."""
 
     tip: str
@@ -31,7 +31,7 @@ class Change:
     paths: ProjectPaths
 
 
-def conflicting(change: Change) -> Card:
+def conflicting(change: JudgedChange) -> Card:
     """Return the card of a change that does not merge."""
     names = ", ".join(f"`{_named(path)}`" for path in change.merged.conflicts[:3])
     violation = Violation(
@@ -42,7 +42,7 @@ def conflicting(change: Change) -> Card:
     return card_of(change, Judged("", change.tip, change.head, found=(violation,)), "it does not merge")
 
 
-def card_of(change: Change, judged: Judged, because: str = "") -> Card:
+def card_of(change: JudgedChange, judged: Judged, because: str = "") -> Card:
     """Return a card on which the judge alone has a word; ``because`` says why the gate has none."""
     head = change.head
     return Card(

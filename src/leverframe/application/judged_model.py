@@ -31,7 +31,7 @@ _IN_GIT = (_DESCRIPTION, layout.METRICS.as_posix())
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedOutputs:
     """The outputs that a change commits, and where their contents may be."""
 
     state: State
@@ -65,7 +65,7 @@ class ClaimedContents:
 
     place: Workspace
     rerun: Rerun
-    claimed: Claimed
+    claimed: ClaimedOutputs
 
     def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
         """Tell whether a table has the values of a record; None where either cannot be read."""
@@ -102,7 +102,7 @@ class ClaimedContents:
 
 
 @contextmanager
-def overlaid(place: Workspace, claimed: Claimed | None) -> Iterator[str]:
+def overlaid(place: Workspace, claimed: ClaimedOutputs | None) -> Iterator[str]:
     """Let the claimed model stand in the place of the run's while it is scored; yield why it is not, else nothing.
 
     Its hold-out stays that of the run.
@@ -124,7 +124,7 @@ def overlaid(place: Workspace, claimed: Claimed | None) -> Iterator[str]:
         _written(place, before)
 
 
-def _unfit(place: Workspace, claimed: Claimed | None) -> str:
+def _unfit(place: Workspace, claimed: ClaimedOutputs | None) -> str:
     """Return why a claimed model cannot be scored; empty where it can, or where there is none."""
     if claimed is None:
         return ""
@@ -139,7 +139,7 @@ def _unfit(place: Workspace, claimed: Claimed | None) -> str:
     return f"the hold-out of the base lacks `{lacking[0]}`" if lacking else ""
 
 
-def _with_claimed(lock: str, paths: Iterable[str], claimed: Claimed) -> str:
+def _with_claimed(lock: str, paths: Iterable[str], claimed: ClaimedOutputs) -> str:
     """Return a lock that names what stands in the place of some outputs of the run: of the change, by its records."""
     recorded = {path: known for entry in claimed.state.lock.values() for path, known in entry.outputs.items()}
     for path in paths:

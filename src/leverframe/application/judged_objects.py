@@ -40,9 +40,8 @@ class Objects:
         if not md5.endswith(".dir"):
             return True
         files = listed(self.tree.content(Recorded(md5)) or b"")
-        return isinstance(files, str) or all(
-            self.take(digest) for digest in files.values()
-        )  # an owner looks at odd ones
+        # an owner looks at odd ones
+        return isinstance(files, str) or all(self.take(digest) for digest in files.values())
 
     def content(self, md5: str) -> bytes | None:
         """Return what has that digest, of a file that a claim names; None where it is nowhere, or too large to read."""

@@ -23,7 +23,7 @@ NO_LOG = (
 NO_LABELS = "there are no labels", "set `monitor.labels.path` to the files with labels, or remove `monitor.labels`"
 
 
-class Remote(Protocol):
+class RemoteLogs(Protocol):
     """The files behind an address."""
 
     def sizes(self) -> dict[str, int]:
@@ -37,7 +37,7 @@ class Remote(Protocol):
 def log_files(
     source: str,
     root: Path,
-    remote: Callable[[str], Remote],
+    remote: Callable[[str], RemoteLogs],
     within: Within = (None, None),
     limit: int = LIMIT,
     nothing: tuple[str, str] = NO_LOG,

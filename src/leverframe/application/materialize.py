@@ -29,7 +29,7 @@ from leverframe.domain.features.plan import Step, Windows
 from leverframe.domain.features.request import required, timestamp
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
 from leverframe.domain.features.snapshot.layers import Layer, fits
-from leverframe.domain.features.snapshot.store import About, Keys
+from leverframe.domain.features.snapshot.store import Keys, SnapshotInfo
 from leverframe.errors import SettingsError
 
 _REDIS = "leverframe.adapters.redis"  # an extra that no stage needs
@@ -37,7 +37,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class MaterializeOptions:
     """Up to when; ``full`` builds the store anew, ``dry_run`` changes nothing.
 
     Redis keeps what is written for ``ttl`` seconds.
@@ -55,7 +55,7 @@ def store_folder(workspace: Workspace) -> StoreFolder:
     return StoreFolder(folder.resolve(), workspace.plan.spec, opened_layer)
 
 
-def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
+def materialize(workspace: Workspace, asked: MaterializeOptions, tell: Tell) -> Materialized:
     """Bring the online store up to a timestamp, by default now, and return what was written.
 
     The data of the repository stay as they are, and the store where anything fails. Raises ``SourceError``,
@@ -155,7 +155,7 @@ class _Making:
         )
 
     def _written(
-        self, kind: str, described: About, tables: Iterator[Arranged]
+        self, kind: str, described: SnapshotInfo, tables: Iterator[Arranged]
     ) -> tuple[Path | None, dict[str, int], int]:
         """Write a layer and return it, its rows by table, and how many keys it has; nothing of no table."""
         rows: dict[str, int] = {}
@@ -208,7 +208,7 @@ def _pushed(
 
     layers = [layer(file) for file in generation.layers()]
     old = layer(before.delta) if before and before.delta and generation.delta else None
-    described = About(generation.spec, generation.as_of, generation.attributes())
+    described = SnapshotInfo(generation.spec, generation.as_of, generation.attributes())
     written = redis.push(url, described, layers, old, ttl=ttl)
     tell(f"{written:,} keys written to {redis.redacted(url)}")
     return str(redis.redacted(url))

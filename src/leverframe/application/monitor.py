@@ -50,7 +50,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class MonitorOptions:
     """What the command line asks for; what is None is as the settings say."""
 
     environment: str | None = None
@@ -63,7 +63,7 @@ class Asked:
     dry_run: bool = False
 
 
-def monitor(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple[Monitored, Path]:
+def monitor(workspace: Workspace, asked: MonitorOptions, tell: Tell, mask: Tell) -> tuple[Monitored, Path]:
     """Return what is found in the newest windows, and the page of it, written into the folder of results.
 
     ``mask`` hides a secret from the log of a runner. Raises ``MonitorBusyError`` while another run writes there, and
@@ -91,7 +91,7 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
 
 
 def _observed(
-    workspace: Workspace, asked: Asked, of: tuple[Run, Engine], before: Monitored | None, tell: Tell
+    workspace: Workspace, asked: MonitorOptions, of: tuple[Run, Engine], before: Monitored | None, tell: Tell
 ) -> tuple[Monitored, Reference]:
     """Return what the log and the labels show, and the reference with what was learned of its weeks."""
     (run, engine), known, settings = of, of[0].reference, of[0].settings
@@ -120,7 +120,7 @@ def _observed(
 
 
 def _alerted(
-    workspace: Workspace, asked: Asked, of: tuple[Monitored, Results, Reference], how: tuple[Tell, Tell]
+    workspace: Workspace, asked: MonitorOptions, of: tuple[Monitored, Results, Reference], how: tuple[Tell, Tell]
 ) -> tuple[Monitored, LeverframeError | None]:
     """Write what was found, bring alerts up to date, and write it again with them and with what was not told."""
     (monitored, results, known), (tell, mask) = of, how
@@ -137,7 +137,7 @@ def _alerted(
     return monitored, alerts.failure
 
 
-def self_tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:
+def self_tested(workspace: Workspace, asked: MonitorOptions, tell: Tell) -> RuleFacts:
     """Return the rule of drift for the reference, and how often it raises an alarm on the reference itself."""
     settings, results = _settings(workspace, asked), Results(_folder(workspace, asked))
     engine = engine_of(settings.engine)
@@ -154,7 +154,7 @@ def engine_of(name: str) -> Engine:
     return AlibiDetectEngine()
 
 
-def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:
+def _settings(workspace: Workspace, asked: MonitorOptions) -> MonitorSettings:
     """Return the settings in force: those of the file, and what the command line says otherwise."""
     settings = workspace.levers.monitor
     if not settings.performance.metrics:  # those that decide in a pull request decide here
@@ -168,16 +168,16 @@ def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:
     return settings
 
 
-def _environment(workspace: Workspace, asked: Asked) -> str:
+def _environment(workspace: Workspace, asked: MonitorOptions) -> str:
     return watched(workspace, asked.environment)
 
 
-def _folder(workspace: Workspace, asked: Asked) -> Path:
+def _folder(workspace: Workspace, asked: MonitorOptions) -> Path:
     private_folder(workspace.root / layout.PRIVATE)
     return asked.out or workspace.root / layout.MONITOR / _environment(workspace, asked)
 
 
-def _log(workspace: Workspace, asked: Asked) -> str:
+def _log(workspace: Workspace, asked: MonitorOptions) -> str:
     """Return where the log is: as asked, as set, or that of the server of this machine."""
     given = asked.log or workspace.levers.monitor.log
     return given or str(server_folder(workspace, _environment(workspace, asked)).folder / "log")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from leverframe.serving.formats import model_in
-from leverframe.serving.model_process import SECONDS, OpenedModel, Order
+from leverframe.serving.model_process import SECONDS, ModelTask, OpenedModel
 from leverframe.settings.pipeline import ModelRole
 
 __all__ = ["OpenedModel", "open_model"]
@@ -19,6 +19,6 @@ def open_model(root: Path, role: ModelRole, seconds: float = SECONDS) -> OpenedM
     """
     if role.predict is not None:
         file = str((root / role.path).resolve()) if role.path else None
-        return OpenedModel(Order(str(root.resolve()), function=role.predict, file=file), seconds=seconds)
+        return OpenedModel(ModelTask(str(root.resolve()), function=role.predict, file=file), seconds=seconds)
     source, data = model_in(root / (role.path or ""), role.format)
-    return OpenedModel(Order(str(root.resolve()), source), data, seconds)
+    return OpenedModel(ModelTask(str(root.resolve()), source), data, seconds)

@@ -15,12 +15,12 @@ from leverframe.documents import validated
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.table import Table
 from leverframe.domain.own_model.opened import NativeFormat, itself
-from leverframe.domain.own_model.own_packing import OwnBundle, Sample, Served, Wanted, packed, seen
+from leverframe.domain.own_model.own_packing import DeclaredModel, OwnBundle, Sample, Served, packed, seen
 from leverframe.errors import BundleError, SourceError
 from leverframe.files import write_folder
 from leverframe.package import check_extras
 from leverframe.serving.formats import model_in
-from leverframe.serving.model_process import OpenedModel, Order
+from leverframe.serving.model_process import ModelTask, OpenedModel
 from leverframe.serving.own_bundle import OwnBundle as OpenOwnBundle
 from leverframe.settings import LEVERS
 from leverframe.settings.params import BundleSettings
@@ -34,7 +34,7 @@ _TREES = ("xgboost", "lightgbm", "catboost")  # which may be served as ONNX
 
 
 @dataclass(frozen=True)
-class Asked:
+class OwnBundleOptions:
     """The model in a file or a folder of MLflow, rows that it predicts, and what a person says of it.
 
     ``name`` is that under which it is served, by default as the settings say; ``out`` is the folder of the bundle.
@@ -54,7 +54,7 @@ class Asked:
     dry_run: bool = False
 
 
-def own_bundle(workspace: Workspace, asked: Asked, tell: Callable[[str], None]) -> OwnBundle:
+def own_bundle(workspace: Workspace, asked: OwnBundleOptions, tell: Callable[[str], None]) -> OwnBundle:
     """Pack a model, open the bundle as a server does, and write its folder unless it is only tried.
 
     Raises ``EstimatorError`` for a model that cannot be opened, ``SourceError`` for rows that cannot be read,
@@ -66,7 +66,7 @@ def own_bundle(workspace: Workspace, asked: Asked, tell: Callable[[str], None]) 
         raise SourceError(f"{asked.sample} has no row", why="the schema is inferred from rows", next="name other rows")
     named = {"model": asked.name or model_name(workspace)}
     settings = validated(BundleSettings, named, name="the name of the model")
-    wanted = Wanted(settings.model, asked.kind, asked.label, settings.golden_rows, settings.tolerance)
+    wanted = DeclaredModel(settings.model, asked.kind, asked.label, settings.golden_rows, settings.tolerance)
     if asked.runtime is None:
         made = packed(*_by_library(asked, table, wanted, tell), wanted)
     else:
@@ -79,11 +79,13 @@ def own_bundle(workspace: Workspace, asked: Asked, tell: Callable[[str], None]) 
     return made
 
 
-def _by_library(asked: Asked, table: Table, wanted: Wanted, tell: Callable[[str], None]) -> tuple[Sample, Served]:
+def _by_library(
+    asked: OwnBundleOptions, table: Table, wanted: DeclaredModel, tell: Callable[[str], None]
+) -> tuple[Sample, Served]:
     """Return rows that the library of a model predicts, and the file that serves: that of the model, or its ONNX."""
     source, data = model_in(asked.model, asked.format)
     tell(f"predicting {table.height:,} rows of {asked.sample} with {asked.model} ({source})")
-    model, columns = OpenedModel(Order("", source), data), seen(table, asked.label)
+    model, columns = OpenedModel(ModelTask("", source), data), seen(table, asked.label)
     sample = Sample(table, *model.asked(table, columns))
     onnx, why = _converted(source, model, sample, wanted)
     engine: NativeFormat = source if onnx is None else "onnx"
@@ -91,7 +93,9 @@ def _by_library(asked: Asked, table: Table, wanted: Wanted, tell: Callable[[str]
     return sample, Served(engine, data if onnx is None else onnx, source, why, versions)
 
 
-def _converted(source: NativeFormat, model: OpenedModel, sample: Sample, wanted: Wanted) -> tuple[bytes | None, str]:
+def _converted(
+    source: NativeFormat, model: OpenedModel, sample: Sample, wanted: DeclaredModel
+) -> tuple[bytes | None, str]:
     """Return trees in ONNX, None where these do not predict alike, and in words why, or how close they are."""
     categories = [feature.name for feature in sample.features(wanted.label) if feature.kind == "categorical"]
     if source not in _TREES:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from leverframe.application.candidate import Checkout
 from leverframe.application.reference import label_of_role, rows_of_role
-from leverframe.application.retrain_base import Base, Own, recorded_md5
+from leverframe.application.retrain_base import BaseRevision, OwnPipeline, recorded_md5
 from leverframe.domain.monitoring.reference_rows import ReferenceTable
 from leverframe.domain.retraining.attempt import Comparison, Cost, RetrainWindow
 from leverframe.domain.retraining.candidate_comparison import compared
-from leverframe.domain.retraining.outcome import Missed
+from leverframe.domain.retraining.outcome import GateMisses
 from leverframe.domain.retraining.own_rows import paired, within
 from leverframe.domain.retraining.retrain import Trained
 from leverframe.errors import SourceError
@@ -21,7 +21,7 @@ _NOT_OLD = "a pipeline of one's own predicts its new hold-out alone"
 class OwnTrainer:
     """The port of ``domain/retraining/retrain.py`` for a pipeline that Leverframe did not shape."""
 
-    def __init__(self, work: Checkout, base: Base, own: Own) -> None:
+    def __init__(self, work: Checkout, base: BaseRevision, own: OwnPipeline) -> None:
         self._work, self._base, self._own = work, base, own
         self._sides: list[ReferenceTable] = []  # candidate and champion
 
@@ -42,14 +42,14 @@ class OwnTrainer:
         cost = Cost(None, candidate.table.height, round(seconds, 1), None, None)
         return Trained(digest, self._base.champion, cost)
 
-    def compare(self, confidence: float) -> tuple[Comparison, Missed]:
+    def compare(self, confidence: float) -> tuple[Comparison, GateMisses]:
         """Compare row by row under the rules of the gate of the base tip."""
         role, rules = self._own.role, self._base.rules
         candidate, champion = self._sides
         slices = [name for rule in rules.settings.slices for name in rule.columns]
         pair = paired(candidate, champion, label_of_role(role), role.timezone, slices)
         comparison, missed = compared(pair, rules, (self._base.levers.retrain, confidence), old=_NOT_OLD)
-        return comparison, Missed(missed)
+        return comparison, GateMisses(missed)
 
     def _rows(self, window: RetrainWindow) -> ReferenceTable:
         role = self._own.role

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from leverframe.application.phased_run import PhasedRun
 from leverframe.application.status import status
-from leverframe.domain.review.reproduce import Order, StageRun, failure_of, merged_runs, state_of
+from leverframe.domain.review.reproduce import RunOptions, StageRun, failure_of, merged_runs, state_of
 from leverframe.domain.review.same_outputs import State
 from leverframe.domain.review.unstable import unstable
 from leverframe.domain.verdict import Reason, Violation
@@ -15,7 +15,7 @@ from leverframe.errors import PipelineBusyError, PipelineError
 STOPS = (Reason.STAGE_FAILED, Reason.CONTRACT_BROKEN, Reason.DATA_MISSING)  # after which nothing more runs
 
 
-def worked(pipeline: PhasedRun, order: Order) -> tuple[list[StageRun], tuple[Violation, ...], tuple[str, ...]]:
+def worked(pipeline: PhasedRun, order: RunOptions) -> tuple[list[StageRun], tuple[Violation, ...], tuple[str, ...]]:
     """Run the stages of a phase; return what became of them, what failed, and which are not deterministic.
 
     Raises ``PipelineBusyError`` where another process works in the repository.
@@ -42,7 +42,7 @@ def worked(pipeline: PhasedRun, order: Order) -> tuple[list[StageRun], tuple[Vio
     return runs, (), odd
 
 
-def _run_twice(pipeline: PhasedRun, order: Order, first: State, runs: Sequence[StageRun]) -> tuple[str, ...]:
+def _run_twice(pipeline: PhasedRun, order: RunOptions, first: State, runs: Sequence[StageRun]) -> tuple[str, ...]:
     """Run what wrote other outputs than the commit has of the same inputs once more, as only this machine can.
 
     Returns the stages that differ from themselves; what reads them is run again.

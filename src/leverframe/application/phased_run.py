@@ -19,7 +19,7 @@ from leverframe.errors import PipelineError
 
 
 @dataclass(frozen=True)
-class Turn:
+class PhaseTurn:
     """Which phase of a plan it is, and what earlier ones handed over; ``remote`` is that of outputs, empty the default.
 
     ``base`` is the lock that the change started from, ``metrics`` are the files of metrics; ``full`` runs every stage.
@@ -47,7 +47,7 @@ class Turn:
 class PhasedRun(Rerun):
     """Runs what one phase has to; it is asked for as the run of one machine, and leaves out what is not its own."""
 
-    turn: Turn
+    turn: PhaseTurn
     _mine: frozenset[str] = frozenset()
     _begun = False
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class How:
+class PullOptions:
     """How a plan is executed.
 
     ``settings`` are those of the base tip. ``last`` is the newest attempt in the records: it finishes a publication
@@ -105,7 +105,7 @@ class OpenForge:
         """Tell whether the checks have to be started by us."""
         return settings.checks == "dispatch" or (settings.checks == "auto" and not self.pulls.starts_checks())
 
-    def executed(self, plan: PullPlan, there: StandingBranch, branches: Branches, how: How) -> Published:
+    def executed(self, plan: PullPlan, there: StandingBranch, branches: Branches, how: PullOptions) -> Published:
         """Execute a plan, unless it is a dry run; an error ends it, and the next run plans again."""
         executor = PullExecutor(self.pulls, branches, there)
         if how.dry_run:

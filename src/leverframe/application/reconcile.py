@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from leverframe.application.deploy import Asked, deploy
+from leverframe.application.deploy import DeployOptions, deploy
 from leverframe.application.workspace import Workspace
 from leverframe.domain.release.deploy import Deployed
 from leverframe.domain.release.reconcile import looks
@@ -21,6 +21,6 @@ def reconcile(
 
     def follow() -> Deployed:
         workspace.git.fetch()
-        return deploy(workspace, Asked(environment, workspace.git.tip(branch), record=False), tell)
+        return deploy(workspace, DeployOptions(environment, workspace.git.tip(branch), record=False), tell)
 
     yield from looks(follow, watch, time.sleep, tell)

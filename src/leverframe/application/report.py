@@ -21,7 +21,7 @@ from leverframe.application.infra_plans import (
     pipeline_here,
 )
 from leverframe.application.own_card import parameters_of, read_here, with_plots
-from leverframe.application.report_place import Place, branch_named
+from leverframe.application.report_place import ReportTarget, branch_named
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
 from leverframe.application.untouched import untouched
@@ -38,9 +38,9 @@ from leverframe.domain.review.report.assemble import assembled, of_infrastructur
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_charts import BRANCH, drawings
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, marker, render
-from leverframe.domain.review.report.post_card import Others, Post, nobody
+from leverframe.domain.review.report.post_card import CardPost, Others, nobody
 from leverframe.domain.review.report.publish import Published, Publisher
-from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
+from leverframe.domain.review.report.pull_of_run import NoPull, Pull, RunOrder, RunPull
 from leverframe.domain.review.reproduce import Reproduced
 from leverframe.domain.verdict import Reason, Skipped, Violation
 from leverframe.errors import LeverframeError, PublishError, RepositoryError
@@ -56,7 +56,7 @@ _WHOLE = 900_000  # bytes of the summary of a job, which takes a megabyte
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReportOptions:
     """What the command line asks for."""
 
     base: str | None = None
@@ -74,7 +74,7 @@ class Asked:
     unjudged: str = ""
 
 
-def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -> Published:
+def report(workspace: Workspace, asked: ReportOptions, summary: Callable[[str], None]) -> Published:
     """Make the card of this change, or read one that another job made, and post it where it belongs.
 
     ``summary`` gets the whole of it in any case: a runner shows it on the page of the job.
@@ -82,7 +82,7 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     settings, run = report_settings(workspace), runner.event()
     made = _as_claim(read_card(asked.card)) if asked.card else card_of_change(workspace, asked.base)
     given, project = branch_named(asked.base) or made.target, project_of(workspace, anywhere=asked.card is not None)
-    place = Place(run, asked.publisher or settings.publisher, given, project)
+    place = ReportTarget(run, asked.publisher or settings.publisher, given, project)
     card, refusal = replace(made, target=place.base, project=project.folder), None
     if asked.card:
         place.hold_foreign(card, str(asked.card))
@@ -100,8 +100,8 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
 
 def shown(
     workspace: Workspace,
-    asked: Asked,
-    of: tuple[Card, Place, PublishError | None],
+    asked: ReportOptions,
+    of: tuple[Card, ReportTarget, PublishError | None],
     summary: Callable[[str], None],
     below: str = "",
 ) -> Published:
@@ -135,8 +135,10 @@ def project_of(workspace: Workspace, *, anywhere: bool) -> Project:
         return WHOLE
 
 
-def _body(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> str:
-    mark = marker(place.project.key(asked.key), card.head, place.run.order if isinstance(place.run, Where) else Order())
+def _body(asked: ReportOptions, settings: ReportSettings, card: Card, place: ReportTarget) -> str:
+    mark = marker(
+        place.project.key(asked.key), card.head, place.run.order if isinstance(place.run, RunPull) else RunOrder()
+    )
     return f"{mark}\n{render(card, _shown(asked, settings, card, place))}"
 
 
@@ -145,10 +147,10 @@ def summary_of(card: Card, size: int) -> str:
     return render(card, Shown(1000, 1000), limit=size)
 
 
-def _shown(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> Shown:
+def _shown(asked: ReportOptions, settings: ReportSettings, card: Card, place: ReportTarget) -> Shown:
     """Return how the card is drawn: with pictures on a branch where they are asked for, else with diagrams."""
     warnings = place.warnings(card.head)
-    if not isinstance(place.run, Where):
+    if not isinstance(place.run, RunPull):
         return Shown(settings.slices, warnings=warnings)
     blobs = f"{runner.server()}/{place.run.repository}/blob"
     pictures = _in_git(card, f"{blobs}/{card.head}")
@@ -268,7 +270,7 @@ def read_card(path: Path) -> Card:
     return card
 
 
-def _write(root: Path, card: Card, body: str, asked: Asked) -> None:
+def _write(root: Path, card: Card, body: str, asked: ReportOptions) -> None:
     """Write the card as Markdown, as data beside it, and as a page where one is asked for."""
     private_folder((root / layout.RESULTS).parent)
     out = asked.out or root / layout.REPORT
@@ -279,17 +281,17 @@ def _write(root: Path, card: Card, body: str, asked: Asked) -> None:
 
 
 def _posted(
-    asked: Asked, settings: ReportSettings, of: tuple[Card, Place, PublishError | None], body: str
+    asked: ReportOptions, settings: ReportSettings, of: tuple[Card, ReportTarget, PublishError | None], body: str
 ) -> Published:
     """Post the card where the publisher that was asked for, or that the surroundings allow, puts it."""
     card, place, refusal = of
     run, publisher, here = place.run, place.publisher, str(asked.out or layout.REPORT)
-    if publisher in ("summary", "file") or not isinstance(run, Where):
+    if publisher in ("summary", "file") or not isinstance(run, RunPull):
         why = place.unposted() or (() if refusal is None else (refusal.why,))
         return Published(card.verdict, publisher, here, publish.WRITTEN, why)
     forge, pull = place.forge, place.pull
     if forge is None or not isinstance(pull, Pull):
-        why = (pull.because,) if isinstance(pull, Nowhere) else ()
+        why = (pull.because,) if isinstance(pull, NoPull) else ()
         return Published(card.verdict, "file", here, publish.WRITTEN, why)
     if refusal is not None:
         raise refusal
@@ -309,7 +311,9 @@ def _posted(
     number = None if run.queued else pull.number
     mark = cml.watermark(cml.title(posting.key), posting.head) if publisher == "cml" else ""
     try:
-        ended = Post(forge, number, posting, _by_cml(place, pull.number, posting), reviewed, mark)(dry=asked.dry_run)
+        ended = CardPost(forge, number, posting, _by_cml(place, pull.number, posting), reviewed, mark)(
+            dry=asked.dry_run
+        )
     except PublishError as error:
         raise place.explained(error) from error
     verdict = Skipped(place.pending) if place.pending else card.verdict
@@ -318,9 +322,9 @@ def _posted(
     return Published(verdict, by, ended.place, ended.done, ended.why)
 
 
-def _by_cml(place: Place, number: int, posting: publish.Posting) -> Others:
+def _by_cml(place: ReportTarget, number: int, posting: publish.Posting) -> Others:
     """Return what lets CML comment where it is to; elsewhere GitHub's interface posts the card at once."""
-    if place.publisher != "cml" or not isinstance(place.run, Where):
+    if place.publisher != "cml" or not isinstance(place.run, RunPull):
         return nobody
     where = (place.run.repository, number, posting.head)
     return cml.ByCml(runner.server(), where, runner.token(), posting, run_group)

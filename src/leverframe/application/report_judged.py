@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from leverframe.application.infra_plans import judged_again
-from leverframe.application.report import Asked, project_of, read_card, report_settings, shown
-from leverframe.application.report_standing import Standing, standing
+from leverframe.application.report import ReportOptions, project_of, read_card, report_settings, shown
+from leverframe.application.report_standing import PullState, standing
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_changed import untrusted
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.judge.judged import Judged
-from leverframe.domain.review.judge.owners import Looked, resolved
+from leverframe.domain.review.judge.owners import ReviewContext, resolved
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.judge_section import unverified
 from leverframe.domain.review.report.publish import Published, branch_word
@@ -29,7 +29,7 @@ _LEFT = "left alone"
 Tell = Callable[[str], None]
 
 
-def report_judged(workspace: Workspace, asked: Asked, path: Path, summary: Tell) -> Published:
+def report_judged(workspace: Workspace, asked: ReportOptions, path: Path, summary: Tell) -> Published:
     """Post a card of the judge as the verdict on the pull request that its run was started for."""
     card, stand = read_card(path), _standing(workspace, asked)
     judged = card.judged
@@ -53,7 +53,7 @@ def report_judged(workspace: Workspace, asked: Asked, path: Path, summary: Tell)
     return shown(workspace, asked, (card, replace(stand.place, pending=waits), None), summary, below)
 
 
-def report_unjudged(workspace: Workspace, asked: Asked, summary: Tell) -> Published:
+def report_unjudged(workspace: Workspace, asked: ReportOptions, summary: Tell) -> Published:
     """Post that there is no verdict, and why: the check fails."""
     stand, words = _standing(workspace, asked), asked.unjudged
     head, tip = stand.head, stand.tip
@@ -68,7 +68,7 @@ def report_unjudged(workspace: Workspace, asked: Asked, summary: Tell) -> Publis
     return shown(workspace, asked, (card, stand.place, None), summary)
 
 
-def _standing(workspace: Workspace, asked: Asked) -> Standing:
+def _standing(workspace: Workspace, asked: ReportOptions) -> PullState:
     publisher = asked.publisher or report_settings(workspace).publisher
     return standing(asked.pull, publisher, project_of(workspace, anywhere=True))
 
@@ -81,7 +81,7 @@ def _own_approval(workspace: Workspace) -> bool:
         return False
 
 
-def _gone(stand: Standing, card: Card) -> str:
+def _gone(stand: PullState, card: Card) -> str:
     """Return why nothing is to be posted: what came since has a judge run of its own."""
     number = stand.pull.number
     if not stand.pull.open:
@@ -91,7 +91,7 @@ def _gone(stand: Standing, card: Card) -> str:
     return ""
 
 
-def _waits(judged: Judged, stand: Standing) -> str:
+def _waits(judged: Judged, stand: PullState) -> str:
     """Return what the verdict still waits for: that of another base, or of an older tip of it, is none."""
     base = branch_word(stand.place.base)
     if judged.base and judged.base != stand.place.base:
@@ -101,12 +101,12 @@ def _waits(judged: Judged, stand: Standing) -> str:
     return ""
 
 
-def _reviewed(judged: Judged, stand: Standing, *, own: bool) -> Judged:
+def _reviewed(judged: Judged, stand: PullState, *, own: bool) -> Judged:
     """Return what the judge found with the approvals of this commit; without anything owed, nobody is asked."""
     reviews = stand.reviews
     if judged.owed is None:
         return judged
-    looked = Looked(stand.pull.head, stand.pull.author, reviews.rules(judged.tip), reviews, own)
+    looked = ReviewContext(stand.pull.head, stand.pull.author, reviews.rules(judged.tip), reviews, own)
     owed = replace(judged.owed, missing=judged.owed.paths, approved_by=())  # what a file says of reviews is no review
     review, notes = resolved(owed, reviews.reviews(stand.pull.number), looked)
     return replace(judged, owed=review, notes=(*judged.notes, *notes))

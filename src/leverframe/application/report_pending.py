@@ -5,28 +5,28 @@ from __future__ import annotations
 from functools import cache
 
 from leverframe.adapters import runner
-from leverframe.application.report import Asked, project_of
-from leverframe.application.report_place import Place
+from leverframe.application.report import ReportOptions, project_of
+from leverframe.application.report_place import ReportTarget
 from leverframe.application.report_standing import Forges, forges
 from leverframe.application.workspace import Workspace
 from leverframe.domain.project import Project
 from leverframe.domain.review.report import publish
 from leverframe.domain.review.report.card_markdown import marker
-from leverframe.domain.review.report.concerned_pulls import MOST, Awaited, Concerned, Pending, awaited
-from leverframe.domain.review.report.post_card import Ended, Post
-from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where
+from leverframe.domain.review.report.concerned_pulls import MOST, AwaitedPull, ConcernedPulls, Pending, awaited
+from leverframe.domain.review.report.post_card import CardPost, PostResult
+from leverframe.domain.review.report.pull_of_run import NoPull, Pull, RunPull
 from leverframe.errors import PublishError
 
 _OURS, _WRITTEN = "pull request", "leverframe"  # workflows whose run makes the claim: ours, and that of `init`
 
 
-def report_pending(workspace: Workspace, asked: Asked) -> Pending:
+def report_pending(workspace: Workspace, asked: ReportOptions) -> Pending:
     """Let the check of each pull request that the event concerns say that a verdict is to come, and return them.
 
     One that a newer run has posted for is left out. Raises ``PublishError`` where none of them could be reached.
     """
     concern = runner.concern(asked.pull)
-    if isinstance(concern, Nowhere):
+    if isinstance(concern, NoPull):
         return Pending((), (concern.because,))
     project = project_of(workspace, anywhere=True)
     here = forges(project)
@@ -34,7 +34,7 @@ def report_pending(workspace: Workspace, asked: Asked) -> Pending:
     return _Waiting(here, asked, concern, project).all(pulls, why)
 
 
-def _pulls(here: Forges, concern: Concerned) -> tuple[list[Pull], tuple[str, ...]]:
+def _pulls(here: Forges, concern: ConcernedPulls) -> tuple[list[Pull], tuple[str, ...]]:
     """Return the open pull requests that an event concerns, as they are now, and why it is none."""
     run = concern.of
     if concern.number is not None:
@@ -48,7 +48,7 @@ def _pulls(here: Forges, concern: Concerned) -> tuple[list[Pull], tuple[str, ...
 class _Waiting:
     """Posts the checks of one event; what is asked of the forge for several pull requests is asked once."""
 
-    def __init__(self, here: Forges, asked: Asked, concern: Concerned, project: Project) -> None:
+    def __init__(self, here: Forges, asked: ReportOptions, concern: ConcernedPulls, project: Project) -> None:
         self._here, self._asked, self._concern, self._project = here, asked, concern, project
         self._tip = cache(here.reviews.tip)
 
@@ -69,7 +69,7 @@ class _Waiting:
             )
         return Pending(tuple(queue[:MOST]), tuple(lines))
 
-    def _one(self, pull: Pull) -> tuple[Awaited | None, str, PublishError | None]:
+    def _one(self, pull: Pull) -> tuple[AwaitedPull | None, str, PublishError | None]:
         """Post one check; nothing is awaited where a newer run has posted. Return why, and what was refused.
 
         A pull request is judged also where its check cannot be added now: the verdict may find the way.
@@ -81,19 +81,19 @@ class _Waiting:
         try:
             ended = self._posted(None if queued else pull.number, head, base)
         except PublishError as error:
-            refusal, ended = error, Ended("", "refused", (f"{error.what}: {error.why}",))
+            refusal, ended = error, PostResult("", "refused", (f"{error.what}: {error.why}",))
         if ended.done == "left alone":
             return None, " ".join(ended.why), None
         claim, unknown = self._claim(head)
-        return Awaited(pull.number, base, head, claim), "; ".join((*ended.why, *unknown)), refusal
+        return AwaitedPull(pull.number, base, head, claim), "; ".join((*ended.why, *unknown)), refusal
 
-    def _posted(self, number: int | None, head: str, base: str) -> Ended:
+    def _posted(self, number: int | None, head: str, base: str) -> PostResult:
         key, words = self._project.key(self._asked.key), self._concern.words
-        place = Place(Where(self._here.repository, number, head, base=base), "github", project=self._project)
+        place = ReportTarget(RunPull(self._here.repository, number, head, base=base), "github", project=self._project)
         summary = f"{marker(key, head, runner.order())}\n{words[0].upper()}{words[1:]}.\n"
         bound = (place.check(self._asked.key), base, self._tip(base), words)
         posting = publish.Posting(key, summary, head, Pending(()).verdict, summary, *bound)
-        return Post(self._here.posts, number, posting)(dry=self._asked.dry_run)
+        return CardPost(self._here.posts, number, posting)(dry=self._asked.dry_run)
 
     def _claim(self, head: str) -> tuple[int, tuple[str, ...]]:
         """Return the run that made a claim for a commit, 0 without one, and why it cannot be looked up."""

@@ -13,7 +13,7 @@ from leverframe.adapters.git import Git
 from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.publish import Publisher, check_name, chosen
-from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where, chosen_pull
+from leverframe.domain.review.report.pull_of_run import NoPull, Pull, RunPull, chosen_pull
 from leverframe.errors import PublishError, RepositoryError, guide_page
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ def branch_named(revision: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class ReportTarget:
     """The run that shows a card, who is to post it, and the branch that the card is made for, as far as it is known.
 
     A verdict holds for the commit ``tip`` of that branch. ``pending`` says what it still waits for.
     """
 
-    run: Where | Nowhere | None
+    run: RunPull | NoPull | None
     asked: Publisher
     given: str = ""
     project: Project = WHOLE
@@ -49,12 +49,12 @@ class Place:
     @property
     def base(self) -> str:
         """The branch that the change goes to: of the event, else what was given."""
-        return ((self.run.base if isinstance(self.run, Where) else "") or self.given)[:_LONGEST]
+        return ((self.run.base if isinstance(self.run, RunPull) else "") or self.given)[:_LONGEST]
 
     @cached_property
     def forge(self) -> GithubInfra | None:
         """The forge, where the event is about a pull request and the job has a token."""
-        if not (isinstance(self.run, Where) and runner.token()):
+        if not (isinstance(self.run, RunPull) and runner.token()):
             return None
         from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
 
@@ -63,7 +63,7 @@ class Place:
     @cached_property
     def reviews(self) -> GithubReviews | None:
         """The reviews and branches there, where the forge is known."""
-        if not (isinstance(self.run, Where) and runner.token()):
+        if not (isinstance(self.run, RunPull) and runner.token()):
             return None
         from leverframe.adapters.github.reviews import GithubReviews  # noqa: PLC0415 - of an extra
 
@@ -81,16 +81,16 @@ class Place:
         return chosen(self.asked, has_cml=cml.executable() is not None, has_token=bool(runner.token()), run=self.run)
 
     @property
-    def pull(self) -> Pull | Nowhere | None:
+    def pull(self) -> Pull | NoPull | None:
         """The pull request as it is now; None where nobody can tell. Raises ``PublishError`` where several fit."""
         if isinstance(self._looked_up, PublishError):
             raise self._looked_up
         return self._looked_up
 
     @cached_property
-    def _looked_up(self) -> Pull | Nowhere | PublishError | None:
+    def _looked_up(self) -> Pull | NoPull | PublishError | None:
         run, forge = self.run, self.forge
-        if not isinstance(run, Where):
+        if not isinstance(run, RunPull):
             return run
         if forge is None:
             return None
@@ -106,7 +106,7 @@ class Place:
     @property
     def trusted(self) -> bool:
         """Whether somebody who may push made the change; the event of a comment does not say it."""
-        if not isinstance(self.run, Where) or self.run.trusted:
+        if not isinstance(self.run, RunPull) or self.run.trusted:
             return True
         with suppress(PublishError):
             return not self.run.head and isinstance(self.pull, Pull) and self.pull.source == self.run.repository
@@ -152,14 +152,14 @@ class Place:
 
     def _heads(self) -> tuple[str, ...]:
         """Return the commits that a card may be of: the head that the event says, and that of now."""
-        if not isinstance(self.run, Where):
+        if not isinstance(self.run, RunPull):
             return ()
         now = self._now()
         return tuple(dict.fromkeys(filter(None, (self.run.head, now.head if now else ""))))
 
     def _now(self) -> Pull | None:
         """Return the pull request as it is now, where a card is posted and a pull request shows its commit."""
-        if not isinstance(self.run, Where) or self.run.queued or self.asked in ("summary", "file"):
+        if not isinstance(self.run, RunPull) or self.run.queued or self.asked in ("summary", "file"):
             return None
         with suppress(PublishError):  # raised when the card is posted
             return self.pull if isinstance(self.pull, Pull) else None
@@ -183,14 +183,14 @@ class Place:
         """Return why a card is not posted although nobody asked for a file; empty where somebody did."""
         if self.asked in ("summary", "file") or self.run is None:
             return ()
-        if isinstance(self.run, Nowhere):
+        if isinstance(self.run, NoPull):
             return (self.run.because,)
         return () if runner.token() else (_MUTE,)
 
     def explained(self, error: PublishError) -> PublishError:
         """Return a refusal as it is, but of the run that a fork caused: no line of its job gives its token more."""
         run = self.run
-        caused = isinstance(run, Where) and run.number is not None and run.head and not (run.trusted or run.queued)
+        caused = isinstance(run, RunPull) and run.number is not None and run.head and not (run.trusted or run.queued)
         if not caused or "permissions: {" not in error.next:
             return error
         return PublishError(

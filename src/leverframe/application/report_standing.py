@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leverframe.adapters import runner
-from leverframe.application.report_place import Place
+from leverframe.application.report_place import ReportTarget
 from leverframe.domain.project import Project
 from leverframe.domain.review.report.publish import Publisher
-from leverframe.domain.review.report.pull_of_run import Pull, Where
+from leverframe.domain.review.report.pull_of_run import Pull, RunPull
 from leverframe.errors import PublishError
 
 if TYPE_CHECKING:
@@ -43,17 +43,17 @@ def forges(project: Project) -> Forges:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PullState:
     """A pull request, the place where its card goes, the newest commit of its base branch, and its reviews."""
 
     pull: Pull
-    place: Place
+    place: ReportTarget
     head: str
     tip: str
     reviews: GithubReviews
 
 
-def standing(number: int | None, publisher: Publisher, project: Project) -> Standing:
+def standing(number: int | None, publisher: Publisher, project: Project) -> PullState:
     """Return where a pull request stands. It is told by its number alone: what an artifact says is not looked at.
 
     Its ``head`` is the commit that a verdict has to be of: in a merge queue, what that made of it. Raises
@@ -65,11 +65,11 @@ def standing(number: int | None, publisher: Publisher, project: Project) -> Stan
         )
     here, event = forges(project), runner.event()
     pull = here.posts.pull(number)
-    queued = event if isinstance(event, Where) and event.queued and event.number == number else None
+    queued = event if isinstance(event, RunPull) and event.queued and event.number == number else None
     head, base = (queued.head, queued.base) if queued else (pull.head, pull.base)
-    run = Where(
+    run = RunPull(
         here.repository, number, head, runner.order(), pull.source, pull.branch, base,
         trusted=pull.source == here.repository, queued=queued is not None,
     )  # fmt: skip
     tip = here.reviews.tip(base)
-    return Standing(pull, Place(run, publisher, base, project, tip), head, tip, here.reviews)
+    return PullState(pull, ReportTarget(run, publisher, base, project, tip), head, tip, here.reviews)

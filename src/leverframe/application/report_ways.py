@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from leverframe.application.report import Asked
+from leverframe.application.report import ReportOptions
 from leverframe.application.report import report as report_card
 from leverframe.application.report_judged import report_judged, report_unjudged
 from leverframe.application.report_pending import report_pending
@@ -13,10 +13,10 @@ from leverframe.domain.review.report.concerned_pulls import Pending
 from leverframe.domain.review.report.publish import Published
 from leverframe.errors import PublishError
 
-__all__ = ["Asked", "report"]
+__all__ = ["ReportOptions", "report"]
 
 
-def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -> Published | Pending:
+def report(workspace: Workspace, asked: ReportOptions, summary: Callable[[str], None]) -> Published | Pending:
     """Do what is asked for; raises ``PublishError`` for two things at once."""
     ways = {
         "--card": asked.card is not None,

@@ -14,14 +14,14 @@ from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.status.lock import locked_here
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
-from leverframe.domain.review.reproduce import Order, Reproduced, run
+from leverframe.domain.review.reproduce import Reproduced, RunOptions, run
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS
 from leverframe.settings.levers import levers_of
 
 
 @dataclass(frozen=True)
-class Question:
+class ReproduceOptions:
     """What is asked of a run: what to compare with, whether to run every stage, how far metrics may differ."""
 
     base: str | None
@@ -30,7 +30,7 @@ class Question:
     tell: Callable[[str], None]
 
 
-def reproduce(workspace: Workspace, question: Question) -> Reproduced:
+def reproduce(workspace: Workspace, question: ReproduceOptions) -> Reproduced:
     """Return what ran and whether the figures came out the same."""
     root, git = workspace.root, workspace.git
     begin(root, "reproduce")
@@ -44,8 +44,8 @@ def reproduce(workspace: Workspace, question: Question) -> Reproduced:
 
 
 def order_of(
-    workspace: Workspace, since: Base, pipeline: Rerun, question: Question
-) -> tuple[Order, tuple[str, ...], list[str]]:
+    workspace: Workspace, since: Base, pipeline: Rerun, question: ReproduceOptions
+) -> tuple[RunOptions, tuple[str, ...], list[str]]:
     """Return the order of a run, and what is said before and after its notes.
 
     What git stores with other bytes than are here is written as git stores it: DVC hashes the bytes that are here.
@@ -56,7 +56,7 @@ def order_of(
         (root / path).write_bytes(content)
     known = locked_here(pipeline.stages, lambda lock: (git.show(since.commit, lock) or b"").decode(errors="replace"))
     declared, changes = _tolerance(git.show(since.commit, str(LEVERS)) or b"", pipeline.text(str(LEVERS)))
-    order = Order(
+    order = RunOptions(
         git.named("HEAD"),
         question.full,
         Remote.of(root) is not None,
@@ -70,7 +70,7 @@ def order_of(
     return order, (*since.notes, *_converted(state.stored)), changes
 
 
-def _of_ones_own(order: Order, state: PipelineStatus, pipeline: Rerun) -> Order:
+def _of_ones_own(order: RunOptions, state: PipelineStatus, pipeline: Rerun) -> RunOptions:
     """Return the order for a pipeline of one's own: the metrics that it names, and what of its outputs git keeps."""
     levers = pipeline.text(str(LEVERS))
     try:

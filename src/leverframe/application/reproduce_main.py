@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from leverframe.adapters import runner
 from leverframe.adapters.git import Git
-from leverframe.application.reproduce import Question
-from leverframe.application.reproduce_phase import Asked, Phased, asked
+from leverframe.application.reproduce import ReproduceOptions
+from leverframe.application.reproduce_phase import Phased, PhaseOptions, asked
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.review.reproduce_issue import REPRODUCE, ReproduceRecord, key, subject
@@ -24,7 +24,7 @@ def reproduce_main(
     full: bool,
     tolerance: float,
     tell: Callable[[str], None],
-    phase: Asked | None = None,
+    phase: PhaseOptions | None = None,
 ) -> tuple[Phased, str]:
     """Return what ran, as ``reproduce`` does, and the address of the issue of a mismatch, which is brought up to date.
 
@@ -43,7 +43,7 @@ def reproduce_main(
     else:
         base = base if full else _succeeded(git) or base
         verified = "" if full else git.base(base).commit
-    phased = asked(workspace, Question(base, full, tolerance, tell), phase)
+    phased = asked(workspace, ReproduceOptions(base, full, tolerance, tell), phase)
     result = phased.result
     if phase is not None and phase.number < phase.count:
         return phased, str(layout.lever("reproduce"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from leverframe.application import handover_files
 from leverframe.application.phase_work import STOPS, worked
-from leverframe.application.phased_run import PhasedRun, Turn, in_order
-from leverframe.application.reproduce import Question, order_of, reproduce
+from leverframe.application.phased_run import PhasedRun, PhaseTurn, in_order
+from leverframe.application.reproduce import ReproduceOptions, order_of, reproduce
 from leverframe.application.results import begin, kept
 from leverframe.application.runner_jobs import plan_of
 from leverframe.application.status import status
@@ -21,7 +21,7 @@ from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.review.check import refused
 from leverframe.domain.review.handover import Handover, refusal
 from leverframe.domain.review.phase_findings import machines, no_remote, not_pushed, not_run
-from leverframe.domain.review.reproduce import Order, Reproduced, StageRun, merged_runs, run, state_of
+from leverframe.domain.review.reproduce import Reproduced, RunOptions, StageRun, merged_runs, run, state_of
 from leverframe.domain.review.same_outputs import MODELS, TABLES
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError
@@ -31,7 +31,7 @@ HANDOVER = Path(".leverframe/handover")
 
 
 @dataclass(frozen=True)
-class Asked:
+class PhaseOptions:
     """Which phase of how many, and the folder in which phases leave what they hand over."""
 
     number: int
@@ -52,14 +52,14 @@ class Phased:
         return {"phases": json.dumps(list(self.later))}
 
 
-def asked(workspace: Workspace, question: Question, phase: Asked | None) -> Phased:
+def asked(workspace: Workspace, question: ReproduceOptions, phase: PhaseOptions | None) -> Phased:
     """Return the result of one phase, or of all stages where none is asked for."""
     if phase is not None:
         return reproduce_phase(workspace, question, phase)
     return Phased(reproduce(workspace, question))
 
 
-def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> Phased:
+def reproduce_phase(workspace: Workspace, question: ReproduceOptions, asked: PhaseOptions) -> Phased:
     """Run one phase, and leave what the next one needs; the last one returns the result of all.
 
     What cannot be taken over, or does not fit the settings, is a violation of the result, so that a card tells it.
@@ -87,14 +87,14 @@ def reproduce_phase(workspace: Workspace, question: Question, asked: Asked) -> P
     return replace(phased, result=kept(root, "reproduce", phased.result))
 
 
-def _undivided(workspace: Workspace, question: Question, asked: Asked) -> Phased:
+def _undivided(workspace: Workspace, question: ReproduceOptions, asked: PhaseOptions) -> Phased:
     """Run everything in the last phase, as a commit asks for that names no other machine."""
     if asked.number < asked.count:
         return Phased(kept(workspace.root, "reproduce", Reproduced(workspace.git.named("HEAD"))))
     return Phased(reproduce(workspace, question))
 
 
-def _check_count(plan: Phases, asked: Asked) -> None:
+def _check_count(plan: Phases, asked: PhaseOptions) -> None:
     if plan.last != asked.count:
         raise SettingsError(
             f"the workflow has {asked.count} phases, and the stages need {plan.last}",
@@ -103,7 +103,7 @@ def _check_count(plan: Phases, asked: Asked) -> None:
         )
 
 
-def _handed(workspace: Workspace, plan: Phases, state: PipelineStatus, asked: Asked) -> list[Handover]:
+def _handed(workspace: Workspace, plan: Phases, state: PipelineStatus, asked: PhaseOptions) -> list[Handover]:
     handed = handover_files.read(workspace.root / asked.folder, asked.number)
     stages = [stage.stage for stage in state.stages]
     if why := refusal(handed, plan, stages, workspace.git.named("HEAD"), asked.number):
@@ -116,11 +116,11 @@ class _Phase:
     """One phase in the folder of a workspace, after what earlier ones ``handed`` over."""
 
     workspace: Workspace
-    asked: Asked
+    asked: PhaseOptions
     plan: Phases
     handed: Sequence[Handover]
 
-    def run(self, question: Question) -> Phased:
+    def run(self, question: ReproduceOptions) -> Phased:
         """Take over, run, and hand over or compare."""
         if self.handed:  # all phases answer one question
             question = replace(question, base=self.handed[0].base, full=self.handed[0].full)
@@ -128,7 +128,7 @@ class _Phase:
         pipeline = PhasedRun.of(self.workspace, self.workspace.root, question.tell)
         order, notes, changes = order_of(self.workspace, since, pipeline, question)
         remote = self.workspace.levers.reproduce.remote or ""
-        pipeline.turn = Turn(
+        pipeline.turn = PhaseTurn(
             self.plan, self.asked.number, order.base, order.metrics, question.full, remote, self.handed
         )
         stops = tuple(stop for handover in self.handed for stop in handover.stops)
@@ -141,7 +141,7 @@ class _Phase:
         result = self._compared(pipeline, order)
         return Phased(replace(result, notes=(*notes, *result.notes, *changes)))
 
-    def _taken_over(self, pipeline: PhasedRun, order: Order) -> Order:
+    def _taken_over(self, pipeline: PhasedRun, order: RunOptions) -> RunOptions:
         """Let the folder be as earlier phases left it; what the commit claims of the same outputs is kept beside."""
         before, done = state_of(pipeline, order), pipeline.turn.done
         stages = [stage for stage in pipeline.stages if stage.name in done]
@@ -155,7 +155,7 @@ class _Phase:
         odd = tuple(name for handover in self.handed for name in handover.unstable)
         return replace(order, committed=before, elsewhere=frozenset(done), unstable=odd)
 
-    def _handing_over(self, pipeline: PhasedRun, order: Order, base: str) -> Phased:
+    def _handing_over(self, pipeline: PhasedRun, order: RunOptions, base: str) -> Phased:
         """Run the stages of a phase that is not the last, push what they wrote, and leave the rest in a file."""
         phase = self.plan.phases[self.asked.number - 1]
         done, stops, odd = list[StageRun](), tuple[Violation, ...](), tuple[str, ...]()
@@ -181,7 +181,7 @@ class _Phase:
         )
         return Phased(result, () if stops else part.later)
 
-    def _compared(self, pipeline: PhasedRun, order: Order) -> Reproduced:
+    def _compared(self, pipeline: PhasedRun, order: RunOptions) -> Reproduced:
         """Run what is left, and compare all that ran in any phase with what the change commits."""
         result = run(pipeline, order)
         ran = {stage.stage for stage in result.stages if stage.how in ("ran", "verified")}

@@ -13,8 +13,8 @@ from leverframe.application.environments import as_of, watched
 from leverframe.application.monitor_results import Results
 from leverframe.application.monitor_state import KeptState
 from leverframe.application.own_candidate import OwnTrainer
-from leverframe.application.pull_requests import How, Published
-from leverframe.application.retrain_base import Base, base_of
+from leverframe.application.pull_requests import Published, PullOptions
+from leverframe.application.retrain_base import BaseRevision, base_of
 from leverframe.application.retrain_help import ask_for_a_person
 from leverframe.application.retrain_pulls import (
     CandidateCommit,
@@ -30,7 +30,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.retraining.attempt import PROPOSED, UNHELPFUL
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch
-from leverframe.domain.retraining.retrain import Due, Known, attempted, due, labelled_since
+from leverframe.domain.retraining.retrain import DueAttempt, RetrainInputs, attempted, due, labelled_since
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.domain.retraining.trigger_rule import ModelFacts, needs_human
@@ -42,7 +42,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RetrainOptions:
     """What the command line asks for; what is None is as the settings say."""
 
     environment: str | None = None
@@ -51,7 +51,7 @@ class Asked:
     dry_run: bool = False
 
 
-def retrain(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple[Retrained, str]:
+def retrain(workspace: Workspace, asked: RetrainOptions, tell: Tell, mask: Tell) -> tuple[Retrained, str]:
     """Return what was done, and the address of the pull request, else the path of the result.
 
     ``mask`` hides a secret from the log of a runner. Raises ``RetrainBusyError`` while another run works here, and
@@ -77,7 +77,7 @@ def retrain(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
 
 
 def _retrained(
-    workspace: Workspace, of: tuple[Asked, str], records: RetrainRecords, how: tuple[Tell, Tell]
+    workspace: Workspace, of: tuple[RetrainOptions, str], records: RetrainRecords, how: tuple[Tell, Tell]
 ) -> tuple[Retrained, Published]:
     """Train where that is due, and bring the pull request up to date."""
     (asked, environment), (tell, mask) = of, how
@@ -88,16 +88,16 @@ def _retrained(
     at = known.now.isoformat(timespec="seconds")
     last = known.attempts[-1] if known.attempts else None
     page = state_page(workspace, environment)
-    publishing = How(base.levers.retrain, last, asked.dry_run, dashboard=page, mask=mask, tell=tell)
+    publishing = PullOptions(base.levers.retrain, last, asked.dry_run, dashboard=page, mask=mask, tell=tell)
     since = serves_since(workspace, base, there, known.monitored)
     known = replace(known, facts=replace(known.facts, serves_since=since))
     worse = turned_out_worse(workspace, (base, environment), there, known.monitored, known.now, tell)
     planned = due(known, there) if worse is None else _taken_back(worse)
     waiting = planned if isinstance(planned, NotTriggered) else None
     retrained = Retrained(model, environment, at, None, waiting, notes=_unreadable(records))
-    if isinstance(planned, Due) and not asked.dry_run:
+    if isinstance(planned, DueAttempt) and not asked.dry_run:
         return _trained(workspace, (planned, known, base, there), retrained, publishing, tell)
-    steps, causes = (_steps(planned, base), planned.evidence) if isinstance(planned, Due) else ((), ())
+    steps, causes = (_steps(planned, base), planned.evidence) if isinstance(planned, DueAttempt) else ((), ())
     published = publish(workspace, None, retrained, there, publishing)
     retrained = _with(replace(retrained, steps=steps, causes=causes), published)
     if worse is not None and published.failure is None:
@@ -107,7 +107,11 @@ def _retrained(
 
 
 def _trained(
-    workspace: Workspace, of: tuple[Due, Known, Base, StandingBranch], retrained: Retrained, how: How, tell: Tell
+    workspace: Workspace,
+    of: tuple[DueAttempt, RetrainInputs, BaseRevision, StandingBranch],
+    retrained: Retrained,
+    how: PullOptions,
+    tell: Tell,
 ) -> tuple[Retrained, Published]:
     """Train a candidate in a work folder, and publish it from there."""
     planned, known, base, there = of
@@ -150,7 +154,7 @@ def _with(retrained: Retrained, published: Published) -> Retrained:
     )
 
 
-def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> Known:
+def _known(base: BaseRevision, of: tuple[RetrainOptions, str, str], records: RetrainRecords) -> RetrainInputs:
     asked, model, environment = of
     results = Results(records.folder)
     monitored = results.previous()
@@ -166,7 +170,9 @@ def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> K
         tuple(results.history()),
     )
     levers, attempts = base.levers, records.attempts()
-    return Known(monitored, attempts, levers.retrain, base.rules.settings, facts, rows, base.blobs, now, asked.force)
+    return RetrainInputs(
+        monitored, attempts, levers.retrain, base.rules.settings, facts, rows, base.blobs, now, asked.force
+    )
 
 
 def _taken_back(worse: PulledBack) -> NotTriggered:
@@ -180,7 +186,7 @@ def _unreadable(records: RetrainRecords) -> tuple[str, ...]:
     return (f"{lines} of {ATTEMPTS} cannot be read, so the attempts in them do not count",) if count else ()
 
 
-def _steps(planned: Due, base: Base) -> tuple[str, ...]:
+def _steps(planned: DueAttempt, base: BaseRevision) -> tuple[str, ...]:
     """Return what a run would do, for a dry run."""
     return (
         f"check {base.commit[:12]} out into a folder of its own",

@@ -27,7 +27,7 @@ from leverframe.yaml_files import decoded, parse, values_at
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnPipeline:
     """A pipeline of one's own: its predictions, and the parameters that move its window."""
 
     role: PredictionsRole
@@ -43,7 +43,7 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseRevision:
     """A commit: its settings, the rows of its model, and the files that decide what is trained.
 
     ``blobs`` are their ids in git by path; ``champion`` is the digest (md5) of its model, or of what that predicted.
@@ -61,7 +61,7 @@ class Base:
     blobs: dict[str, str]
     champion: str
     rules: Rules
-    own: Own | None = None
+    own: OwnPipeline | None = None
 
     def rows(self, now: datetime) -> Rows:
         """Return which rows the champion has seen, and the newest partition whose labels are due."""
@@ -79,7 +79,7 @@ class Base:
         return Partition.of(key, unit(self.period)).plus(1).start(self.timezone)
 
 
-def base_of(workspace: Workspace, commit: str) -> Base:
+def base_of(workspace: Workspace, commit: str) -> BaseRevision:
     """Return what a commit declares; raises ``SettingsError`` for a file that does not fit, or is not there."""
     levers = levers_at(workspace, commit)
     _check_metric(levers.retrain.metric)
@@ -92,7 +92,7 @@ def base_of(workspace: Workspace, commit: str) -> Base:
             why="a pipeline of one's own is trained anew by changing parameters of it, and `retrain.params` names none",
             next=f"name them as in {guide_page('retrain.md')}, and merge that",
         )
-    return _of_own(workspace, commit, levers, Own(role, moved))
+    return _of_own(workspace, commit, levers, OwnPipeline(role, moved))
 
 
 def levers_at(workspace: Workspace, commit: str) -> Levers:
@@ -111,20 +111,20 @@ def _check_metric(name: str | None) -> None:
         )
 
 
-def _of_case(workspace: Workspace, commit: str, levers: Levers) -> Base:
+def _of_case(workspace: Workspace, commit: str, levers: Levers) -> BaseRevision:
     name = f"{PARAMS} of {commit[:12]}"
     params = params_of(parse(_text(workspace, commit, PARAMS), name=name, what="settings file"), name=name)
     data, features = params.data, params.features
     current = RetrainWindow(features.train.first, features.train.last, features.holdout.first, features.holdout.last)
     champion = recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", layout.MODEL.as_posix())
     blobs = workspace.git.blobs(commit, "dvc.lock", "dvc.yaml", str(PARAMS), str(LEVERS))
-    return Base(
+    return BaseRevision(
         commit, levers, params.bundle.model, current, data.first, data.period, data.timezone, blobs, champion,
         _rules(workspace, commit),
     )  # fmt: skip
 
 
-def _of_own(workspace: Workspace, commit: str, levers: Levers, own: Own) -> Base:
+def _of_own(workspace: Workspace, commit: str, levers: Levers, own: OwnPipeline) -> BaseRevision:
     moved, file = own.moved, Path(own.moved.file)
     if moved.train_first is None and levers.retrain.window.policy != "expanding":
         raise SettingsError(
@@ -143,7 +143,7 @@ def _of_own(workspace: Workspace, commit: str, levers: Levers, own: Own) -> Base
         Partition.of(key, unit(moved.period))
     champion = recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", own.role.path)
     blobs = workspace.git.blobs(commit, "dvc.lock", "dvc.yaml", own.moved.file, str(LEVERS))
-    return Base(
+    return BaseRevision(
         commit, levers, own.role.model, RetrainWindow(first, str(last), begins, ends), first, moved.period,
         own.role.timezone, blobs, champion, _rules(workspace, commit), own,
     )  # fmt: skip

@@ -9,11 +9,11 @@ from pathlib import Path
 from leverframe.adapters.git.host import HostedGit
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
-from leverframe.application.pull_requests import Branches, How, OpenForge, Published, proposals_of
+from leverframe.application.pull_requests import Branches, OpenForge, Published, PullOptions, proposals_of
 from leverframe.application.record import artifact_in
 from leverframe.application.retrain_base import levers_at, recorded_md5
 from leverframe.application.retrain_names import branch_in, checking_workflow
-from leverframe.application.reverts import Order, known_before, reverted
+from leverframe.application.reverts import RevertRequest, known_before, reverted
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Outcome
@@ -83,7 +83,11 @@ def standing(workspace: Workspace, model: str) -> StandingBranch:
 
 
 def publish(
-    workspace: Workspace, candidate: CandidateCommit | None, retrained: Retrained, there: StandingBranch, how: How
+    workspace: Workspace,
+    candidate: CandidateCommit | None,
+    retrained: Retrained,
+    there: StandingBranch,
+    how: PullOptions,
 ) -> Published:
     """Bring the branch and the pull request of a candidate up to date; errors of the forge are in the result.
 
@@ -101,7 +105,7 @@ def publish(
         return Published((), proposals_of(there.open), (), error, stands=False)
 
 
-def revert(workspace: Workspace, model: str, worse: PulledBack, how: How) -> Published:
+def revert(workspace: Workspace, model: str, worse: PulledBack, how: PullOptions) -> Published:
     """Open the pull request that restores what served before a merged retraining, unless somebody closed it."""
     forge = OpenForge.of()
     if forge is None:
@@ -113,9 +117,9 @@ def revert(workspace: Workspace, model: str, worse: PulledBack, how: How) -> Pub
         return Published(failure=error)
 
 
-def _order(workspace: Workspace, model: str, worse: PulledBack, settings: RetrainSettings) -> Order:
+def _order(workspace: Workspace, model: str, worse: PulledBack, settings: RetrainSettings) -> RevertRequest:
     pull = worse.pull
-    return Order(
+    return RevertRequest(
         branch=branch_in(workspace, REVERT, model),
         model=model,
         evidence=pull.merge_commit,
@@ -142,7 +146,7 @@ def _plan(
     candidate: CandidateCommit | None,
     retrained: Retrained,
     there: StandingBranch,
-    how: How,
+    how: PullOptions,
 ) -> PullPlan:
     settings, pull = how.settings, there.open
     record, workflow = read(pull.body) if pull else None, checking_workflow(workspace, settings)
@@ -163,13 +167,18 @@ def _plan(
 
 
 def _proposed(
-    workspace: Workspace, forge: OpenForge, attempt: Attempt, commits: tuple[str, str], there: StandingBranch, how: How
+    workspace: Workspace,
+    forge: OpenForge,
+    attempt: Attempt,
+    commits: tuple[str, str],
+    there: StandingBranch,
+    how: PullOptions,
 ) -> Proposed:
     head, base = commits
     settings, champion = how.settings, _champion(workspace, base)
     remote = Remote.of(workspace.root)
     better = attempt.outcome is Outcome.BETTER
-    facts = pull_body.Facts(
+    facts = pull_body.PullFacts(
         branch=there.name,
         target=there.target,
         head=head,
@@ -226,7 +235,7 @@ def _outputs(workspace: Workspace, candidate: CandidateCommit | None) -> Callabl
     return push
 
 
-def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Retrained, how: How) -> Published:
+def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Retrained, how: PullOptions) -> Published:
     """Keep a candidate in this clone, where nobody publishes it."""
     if candidate is None or not proposes(retrained.attempt):
         return Published(notes=(f"no pull request was looked at: {_NOBODY}",))

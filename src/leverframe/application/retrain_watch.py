@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from leverframe.application.aftercare import Merged, watched
-from leverframe.application.retrain_base import Base, recorded_md5
+from leverframe.application.aftercare import MergedRetraining, watched
+from leverframe.application.retrain_base import BaseRevision, recorded_md5
 from leverframe.application.retrain_pulls import PulledBack, before_merge
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
@@ -21,9 +21,13 @@ _COMMIT = re.compile("[0-9a-f]{7,64}")
 
 
 def turned_out_worse(
-    workspace: Workspace, of: tuple[Base, str], there: StandingBranch, monitored: Monitored | None, now: datetime,
+    workspace: Workspace,
+    of: tuple[BaseRevision, str],
+    there: StandingBranch,
+    monitored: Monitored | None,
+    now: datetime,
     tell: Tell,
-) -> PulledBack | None:  # fmt: skip
+) -> PulledBack | None:
     """Return the merged pull request whose model serves and is worse than the one before; None where none is.
 
     ``of`` is the base tip and the environment whose requests are looked at.
@@ -34,7 +38,7 @@ def turned_out_worse(
         return None
     tell(f"comparing the model of #{pull.number} with the one before it, on labels that came true since")
     before = before_merge(workspace, pull)
-    merged = Merged(pull.merge_commit, before, timestamp(pull.merged_at))
+    merged = MergedRetraining(pull.merge_commit, before, timestamp(pull.merged_at))
     aftercare = watched(workspace, environment, merged, monitored, now, tell)
     tell(f"#{pull.number}: {aftercare.why}")
     if not aftercare.worse:
@@ -43,7 +47,7 @@ def turned_out_worse(
     return PulledBack(pull, before, aftercare.comparison or bare, aftercare.why)
 
 
-def _watched(workspace: Workspace, base: Base, there: StandingBranch, now: datetime) -> StandingPull | None:
+def _watched(workspace: Workspace, base: BaseRevision, there: StandingBranch, now: datetime) -> StandingPull | None:
     """Return the newest merged pull request within its watch, if its model still is that of the base tip."""
     days = base.levers.retrain.watch_days + base.levers.monitor.performance.label_delay_days + 1
     newest = merged_champion(workspace, base, there)
@@ -52,7 +56,7 @@ def _watched(workspace: Workspace, base: Base, there: StandingBranch, now: datet
     return newest if timedelta(0) <= now - timestamp(newest.merged_at) <= timedelta(days=days) else None
 
 
-def merged_champion(workspace: Workspace, base: Base, there: StandingBranch) -> StandingPull | None:
+def merged_champion(workspace: Workspace, base: BaseRevision, there: StandingBranch) -> StandingPull | None:
     """Return the newest merged pull request, if its model still is that of the base tip."""
     merged = [pull for pull in there.pulls if pull.merged and pull.merged_at and pull.merge_commit]
     newest = max(merged, key=lambda pull: timestamp(pull.merged_at), default=None)
@@ -64,7 +68,7 @@ def merged_champion(workspace: Workspace, base: Base, there: StandingBranch) -> 
 
 
 def serves_since(
-    workspace: Workspace, base: Base, there: StandingBranch, monitored: Monitored | None
+    workspace: Workspace, base: BaseRevision, there: StandingBranch, monitored: Monitored | None
 ) -> datetime | None:
     """Return when the champion began to serve, by merges of retraining and releases in the log; None if unknown.
 

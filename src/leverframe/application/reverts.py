@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leverframe.adapters.git.host import HostedGit
-from leverframe.application.pull_requests import Branches, How, OpenForge, Published
+from leverframe.application.pull_requests import Branches, OpenForge, Published, PullOptions
 from leverframe.domain import layout
 from leverframe.domain.release.ledger import Revert, Reverted
 from leverframe.domain.release.restoration import LOCK, Commit, Restoration, Scope, Sides, described, restore
 from leverframe.domain.retraining.attempt import Cause, Outcome
-from leverframe.domain.retraining.pulls.pull_body import Facts
+from leverframe.domain.retraining.pulls.pull_body import PullFacts
 from leverframe.domain.retraining.pulls.pull_commit import signed
 from leverframe.domain.retraining.pulls.pull_plan import Proposed, PullPlan, planned
 from leverframe.domain.retraining.pulls.pull_record import PullRecord
@@ -24,7 +24,7 @@ _BRANCH = "leverframe/revert-{bundle:.12}"
 
 
 @dataclass(frozen=True)
-class Order:
+class RevertRequest:
     """What goes back: the files of ``released``, which ``left`` replaced, come back onto the tip of the base.
 
     Both are commits. ``outputs`` are those of the lock that must be as in ``released``. ``evidence`` is the digest of
@@ -41,19 +41,19 @@ class Order:
     left: str
     outputs: Sequence[str]
     title: str
-    text: Callable[[Facts, str], str]
+    text: Callable[[PullFacts, str], str]
     causes: tuple[Cause, ...] = ()
     workflow: str = ""
 
 
-def reverted(git: HostedGit, forge: OpenForge, order: Order, how: How) -> Published:
+def reverted(git: HostedGit, forge: OpenForge, order: RevertRequest, how: PullOptions) -> Published:
     """Open the pull request, once; it is a draft where it would undo later work."""
     there = forge.standing(git, order.branch)
     plan = _plan(git, forge, order, there, how)
     return forge.executed(plan, there, Branches(git, forge.host, lambda: ""), how)
 
 
-def _plan(git: HostedGit, forge: OpenForge, order: Order, there: StandingBranch, how: How) -> PullPlan:
+def _plan(git: HostedGit, forge: OpenForge, order: RevertRequest, there: StandingBranch, how: PullOptions) -> PullPlan:
     if not (git.kept(order.released) and git.kept(order.left)):
         git.brought(forge.host, {there.target: there.base}, whole=True)
     for commit in (order.released, order.left):
@@ -68,7 +68,7 @@ def _plan(git: HostedGit, forge: OpenForge, order: Order, there: StandingBranch,
     tree = git.with_files(there.base, restoration.files)
     words = f"This restores the files of {order.released}, which {order.left} replaced."
     head = git.committed(tree, there.base, signed(order.title, words, tree=tree, parent=there.base, evidence=evidence))
-    facts = Facts(there.name, there.target, head, there.base)
+    facts = PullFacts(there.name, there.target, head, there.base)
     record = PullRecord(
         model=order.model,
         evidence=evidence,
@@ -84,14 +84,14 @@ def _plan(git: HostedGit, forge: OpenForge, order: Order, there: StandingBranch,
     return planned(there, Proposed(order.title, text, record, outputs=False), order.workflow)
 
 
-def restored_onto(git: HostedGit, order: Order, tip: str) -> Restoration:
+def restored_onto(git: HostedGit, order: RevertRequest, tip: str) -> Restoration:
     """Return how the files of the release come back onto a commit."""
     sides = Sides(git.between(order.released, order.left), git.between(order.left, tip))
     locks = [(git.show(commit, LOCK) or b"").decode(errors="replace") for commit in (order.released, order.left, tip)]
     return restore(sides, Scope.of(git.prefix(), order.outputs, locks), git)
 
 
-def _evidence(git: HostedGit, order: Order, there: StandingBranch) -> str:
+def _evidence(git: HostedGit, order: RevertRequest, there: StandingBranch) -> str:
     """Return the digest of the grounds; another one where a revert was merged, and the change came in again since."""
     evidence = order.evidence
     for pull in sorted(there.pulls, key=lambda pull: pull.number):
@@ -100,7 +100,7 @@ def _evidence(git: HostedGit, order: Order, there: StandingBranch) -> str:
     return evidence
 
 
-def _described(git: HostedGit, order: Order, tip: str, restoration: Restoration) -> str:
+def _described(git: HostedGit, order: RevertRequest, tip: str, restoration: Restoration) -> str:
     back = git.commits(order.released, order.left, restoration.files, merges=True)
     later = git.commits(order.left, tip, restoration.undone, merges=False) if restoration.undone else []
     return described(restoration, [Commit(*line) for line in back], [Commit(*line) for line in later])
@@ -118,7 +118,7 @@ class Reverts:
     def revert(self, revert: Revert) -> Reverted:
         """Open the pull request of one deployment, and return its address, else why there is none."""
         left, serving = revert.left, revert.serving.manifest
-        order = Order(
+        order = RevertRequest(
             branch=_BRANCH.format(bundle=left.bundle),
             model=self._model,
             evidence=left.bundle,
@@ -131,7 +131,7 @@ class Reverts:
         )
         try:
             forge = OpenForge.of()
-            done = reverted(self._git, forge, order, How(self._settings)) if forge else Published()
+            done = reverted(self._git, forge, order, PullOptions(self._settings)) if forge else Published()
         except LeverframeError as error:
             done = Published(failure=error)
         address = next((proposal.url for proposal in done.proposals if proposal.url), "")

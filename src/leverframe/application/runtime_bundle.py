@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from leverframe.domain.model.bundle.bundle_manifest import is_runtime
 from leverframe.domain.model.bundle.conversion import limits, spread
 from leverframe.domain.model.table import Table
-from leverframe.domain.own_model.own_packing import Sample, Served, Wanted, seen
+from leverframe.domain.own_model.own_packing import DeclaredModel, Sample, Served, seen
 from leverframe.domain.own_model.runtime_form import RuntimeForm, datatypes_of
 from leverframe.errors import BundleError, EstimatorError, SourceError, nearest
 from leverframe.serving.model_archive import archived
-from leverframe.serving.model_process import OpenedModel, Order
+from leverframe.serving.model_process import ModelTask, OpenedModel
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Runtime:
 
 
 def by_runtime(
-    runtime: Runtime, model: Path, table: Table, wanted: Wanted, tell: Callable[[str], None]
+    runtime: Runtime, model: Path, table: Table, wanted: DeclaredModel, tell: Callable[[str], None]
 ) -> tuple[Sample, Served]:
     """Return rows that a runtime predicts with a model, and the archive of the model that it serves.
 
@@ -59,12 +59,12 @@ def by_runtime(
         except EstimatorError:  # of the two, the first says what is wrong with the columns
             raise first from None
     _refuse_labels(sample, wanted, runtime)
-    _refuse_unlike(sample, wanted, OpenedModel(Order("", runtime=form), data).predict(table, columns))
+    _refuse_unlike(sample, wanted, OpenedModel(ModelTask("", runtime=form), data).predict(table, columns))
     how = f"served by `{runtime.path}`" + (", which gets one matrix" if form.input == "matrix" else "")
     return sample, Served("runtime", data, "runtime", how, _versions(form), form)
 
 
-def _columns(runtime: Runtime, table: Table, wanted: Wanted) -> list[str]:
+def _columns(runtime: Runtime, table: Table, wanted: DeclaredModel) -> list[str]:
     known = seen(table, wanted.label)
     missing = [name for name in runtime.columns if name not in known]
     if missing:
@@ -77,11 +77,11 @@ def _columns(runtime: Runtime, table: Table, wanted: Wanted) -> list[str]:
 
 
 def _asked(form: RuntimeForm, data: bytes, table: Table, columns: list[str]) -> Sample:
-    about, predictions = OpenedModel(Order("", runtime=form), data).asked(table, columns)
+    about, predictions = OpenedModel(ModelTask("", runtime=form), data).asked(table, columns)
     return Sample(table, replace(about, names=tuple(columns)), predictions)
 
 
-def _refuse_labels(sample: Sample, wanted: Wanted, runtime: Runtime) -> None:
+def _refuse_labels(sample: Sample, wanted: DeclaredModel, runtime: Runtime) -> None:
     """Raise ``BundleError`` where each prediction is 0 or 1: runtimes give labels first, and probabilities if asked."""
     if wanted.kind == "binary" and bool(np.isin(sample.predictions, (0.0, 1.0)).all()):
         function = ":" in runtime.path
@@ -100,7 +100,7 @@ def _refuse_labels(sample: Sample, wanted: Wanted, runtime: Runtime) -> None:
         )
 
 
-def _refuse_unlike(sample: Sample, wanted: Wanted, again: NDArray[np.float64]) -> None:
+def _refuse_unlike(sample: Sample, wanted: DeclaredModel, again: NDArray[np.float64]) -> None:
     """Raise ``BundleError`` where another process predicts something else: no server would load such a bundle."""
     scale = spread(sample.predictions) if (wanted.kind or "regression") == "regression" else None
     expected, same = sample.predictions, False

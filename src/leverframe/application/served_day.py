@@ -24,7 +24,7 @@ from leverframe.domain.features.build import needed_groups
 from leverframe.domain.features.build import run as build
 from leverframe.domain.features.online import EPOCH, Span, attribute_since, online_groups
 from leverframe.domain.features.parity import Parity, run
-from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.snapshot.store import SnapshotInfo
 from leverframe.domain.partition import Partition
 from leverframe.errors import SnapshotError
 
@@ -64,7 +64,7 @@ class _Between:
     """The rows of built groups whose timestamps a store answers for."""
 
     built: PolarsTables
-    about: About
+    about: SnapshotInfo
 
     def arrays(self, group: Partition, columns: Sequence[str]) -> Mapping[str, Any]:
         rows = self.built.arrays(group, columns)
@@ -78,5 +78,5 @@ def _lacks(needed: Mapping[str, Sequence[Partition]], absent: Mapping[str, Seque
     return any(part in absent.get(table, ()) for table, parts in needed.items() for part in parts)
 
 
-def _ends(about: About) -> tuple[int, int]:
+def _ends(about: SnapshotInfo) -> tuple[int, int]:
     return attribute_since(about.attributes), about.as_of

@@ -17,7 +17,7 @@ from leverframe.domain import layout
 from leverframe.domain.features.build import check_times
 from leverframe.domain.features.online import Span, about, first_of_newest, newest_span, online_files
 from leverframe.domain.features.request import required, timestamp
-from leverframe.domain.features.snapshot.store import About, Table
+from leverframe.domain.features.snapshot.store import SnapshotInfo, Table
 
 _REDIS = "leverframe.adapters.redis"  # an extra that no stage needs: an import would make it a dependency
 
@@ -50,7 +50,7 @@ def _newest(workspace: Workspace) -> tuple[Span, str]:
     return newest_span(newest, partitions), f"; {counts} became known after {partitions.last}" if counts else ""
 
 
-def described(workspace: Workspace, span: Span) -> tuple[About, Iterator[Table]]:
+def described(workspace: Workspace, span: Span) -> tuple[SnapshotInfo, Iterator[Table]]:
     """Return what a snapshot of ``span`` is of, and its tables, read one by one."""
     root, partitions, plan = workspace.root, workspace.partitions, workspace.plan
     files, engine = online_files(plan, span, partitions, Disk(root).exists, root), DuckDBEngine()

@@ -17,7 +17,7 @@ def workflow_texts(workspace: Workspace, actions: str) -> dict[str, tuple[str, s
     up = os.path.relpath(top, workspace.root.resolve())
     watched = "monitor" in workspace.levers.model_fields_set
     remote = any(environment.observe is None for environment in workspace.levers.infra.environments.values())
-    around = setup.Surroundings(
+    around = setup.WorkflowContext(
         project,
         remote,
         "{}.{}".format(*sys.version_info),

@@ -60,7 +60,7 @@ def _trained() -> Any:
 
 
 def _own(model: Path | None, dry_run: bool, own: dict[str, Any]) -> Any:
-    from leverframe.application.own_bundle import Asked, own_bundle
+    from leverframe.application.own_bundle import OwnBundleOptions, own_bundle
 
     if own["runtime"] is None and (own["output"] is not None or own["columns"]):
         raise click.UsageError("`--output` and `--column` are for a `--runtime`")
@@ -68,4 +68,4 @@ def _own(model: Path | None, dry_run: bool, own: dict[str, Any]) -> Any:
         raise click.UsageError("`--format` is told to Leverframe, and a `--runtime` opens the model itself")
     if model is None or own["sample"] is None:
         raise click.UsageError("`--model` and `--sample` belong together, and `--dry-run` with them")
-    return own_bundle(wiring.workspace(anywhere=True), Asked(model, dry_run=dry_run, **own), output.progress)
+    return own_bundle(wiring.workspace(anywhere=True), OwnBundleOptions(model, dry_run=dry_run, **own), output.progress)

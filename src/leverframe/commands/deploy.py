@@ -33,7 +33,7 @@ def deploy(
     """
     from leverframe.application import deploy as application
 
-    place, asked = wiring.workspace(), application.Asked(environment, commit, again, target=target)
+    place, asked = wiring.workspace(), application.DeployOptions(environment, commit, again, target=target)
     if dry_run:
         steps, objects = application.plan(place, asked, output.progress)
         output.steps(steps, objects, as_json=as_json)

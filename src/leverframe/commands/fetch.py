@@ -38,9 +38,9 @@ def fetch(
     serves the bundle; its repository API is closed to every client. A killed fetch can run again.
     """
     from leverframe.application.fetch import fetch as run
-    from leverframe.domain.release.fetch import Wanted
+    from leverframe.domain.release.fetch import ReleaseReference
 
-    wanted = Wanted(md5=md5, bundle=bundle, model=model, release=release, commit=commit, trusted=trusted)
+    wanted = ReleaseReference(md5=md5, bundle=bundle, model=model, release=release, commit=commit, trusted=trusted)
     fetched = run((remote, seconds), wanted, to, (serve, online), log, output.progress)
     if as_json:
         output.product_json(fetched)

@@ -35,14 +35,14 @@ def infra() -> None:
 def drift(context: click.Context, /, dry_run: bool, as_json: bool, by_code: bool, **asked: Any) -> None:
     """Look for what this commit does not declare. With a GitHub token it is told in one issue."""
     from leverframe.application import infra as application
-    from leverframe.application.infra_place import Words
+    from leverframe.application.infra_place import Channels
     from leverframe.domain.infrastructure.infra_plan_result import drift_lines
 
-    place, question = wiring.workspace(), application.Asked(**asked)
+    place, question = wiring.workspace(), application.InfraOptions(**asked)
     if dry_run:
         output.steps(application.steps(place, question, destroys=False), [], as_json=as_json)
         return
-    planned, report = application.drift(place, question, Words(output.progress, output.mask))
+    planned, report = application.drift(place, question, Channels(output.progress, output.mask))
     output.verdict(planned, as_json=as_json, report=report, lines=drift_lines(planned))
     failed = isinstance(planned.verdict, Failed) and (by_code or planned.plan is None)
     context.exit(REFUSED if failed else 0)
@@ -56,13 +56,13 @@ def drift(context: click.Context, /, dry_run: bool, as_json: bool, by_code: bool
 def destroy(context: click.Context, /, dry_run: bool, as_json: bool, **asked: Any) -> None:
     """Destroy all of an environment. The plan is shown, a person asked, and what is protected refused."""
     from leverframe.application import infra as application
-    from leverframe.application.infra_place import Words
+    from leverframe.application.infra_place import Channels
 
-    place, question = wiring.workspace(), application.Asked(**asked)
+    place, question = wiring.workspace(), application.InfraOptions(**asked)
     if dry_run:
         output.steps(application.steps(place, question, destroys=True), [], as_json=as_json)
         return
-    words = Words(output.progress, output.mask)
+    words = Channels(output.progress, output.mask)
     applied, report = application.destroy(place, question, words, output.typed)
     output.verdict(applied, as_json=as_json, report=report)
     context.exit(REFUSED if isinstance(applied.verdict, Failed) else 0)
@@ -75,11 +75,11 @@ def destroy(context: click.Context, /, dry_run: bool, as_json: bool, **asked: An
 def unlock(lock: str, reason: str, dry_run: bool, as_json: bool, **asked: Any) -> None:
     """Free a lock that a killed run left. It is told whose it is and how old; only its very id frees it."""
     from leverframe.application import infra as application
-    from leverframe.application.infra_place import Words
+    from leverframe.application.infra_place import Channels
 
-    words = Words(output.progress, output.mask)
+    words = Channels(output.progress, output.mask)
     unlocked = application.unlock(
-        wiring.workspace(), application.Asked(**asked), (lock, reason), words, dry_run=dry_run
+        wiring.workspace(), application.InfraOptions(**asked), (lock, reason), words, dry_run=dry_run
     )
     output.result(unlocked, unlocked.lines(), as_json=as_json)
 

@@ -26,14 +26,14 @@ def infra_apply(context: click.Context, /, dry_run: bool, as_json: bool, **asked
     planned a second time. With a GitHub token the result is a deployment and a comment on the pull requests.
     """
     from leverframe.application import infra_apply as application
-    from leverframe.application.infra_place import Words
+    from leverframe.application.infra_place import Channels
     from leverframe.domain.infrastructure.infra_comment import apply_comment
 
-    place, question = wiring.workspace(), application.Asked(**asked)
+    place, question = wiring.workspace(), application.ApplyOptions(**asked)
     if dry_run:
         output.steps(application.steps(place, question), [], as_json=as_json)
         return
-    applied, report = application.infra_apply(place, question, Words(output.progress, output.mask))
+    applied, report = application.infra_apply(place, question, Channels(output.progress, output.mask))
     output.step_summary(apply_comment(applied))
     output.verdict(applied, as_json=as_json, report=report)
     output.set_outputs({"changes": "true" if applied.begun else "false"})

@@ -29,14 +29,14 @@ def infra_plan(context: click.Context, /, dry_run: bool, as_json: bool, **asked:
     exactly this plan, or says what is different by then.
     """
     from leverframe.application import infra_plan as application
-    from leverframe.application.infra_place import Words
+    from leverframe.application.infra_place import Channels
     from leverframe.domain.infrastructure.infra_section import infra_section
 
-    place, question = wiring.workspace(), application.Asked(**asked)
+    place, question = wiring.workspace(), application.PlanOptions(**asked)
     if dry_run:
         output.steps(application.steps(place, question), [], as_json=as_json)
         return
-    planned, report = application.infra_plan(place, question, Words(output.progress, output.mask))
+    planned, report = application.infra_plan(place, question, Channels(output.progress, output.mask))
     output.step_summary(infra_section(planned, _SUMMARY))
     output.verdict(planned, as_json=as_json, report=report)
     output.set_outputs({"changes": "false" if planned.plan and planned.plan.empty else "true"})

@@ -68,14 +68,14 @@ def init(*, tables: Sequence[str], dry_run: bool, as_json: bool, **asked: Any) -
 def _drafted(tables: Sequence[str], asked: Mapping[str, Any]) -> list[Step]:
     """Return the files of a case drafted from tables, and tell what was guessed; nothing where no table is named."""
     from leverframe.application.drafted_case import drafted_case
-    from leverframe.domain.pipeline.case_draft.case_choice import Asked
+    from leverframe.domain.pipeline.case_draft.case_choice import DraftOptions
 
     if not tables:
         return []
     if not asked["label"]:
         raise click.UsageError("--table needs --label, the column that the model is to predict")
     root = wiring.workspace(anywhere=True).root
-    steps, guesses = drafted_case(root, tables, Asked(asked["label"], asked["time"], tuple(asked["key"])))
+    steps, guesses = drafted_case(root, tables, DraftOptions(asked["label"], asked["time"], tuple(asked["key"])))
     for line in guesses:
         output.progress(line)
     return steps

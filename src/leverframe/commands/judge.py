@@ -34,13 +34,13 @@ def judge(context: click.Context, /, as_json: bool, by_code: bool, dry_run: bool
 
     Code, workflows and whatever else cannot be judged so is named; an owner has to approve it.
     """
-    from leverframe.application.judge import Asked, plan
+    from leverframe.application.judge import JudgeOptions, plan
     from leverframe.application.judge import judge as run
 
     if dry_run:
-        planned = plan(wiring.workspace(), Asked(**asked))
+        planned = plan(wiring.workspace(), JudgeOptions(**asked))
         output.result(planned, planned.lines(), as_json=as_json)
         return
-    result = run(wiring.workspace(), Asked(**asked), output.progress)
+    result = run(wiring.workspace(), JudgeOptions(**asked), output.progress)
     output.verdict(result, as_json=as_json, report=result.place)
     context.exit(REFUSED if by_code and isinstance(result.verdict, Failed) else 0)

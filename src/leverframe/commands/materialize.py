@@ -22,12 +22,12 @@ def materialize(check: bool, as_json: bool, **asked: Any) -> None:
     New rows come from the sources, beyond `data.last` too, and are checked against their contracts. Only the rows
     of keys that changed are written. The data of the repository are not touched, and no model is deployed.
     """
-    from leverframe.application.materialize import Asked, refuse_other
+    from leverframe.application.materialize import MaterializeOptions, refuse_other
     from leverframe.application.materialize import materialize as run
 
     if check:
         parity = refuse_other(wiring.workspace())
         output.result(parity, parity.lines(), as_json=as_json)
         return
-    result = run(wiring.workspace(), Asked(**asked), output.progress)
+    result = run(wiring.workspace(), MaterializeOptions(**asked), output.progress)
     output.result(result, result.lines(), as_json=as_json)

@@ -32,15 +32,15 @@ def monitor(context: click.Context, /, as_json: bool, by_code: bool, self_test: 
     Data quality comes first: broken data explain drift and drops. Then drift of each column and of the predictions,
     then performance: realised where labels are known, estimated where they are late.
     """
-    from leverframe.application.monitor import Asked, self_tested
+    from leverframe.application.monitor import MonitorOptions, self_tested
     from leverframe.application.monitor import monitor as run
     from leverframe.domain.monitoring.monitor_summary import lines, summary
 
     if self_test:
-        rule = self_tested(wiring.workspace(), Asked(**asked), output.progress)
+        rule = self_tested(wiring.workspace(), MonitorOptions(**asked), output.progress)
         output.result(rule, rule.lines(), as_json=as_json)
         return
-    monitored, page = run(wiring.workspace(), Asked(**asked), output.progress, output.mask)
+    monitored, page = run(wiring.workspace(), MonitorOptions(**asked), output.progress, output.mask)
     output.step_summary(summary(monitored))
     output.verdict(monitored, as_json=as_json, report=str(page), lines=lines(monitored))
     context.exit(REFUSED if by_code and isinstance(monitored.verdict, Failed) else 0)

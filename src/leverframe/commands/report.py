@@ -46,12 +46,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def report(context: click.Context, /, as_json: bool, by_code: bool, outputs: Path | None, **asked: Any) -> None:
     """Show on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
     from leverframe.application.left_outputs import leave_outputs
-    from leverframe.application.report_ways import Asked
+    from leverframe.application.report_ways import ReportOptions
     from leverframe.application.report_ways import report as run
 
     ready = asked["card"] or asked["judged"] or asked["unjudged"] or asked["pending"]
     place = wiring.workspace(anywhere=bool(ready))  # what another job made is posted from anywhere
-    result = run(place, Asked(**asked), output.step_summary)
+    result = run(place, ReportOptions(**asked), output.step_summary)
     if outputs:
         leave_outputs(place, asked["base"], outputs)
     output.verdict(result, as_json=as_json, report=result.place)

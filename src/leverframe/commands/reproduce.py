@@ -13,7 +13,7 @@ from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
 
 if TYPE_CHECKING:
-    from leverframe.application.reproduce_phase import Asked
+    from leverframe.application.reproduce_phase import PhaseOptions
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -45,7 +45,7 @@ def reproduce(
     as_json: bool,
 ) -> None:
     """Pull only what is needed, run the stale stages, and always run the evaluation, which finds forged metrics."""
-    from leverframe.application.reproduce import Question
+    from leverframe.application.reproduce import ReproduceOptions
     from leverframe.application.reproduce_main import reproduce_main
     from leverframe.application.reproduce_phase import asked
 
@@ -53,15 +53,15 @@ def reproduce(
     if issue:
         phased, report = reproduce_main(workspace, base, full, tolerance, output.progress, turn)
     else:
-        phased = asked(workspace, Question(base, full, tolerance, output.progress), turn)
+        phased = asked(workspace, ReproduceOptions(base, full, tolerance, output.progress), turn)
     output.verdict(phased.result, as_json=as_json, report=report)
     output.set_outputs(phased.outputs)
     context.exit(REFUSED if isinstance(phased.result.verdict, Failed) else 0)
 
 
-def _phase(text: str | None, folder: Path | None) -> Asked | None:
+def _phase(text: str | None, folder: Path | None) -> PhaseOptions | None:
     """Return which phase is asked for; none where no text says one."""
-    from leverframe.application.reproduce_phase import HANDOVER, Asked
+    from leverframe.application.reproduce_phase import HANDOVER, PhaseOptions
 
     if not text:
         return None
@@ -69,4 +69,4 @@ def _phase(text: str | None, folder: Path | None) -> Asked | None:
     number, count = map(int, match.groups()) if match else (1, 0)
     if number > count:
         raise click.BadParameter("a phase is written as 2/3, the second of three", param_hint="--phase")
-    return Asked(number, count, folder or HANDOVER)
+    return PhaseOptions(number, count, folder or HANDOVER)

@@ -24,11 +24,11 @@ def retrain(context: click.Context, /, as_json: bool, by_code: bool, **asked: An
     Both are judged on the newest rows with labels, which neither saw. A better one becomes a pull request that is
     ready, one that is not worse a draft; of all others only the figures are recorded.
     """
-    from leverframe.application.retrain import Asked
+    from leverframe.application.retrain import RetrainOptions
     from leverframe.application.retrain import retrain as run
     from leverframe.domain.retraining.retrain_summary import lines, summary
 
-    retrained, report = run(wiring.workspace(), Asked(**asked), output.progress, output.mask)
+    retrained, report = run(wiring.workspace(), RetrainOptions(**asked), output.progress, output.mask)
     output.step_summary(summary(retrained))
     output.verdict(retrained, as_json=as_json, report=report, lines=lines(retrained))
     context.exit(REFUSED if by_code and isinstance(retrained.verdict, Failed) else 0)

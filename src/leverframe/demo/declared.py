@@ -40,7 +40,7 @@ class Fault(Document):
     replace: Texts
 
 
-class Wish(Document):
+class SettingsChange(Document):
     """A change of leverframe.yaml that a person wants in a partition, who then asks for a retraining."""
 
     partition: str
@@ -76,7 +76,7 @@ class Loop(Document):
     quick: list[str] = Field(min_length=1)
     rows: int = Field(default=400, ge=1)
     fault: Fault | None = None
-    wish: Wish | None = None
+    wish: SettingsChange | None = None
     slow: Slow | None = None
     outage: Outage | None = None
 

@@ -26,7 +26,7 @@ _PATIENCE = 30.0  # seconds for a server to close its log
 
 
 @dataclass(frozen=True)
-class Sent:
+class TrafficCounts:
     """What was sent: rows, requests, and those that failed."""
 
     rows: int
@@ -65,7 +65,7 @@ class Rows:
         return len(self.values[AS_OF])
 
 
-def sent(port: int, model: str, rows: Rows, name: str) -> Sent:
+def sent(port: int, model: str, rows: Rows, name: str) -> TrafficCounts:
     """Send all rows; the id of a request is ``name`` with its number."""
     inputs = _inputs(port, model)
     bodies = list(_bodies(rows, name, inputs))
@@ -81,7 +81,7 @@ def sent(port: int, model: str, rows: Rows, name: str) -> Sent:
 
     with ThreadPoolExecutor(_CLIENTS) as clients:
         answers = list(clients.map(answered, bodies))
-    return Sent(len(rows), len(bodies), answers.count(False))
+    return TrafficCounts(len(rows), len(bodies), answers.count(False))
 
 
 def one(port: int, model: str, rows: Rows) -> bytes:

@@ -37,7 +37,7 @@ class Edit:
     labels: tuple[str, ...] | None = None
 
 
-class Written(Protocol):
+class IssueWriter(Protocol):
     """What a single issue needs of the issues of a repository."""
 
     def listed(self, label: str) -> list[Issue]:
@@ -50,7 +50,7 @@ class Written(Protocol):
         """Change an issue."""
 
 
-class Digested(Protocol):
+class DigestedRecord(Protocol):
     """A record in the hidden part; ``digest`` is that of what is wrong, empty where nothing is."""
 
     @property
@@ -58,7 +58,7 @@ class Digested(Protocol):
         """The digest."""
 
 
-Record = TypeVar("Record", bound=Digested)
+Record = TypeVar("Record", bound=DigestedRecord)
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Subject:
     key: str
     title: str
     text: str
-    record: Digested
+    record: DigestedRecord
 
 
 @dataclass(frozen=True)
-class Opening:
+class IssueToOpen:
     """An issue that has to be opened."""
 
     title: str
@@ -94,7 +94,7 @@ class SingleIssue(Generic[Record]):
     part: HiddenPart
     kind: type[Record]
 
-    def step(self, issues: Sequence[Issue], subject: Subject) -> Opening | Editing | None:
+    def step(self, issues: Sequence[Issue], subject: Subject) -> IssueToOpen | Editing | None:
         """Return what has to happen to the issue of a subject; None where there is none and none is needed.
 
         Who closes the issue as not planned is not told of the same again.
@@ -102,7 +102,7 @@ class SingleIssue(Generic[Record]):
         mine = self.of(issues, subject.key)
         block = self.part.block(subject.key, subject.text, subject.record)
         if mine is None:
-            return Opening(subject.title, block) if subject.record.digest else None
+            return IssueToOpen(subject.title, block) if subject.record.digest else None
         return Editing(mine, self._edit(mine, subject, self.part.merged(mine.body, block)))
 
     def _edit(self, mine: Issue, subject: Subject, body: str) -> Edit | None:
@@ -124,11 +124,11 @@ class SingleIssue(Generic[Record]):
         mine = self.of(issues, key)
         return [issue for issue in issues if issue.open and issue is not mine and self._is_of(issue, key)]
 
-    def shown(self, issues: Written, label: str, subject: Subject) -> str:
+    def shown(self, issues: IssueWriter, label: str, subject: Subject) -> str:
         """Bring the issue of a subject up to date and return its address; empty where there is none."""
         listed = issues.listed(label)
         step = self.step(listed, subject)
-        if isinstance(step, Opening):
+        if isinstance(step, IssueToOpen):
             issues.opened(step.title, step.body, (label,), ())
             listed = issues.listed(label)
             step = self.step(listed, subject)

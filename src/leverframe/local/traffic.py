@@ -13,7 +13,7 @@ from statistics import quantiles
 
 
 @dataclass(frozen=True)
-class Asked:
+class TimedRequest:
     """One request: its start and duration in seconds, its status, and the release that responded.
 
     Status 0 is a connection that failed; ``version`` then says how.
@@ -35,7 +35,7 @@ class Times:
     longest: float
 
     @classmethod
-    def of(cls, responses: Sequence[Asked]) -> Times:
+    def of(cls, responses: Sequence[TimedRequest]) -> Times:
         """Return the response times of at least two requests."""
         took = [response.seconds * 1000 for response in responses]
         cuts = quantiles(took, n=100, method="inclusive")
@@ -53,7 +53,7 @@ class Traffic:
         self, port: int, path: str, body: bytes, *, clients: int, pause: float = 0.03,
         connect: Callable[[], http.client.HTTPConnection] | None = None, **headers: str,
     ) -> None:  # fmt: skip
-        self.responses: list[Asked] = []
+        self.responses: list[TimedRequest] = []
         self._connect = connect or (lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=30))
         self._path, self._body, self._pause = path, body, pause
         self._headers = {"content-type": "application/json", **headers}
@@ -73,7 +73,7 @@ class Traffic:
                 worker.join(30)
 
     @property
-    def failed(self) -> list[Asked]:
+    def failed(self) -> list[TimedRequest]:
         """Every response other than 200."""
         return [response for response in self.responses if response.status != 200]
 
@@ -89,6 +89,6 @@ class Traffic:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 status, version = 0, repr(error)
                 connection.close()
-            self.responses.append(Asked(began, time.monotonic() - began, status, version))
+            self.responses.append(TimedRequest(began, time.monotonic() - began, status, version))
             time.sleep(self._pause)
         connection.close()

@@ -19,7 +19,7 @@ from leverframe.documents import parse, validated
 from leverframe.domain.features.online import EPOCH, microseconds_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.request import Requests, timestamp
-from leverframe.domain.features.snapshot.store import About, Found, Keys, Store
+from leverframe.domain.features.snapshot.store import Keys, Matches, SnapshotInfo, Store
 from leverframe.domain.features.star import Star
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.vector import as_inputs, vectors
@@ -137,10 +137,10 @@ class _Watching:
         self._store, self._every = store, list(range(rows))
         self.missed: dict[str, list[int]] = {}
 
-    def about(self) -> About:
+    def about(self) -> SnapshotInfo:
         return self._store.about()
 
-    def find(self, table: str, keys: Keys) -> Found:
+    def find(self, table: str, keys: Keys) -> Matches:
         positions = self._store.find(table, keys)
         lacking = np.flatnonzero(positions.start == positions.stop).tolist()
         if lacking:  # one key may stand for all rows

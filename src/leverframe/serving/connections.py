@@ -48,7 +48,7 @@ class Loop(asyncio.SelectorEventLoop):
         super()._accept_connection(protocol_factory, sock, sslcontext, server, min(backlog, ACCEPTED), *timeouts)  # type: ignore[misc]
 
 
-class Door(H11Protocol):
+class BoundedProtocol(H11Protocol):
     """Uvicorn's protocol, which refuses a body in thousands of tiny pieces: each costs as much as a large one."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -81,10 +81,10 @@ class Door(H11Protocol):
         return event
 
 
-_doors: dict[Door, None] = {}  # those that are open, in the order in which they were last asked
+_doors: dict[BoundedProtocol, None] = {}  # those that are open, in the order in which they were last asked
 
 
-def _longest_idle(new: Door) -> Door:
+def _longest_idle(new: BoundedProtocol) -> BoundedProtocol:
     for door in list(islice(_doors, _LOOKS)):
         _doors[door] = _doors.pop(door)
         if door is not new and (door.cycle is None or door.cycle.response_complete):

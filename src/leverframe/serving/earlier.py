@@ -6,8 +6,8 @@ from datetime import datetime
 
 from leverframe.domain.model.bundle.input_check import checked
 from leverframe.errors import RequestError
-from leverframe.serving.asked import Asked
 from leverframe.serving.served import ServedBundle
+from leverframe.serving.v2_request import V2Request
 
 _loaded: dict[str, list[tuple[int, ServedBundle]]] = {}  # one that is loaded anew is unloaded after: it is there twice
 
@@ -22,7 +22,7 @@ def unloaded(model: str, version: str, bundle: ServedBundle) -> None:
     _loaded[model].remove((int(version), bundle))
 
 
-def fails_too(model: str, version: str, asked: Asked, now: datetime) -> bool:
+def fails_too(model: str, version: str, asked: V2Request, now: datetime) -> bool:
     """Tell whether a request fails on the release before ``version``, too; one that it answers or refuses does not."""
     before = [release for release in _loaded.get(model, []) if release[0] < int(version)]
     if not before:

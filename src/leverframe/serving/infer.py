@@ -16,12 +16,12 @@ import orjson
 from mlserver.errors import MLServerError
 
 from leverframe.errors import RequestError
-from leverframe.serving.asked import Asked, read
 from leverframe.serving.binary import packed
 from leverframe.serving.guard import JSON_BYTES, OWNER, App, Receive, Scope, Send
 from leverframe.serving.loading import AFTER
 from leverframe.serving.off_loop import off_loop
 from leverframe.serving.room import SMALL
+from leverframe.serving.v2_request import V2Request, read
 
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _log = logging.getLogger("mlserver")
@@ -73,7 +73,7 @@ class Infer:
             await _send(send, 500, {"error": f"the model failed; the server's log says more of request {number}"})
 
 
-def _read_and_checked(model: Any, *arguments: Any) -> tuple[Asked, Any]:
+def _read_and_checked(model: Any, *arguments: Any) -> tuple[V2Request, Any]:
     """Return a request and what its model says of it, by one way to the thread and back: each costs as much as both."""
     request = read(*arguments)
     return request, model.check(request)

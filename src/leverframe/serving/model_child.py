@@ -12,17 +12,27 @@ import numpy as np
 
 from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle.acceptance import accepted
-from leverframe.domain.own_model.opened import About, as_inputs, first_line, matched, outcome, unpredicted
+from leverframe.domain.own_model.opened import ModelInfo, as_inputs, first_line, matched, outcome, unpredicted
 from leverframe.domain.own_model.own_packing import features_of
 from leverframe.domain.own_model.whole_numbers import with_whole
 from leverframe.errors import EstimatorError, LeverframeError
 from leverframe.imports import load
-from leverframe.serving.model_process import ABOUT, CONVERSION, FAILURE, MODEL, ONNX, ORDER, PREDICTIONS, ROWS, Order
+from leverframe.serving.model_process import (
+    ABOUT,
+    CONVERSION,
+    FAILURE,
+    MODEL,
+    ONNX,
+    ORDER,
+    PREDICTIONS,
+    ROWS,
+    ModelTask,
+)
 
 
 def main(folder: Path) -> None:
     """Open the model that the order in a folder names, predict the rows beside it, and leave the result there."""
-    order = parsed(Order, (folder / ORDER).read_bytes())
+    order = parsed(ModelTask, (folder / ORDER).read_bytes())
     size, hard = order.megabytes << 20, resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
     try:
@@ -36,7 +46,7 @@ def main(folder: Path) -> None:
         (folder / ABOUT).write_text(json.dumps(plain(about)), encoding="utf-8")
 
 
-def _by_file(folder: Path, order: Order) -> About:
+def _by_file(folder: Path, order: ModelTask) -> ModelInfo:
     from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - within the limit of memory, as all that is heavy
     from leverframe.serving.formats import opened_as  # noqa: PLC0415 - as above
     from leverframe.serving.own_conversion import to_onnx  # noqa: PLC0415 - as above
@@ -67,7 +77,7 @@ def _convert(folder: Path, conversion: tuple[bytes | None, str]) -> None:
         (folder / ONNX).write_bytes(conversion[0])
 
 
-def _by_function(folder: Path, order: Order) -> About:
+def _by_function(folder: Path, order: ModelTask) -> ModelInfo:
     from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - as above
     from leverframe.serving.own_function import asked  # noqa: PLC0415 - as above
 
@@ -79,7 +89,7 @@ def _by_function(folder: Path, order: Order) -> About:
     except Exception as error:  # a function of a user raises what it likes
         raise unpredicted(f"`{order.function}`", f"{type(error).__name__}: {first_line(error)}") from error
     np.save(folder / PREDICTIONS, outcome(predictions, table.height, None), allow_pickle=False)
-    return About()
+    return ModelInfo()
 
 
 def _fail(folder: Path, error: LeverframeError) -> None:

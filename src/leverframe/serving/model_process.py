@@ -23,7 +23,7 @@ from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.process import TIMED_OUT, run_group
 from leverframe.documents import parsed, plain
 from leverframe.domain.model.table import Table
-from leverframe.domain.own_model.opened import About, NativeFormat, itself
+from leverframe.domain.own_model.opened import ModelInfo, NativeFormat, itself
 from leverframe.domain.own_model.runtime_form import RuntimeForm
 from leverframe.errors import EstimatorError, PipelineError
 from leverframe.redaction import for_server
@@ -37,7 +37,7 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 
 @dataclass(frozen=True)
-class Order:
+class ModelTask:
     """What a process is to do: open a model of ``format``, or import ``function`` below ``root``, and predict rows.
 
     ``file`` is the path of the model that the function may open, and ``runtime`` what opens an archive instead.
@@ -64,15 +64,15 @@ class OpenedModel:
     Each call is a process that ends within ``seconds``. Raises ``EstimatorError`` for what cannot be opened.
     """
 
-    order: Order
+    order: ModelTask
     data: bytes = b""
     seconds: float = SECONDS
 
     @cached_property
-    def about(self) -> About:
+    def about(self) -> ModelInfo:
         """What the file says; nothing of a function."""
         if self.order.function:
-            return About()
+            return ModelInfo()
         with TemporaryDirectory(prefix="leverframe-") as place:
             return self._done(Path(place), self.order)
 
@@ -84,7 +84,7 @@ class OpenedModel:
         """
         return self._predicted(table, replace(self.order, columns=tuple(columns)))[1]
 
-    def asked(self, table: Table, columns: Sequence[str]) -> tuple[About, NDArray[np.float64]]:
+    def asked(self, table: Table, columns: Sequence[str]) -> tuple[ModelInfo, NDArray[np.float64]]:
         """Return what the file says, with what the model takes in the columns, and what it says to each row."""
         return self._predicted(table, replace(self.order, columns=tuple(columns), asks=True))
 
@@ -99,12 +99,12 @@ class OpenedModel:
             why: str = json.loads((folder / CONVERSION).read_bytes())
             return (folder / ONNX).read_bytes() if (folder / ONNX).is_file() else None, why
 
-    def _predicted(self, table: Table, order: Order) -> tuple[About, NDArray[np.float64]]:
+    def _predicted(self, table: Table, order: ModelTask) -> tuple[ModelInfo, NDArray[np.float64]]:
         with TemporaryDirectory(prefix="leverframe-") as place:
             about = self._done(Path(place), order, table)
             return about, np.load(Path(place, PREDICTIONS), allow_pickle=False)
 
-    def _done(self, folder: Path, order: Order, table: Table | None = None) -> About:
+    def _done(self, folder: Path, order: ModelTask, table: Table | None = None) -> ModelInfo:
         """Let a process do what is ordered, in a folder that holds its results then."""
         (folder / MODEL).write_bytes(self.data)
         if table is not None:
@@ -119,7 +119,7 @@ class OpenedModel:
                 why=ended,
                 next="see that the file is whole, and that the model needs no more memory or time than it has",
             )
-        return parsed(About, (folder / ABOUT).read_bytes())
+        return parsed(ModelInfo, (folder / ABOUT).read_bytes())
 
     def _run(self, folder: Path) -> str:
         """Let a process do what its folder says; return in words how it ended."""

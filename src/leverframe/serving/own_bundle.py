@@ -19,7 +19,7 @@ from leverframe.domain.own_model.own_packing import OwnDescription, by_class
 from leverframe.domain.own_model.runtime_form import TRUSTED, RuntimeForm, not_trusted
 from leverframe.errors import EstimatorError
 from leverframe.serving.formats import opened_as
-from leverframe.serving.model_process import OpenedModel, Order
+from leverframe.serving.model_process import ModelTask, OpenedModel
 from leverframe.serving.served import ServedBundle, invalid, verified
 
 _SECONDS = 120.0  # in which a process opens a model and predicts the golden rows
@@ -58,22 +58,22 @@ class OwnBundle(ServedBundle):
         self._model = _Model(model, tuple(feature.name for feature in self.features), self.schema.label.kind)
         self._prove("columns")
 
-    def _try_alone(self, order: Order, data: bytes) -> None:
+    def _try_alone(self, order: ModelTask, data: bytes) -> None:
         kinds = {feature.name: object if feature.kind == "categorical" else float for feature in self.features}
         rows = {name: np.array([row["inputs"].get(name) for row in self.golden] or [None], kind)
                 for name, kind in kinds.items()}  # fmt: skip
         OpenedModel(order, data, _SECONDS).predict(PolarsTables(Path()).frame(rows), list(kinds))
 
 
-def _order(manifest: Manifest, form: RuntimeForm | None, trusted: Collection[str]) -> Order:
+def _order(manifest: Manifest, form: RuntimeForm | None, trusted: Collection[str]) -> ModelTask:
     """Return how the model is opened; raises ``EstimatorError`` for a runtime that nobody trusts."""
     if manifest.engine != "runtime":
-        return Order("", manifest.engine, trusted=tuple(trusted))
+        return ModelTask("", manifest.engine, trusted=tuple(trusted))
     if form is None or form.path != manifest.runtime:
         raise unopened(str(manifest.runtime), f"{names.DESCRIPTION} and the manifest name different runtimes")
     if f"{TRUSTED}{form.path}" not in trusted:
         raise not_trusted(form.path)
-    return Order("", runtime=form)
+    return ModelTask("", runtime=form)
 
 
 def _doubles(values: NDArray[Any]) -> NDArray[Any]:

@@ -11,14 +11,26 @@ from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows, spread
-from leverframe.domain.own_model.opened import About, Columns, NativeFormat, NativeModel, first_line, itself, outcome
+from leverframe.domain.own_model.opened import (
+    Columns,
+    ModelInfo,
+    NativeFormat,
+    NativeModel,
+    first_line,
+    itself,
+    outcome,
+)
 from leverframe.domain.own_model.own_packing import by_class, fields_of
 
 _THRESHOLDS = 5000  # of which rows are made
 
 
 def to_onnx(
-    format: NativeFormat, model: NativeModel, about: About, rows: tuple[Sequence[Feature], Columns], tolerance: float
+    format: NativeFormat,
+    model: NativeModel,
+    about: ModelInfo,
+    rows: tuple[Sequence[Feature], Columns],
+    tolerance: float,
 ) -> tuple[bytes | None, str]:
     """Return a model in ONNX, None where its own library has to serve it, and in words why, or how close both are.
 
@@ -46,7 +58,7 @@ def _converted(format: NativeFormat, model: Any, width: int) -> bytes:
 
 
 def _compared(
-    data: bytes, model: NativeModel, about: About, rows: tuple[Sequence[Feature], Columns], tolerance: float
+    data: bytes, model: NativeModel, about: ModelInfo, rows: tuple[Sequence[Feature], Columns], tolerance: float
 ) -> Conversion:
     from leverframe.adapters.onnxruntime import OwnOnnxModel, thresholds  # noqa: PLC0415 - heavy
 

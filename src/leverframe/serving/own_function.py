@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.own_model.opened import About, Columns, described, unpredicted
+from leverframe.domain.own_model.opened import Columns, ModelInfo, described, unpredicted
 from leverframe.domain.own_model.runtime_form import RuntimeForm
 from leverframe.errors import EstimatorError
 
@@ -38,7 +38,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 class FunctionModel:
     """A model as one function predicts it; raises ``EstimatorError`` for what it does not take."""
 
-    about = About()
+    about = ModelInfo()
 
     def __init__(self, form: RuntimeForm, function: Callable[..., Any], model: Path) -> None:
         self._form, self._function, self._model = form, function, model

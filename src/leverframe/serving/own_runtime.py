@@ -25,7 +25,15 @@ from mlserver.settings import ModelParameters, ModelSettings
 from mlserver.types import InferenceRequest, Parameters, RequestInput, RequestOutput, TensorData
 from numpy.typing import NDArray
 
-from leverframe.domain.own_model.opened import About, Columns, NativeModel, described, first_line, unopened, unpredicted
+from leverframe.domain.own_model.opened import (
+    Columns,
+    ModelInfo,
+    NativeModel,
+    described,
+    first_line,
+    unopened,
+    unpredicted,
+)
 from leverframe.domain.own_model.runtime_form import Datatype, RuntimeForm, not_importable
 from leverframe.errors import EstimatorError
 from leverframe.serving.model_archive import unpacked
@@ -73,7 +81,7 @@ def _imported(form: RuntimeForm) -> Any:
 class RuntimeModel:
     """A model as a runtime of MLServer predicts it; raises ``EstimatorError`` for what it does not take."""
 
-    about = About()
+    about = ModelInfo()
 
     def __init__(self, form: RuntimeForm, runtime: type[MLModel], model: Path) -> None:
         self._form = form

@@ -22,7 +22,7 @@ from leverframe.domain.features.online import AT, EPOCH, attribute_since, table_
 from leverframe.domain.features.plan import Aggregate, AsOfLookup, Lookup, Plan, Step, Windows
 from leverframe.domain.features.request import PARTS, required
 from leverframe.domain.features.snapshot.keys import Index
-from leverframe.domain.features.snapshot.store import About, Decimals, Rows, Texts
+from leverframe.domain.features.snapshot.store import Decimals, Rows, SnapshotInfo, Texts
 from leverframe.domain.features.values import numbers
 from leverframe.domain.features.windows import Column as Summed
 
@@ -37,7 +37,7 @@ Window = Callable[[int, int], Value]  # a range of rows to an aggregate
 class Parts(Protocol):
     """A snapshot whose tables lie in parts, the newest first."""
 
-    def about(self) -> About:
+    def about(self) -> SnapshotInfo:
         """Return what it is of."""
 
     def parts(self, table: str) -> list[tuple[Index, Rows]]:

@@ -22,7 +22,6 @@ from leverframe.domain.model.bundle.input_check import Checked, Tensor, checked
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, earlier, metrics, process
 from leverframe.serving.apart import predicted_apart
-from leverframe.serving.asked import Asked
 from leverframe.serving.bundle import OpenBundle
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
 from leverframe.serving.content_types import Parameters as Given
@@ -33,6 +32,7 @@ from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.inference_log import Outcome
 from leverframe.serving.off_loop import off_loop
 from leverframe.serving.served import Predicted, ServedBundle
+from leverframe.serving.v2_request import V2Request
 
 _IN_THREAD = 256  # rows from which a prediction would keep other requests waiting
 
@@ -89,7 +89,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         own = {place: given for place, tensor in enumerate(payload.inputs) if (given := _parameters(tensor))}
         wanted = {output.name: _parameters(output) for output in payload.outputs or ()}
         parameters = Given(_parameters(payload), own, {name: given for name, given in wanted.items() if given})
-        reply = await self.reply(Asked(payload.id, tensors, frozenset(wanted), parameters))
+        reply = await self.reply(V2Request(payload.id, tensors, frozenset(wanted), parameters))
         return InferenceResponse(
             **{
                 **reply,
@@ -98,7 +98,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             }
         )
 
-    def check(self, asked: Asked) -> Checked | RequestError:
+    def check(self, asked: V2Request) -> Checked | RequestError:
         """Return a request as the schema has it, or why it does not fit."""
         try:
             tensors = asked.plain()
@@ -109,7 +109,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             return error
         return request
 
-    async def reply(self, asked: Asked, request: Checked | RequestError | None = None) -> dict[str, Any]:
+    async def reply(self, asked: V2Request, request: Checked | RequestError | None = None) -> dict[str, Any]:
         """Return the response in the V2 protocol; raises ``MLServerError`` 400 for what does not fit the schema.
 
         And 503 for a request by keys whose features are not to be had, or too old. ``request`` is what ``check`` has
@@ -181,7 +181,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         for table, rows in predicted.missed.items():
             metrics.MISSES.labels(self.name, table).inc(len(rows))
 
-    def _not_answered(self, outcome: str, asked: Asked, id: str, now: datetime) -> None:
+    def _not_answered(self, outcome: str, asked: V2Request, id: str, now: datetime) -> None:
         """Count a request that was refused or that failed; the log gets their number, as a flood must not fill it."""
         metrics.REQUESTS.labels(*self._labels, outcome).inc()
         log = process.log()

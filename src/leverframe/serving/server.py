@@ -2,7 +2,7 @@
 
 MLServer is put together as its own command does, with one thread, no debug pages and no workers:
 workers are slower here, lose requests on SIGTERM, and cannot start with every event loop. Before
-its own stand a ``Door`` for each connection, the ``Guard``, ``Infer`` for the route that is asked all
+its own stand a ``BoundedProtocol`` for each connection, the ``Guard``, ``Infer`` for the route that is asked all
 day, and for gRPC the services of ``remote``.
 """
 
@@ -36,7 +36,7 @@ from leverframe.serving.arrivals import OPTIONS, Arrivals
 from leverframe.serving.arriving import Arriving
 from leverframe.serving.binary import EXTENSION
 from leverframe.serving.connections import (
-    Door,
+    BoundedProtocol,
     Loop,
     backlog,
     close_all,
@@ -124,7 +124,7 @@ async def serve(config: ServerConfig, record: Path | None = None) -> None:
 def _put_together(settings: Settings, config: ServerConfig) -> Any:
     """Return MLServer with what stands before its own; its modules offer no other way than to replace their names."""
     settings._custom_rest_server_settings = settings._custom_metrics_server_settings = {
-        "http": Door,
+        "http": BoundedProtocol,
         "backlog": backlog(),
     }
     room, arriving = Room(config.limit), Arriving()

@@ -30,7 +30,7 @@ from leverframe.adapters.duckdb.views import ARRIVED, ROW, create_view, in_time,
 from leverframe.domain.data.column_types import kind, whole
 from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.features.build import Inputs
-from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
+from leverframe.domain.features.intervals import FOREVER, OwnGroups, Versions, over_versions
 from leverframe.domain.features.plan import AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.features.reserved import KNOWN_AT as LABEL_KNOWN_AT
 from leverframe.domain.features.reserved import OURS
@@ -184,7 +184,7 @@ class _Build:
         values = {name: numbers(events[name]) for name in {aggregate.column for aggregate in step.aggregates}}
         if step.by_version:
             seen = Versions(events["__code"], events[KNOWN], events[UNTIL], events[PLACE])
-            own = Own(np.arange(len(rows.code)), events[_OWN]) if step.own else None
+            own = OwnGroups(np.arange(len(rows.code)), events[_OWN]) if step.own else None
             results = over_versions(step.aggregates, values, seen, rows, own)
         else:
             results = over_events(step.aggregates, values, Timestamps(events["__code"], events[_AT]), rows)
@@ -332,8 +332,8 @@ def _shown_label(label: LabelStep, alias: str) -> list[str]:
     value, since, *histories = (f"{alias}.{column(name)}" for name in label.outputs())
     arrived = f"make_timestamptz(s.{ARRIVED})"
     later = f"CASE WHEN {since} IS NOT NULL THEN greatest({since}, {arrived}) END"
-    pair = f"{{'known_at': greatest(each.known_at, {arrived}), 'value': each.value}}"
-    shown = (value, later, *(f"list_transform({versions}, lambda each: {pair})" for versions in histories))
+    pair = f"{{'known_at': greatest(version.known_at, {arrived}), 'value': version.value}}"
+    shown = (value, later, *(f"list_transform({versions}, lambda version: {pair})" for versions in histories))
     return [f"{what} AS {column(name)}" for what, name in zip(shown, label.outputs(), strict=True)]
 
 

@@ -18,12 +18,12 @@ from leverframe.adapters.duckdb.request_batches import (
     OURS,
     OUTCOME,
     Tally,
+    boolean,
     key,
     mask,
     number,
     places,
     timestamp,
-    truth,
     what_of_time,
 )
 from leverframe.adapters.duckdb.sql import column, text
@@ -160,7 +160,7 @@ def _predictions(query: LogQuery) -> str:
 def _read(query: LogQuery) -> str:
     """Return the replacement of columns of numbers, which are JSON up to here."""
     made = [
-        f"{(truth if field.kind == 'boolean' else number)(f'{place}::VARCHAR')} AS {place}"
+        f"{(boolean if field.kind == 'boolean' else number)(f'{place}::VARCHAR')} AS {place}"
         for field, place in zip(query.columns, places(query).values(), strict=True)
         if field.kind == "boolean" or field.name in query.numbers
     ]

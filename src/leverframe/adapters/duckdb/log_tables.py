@@ -18,11 +18,11 @@ from leverframe.adapters.duckdb.log_records import row_hash
 from leverframe.adapters.duckdb.request_batches import (
     OURS,
     Tally,
+    boolean,
     key,
     number,
     places,
     timestamp,
-    truth,
     what_of_time,
 )
 from leverframe.adapters.duckdb.sql import column, kind_of, text
@@ -183,7 +183,7 @@ def _asked_value(field: MonitoredColumn, query: LogQuery, held: Mapping[str, str
     if field.name in query.numbers:
         return _number(field.name, held, loose=loose)
     read = level(field.name, held)
-    return truth(read) if field.kind == "boolean" else read
+    return boolean(read) if field.kind == "boolean" else read
 
 
 def _number(name: str | None, held: Mapping[str, str], *, loose: bool) -> str:

@@ -26,7 +26,7 @@ from leverframe.domain.features.snapshot.store import Table
 
 
 class DuckDBSnapshooter:
-    """The ``Snapshooter`` port."""
+    """Reads the rows of every step of a plan, and how far they reach."""
 
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
@@ -34,7 +34,11 @@ class DuckDBSnapshooter:
         return connect(finite=True)
 
     def tables(self, plan: Plan, files: Files, span: Span) -> Iterator[Table]:
-        """Return a table a step; raises ``SourceError`` for a damaged file."""
+        """Return a table a step; raises ``SourceError`` for a damaged file.
+
+        Rows of a key come by timestamp, then by their order in the files; versions of corrected events come in the
+        order of their events.
+        """
         sql = self._database.cursor()  # its views are its own
         try:
             for table, paths in files.items():

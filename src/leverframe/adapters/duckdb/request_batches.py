@@ -96,7 +96,7 @@ def number(value: str) -> str:
     return f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY_CAST({value} AS DOUBLE), 'infinity'::DOUBLE) END"
 
 
-def truth(value: str) -> str:
+def boolean(value: str) -> str:
     """Return SQL that reads a text as true or false, however it is written; any other stays as it is."""
     return f"CASE WHEN lower({value}) IN ('true', '1', '1.0') THEN 'true' " \
            f"WHEN lower({value}) IN ('false', '0', '0.0') THEN 'false' ELSE {value} END"  # fmt: skip

@@ -15,7 +15,7 @@ from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
 from leverframe.adapters.duckdb.sql import column, files_error, text
 from leverframe.domain.data.column_types import kind
 from leverframe.domain.features.reserved import KNOWN_AT, VERSIONS
-from leverframe.domain.features.split import Cut, CutRows
+from leverframe.domain.features.split import CutRows, SplitPart
 from leverframe.domain.features.training_set import AS_OF, LABEL
 from leverframe.files import replacing
 
@@ -33,7 +33,7 @@ class DuckDBSplitter:
         rows = self._all(query, [file])
         return str(rows[0][0]) if rows else None
 
-    def cut(self, cut: Cut, out: Path) -> CutRows:
+    def cut(self, cut: SplitPart, out: Path) -> CutRows:
         """Write the rows in order, and return how many of which kind there were."""
         label = column(cut.label)
         table = self._relation(cut.files)
@@ -79,7 +79,7 @@ class DuckDBSplitter:
         return connect()
 
 
-def _where(cut: Cut) -> str:
+def _where(cut: SplitPart) -> str:
     """Return what keeps the rows of the side, nothing where all rows of its files are."""
     if cut.within is None:
         return ""
@@ -87,14 +87,14 @@ def _where(cut: Cut) -> str:
     return f" WHERE {AS_OF} >= {first} AND {AS_OF} < {end}"
 
 
-def _drawn(cut: Cut, rows: int) -> str:
+def _drawn(cut: SplitPart, rows: int) -> str:
     """Return what keeps about ``cut.most`` of so many rows: those with the smallest digests."""
     parts = ", ".join([f"epoch_us({AS_OF})", *(column(name) for name in cut.keys)])
     share = 2**64 * (cut.most or 0) // rows
     return f" AND md5_number_lower(concat_ws(chr(31), {parts})) < {share}::UBIGINT"
 
 
-def _known(cut: Cut, columns: set[str]) -> str:
+def _known(cut: SplitPart, columns: set[str]) -> str:
     """Return the label as far as it was known before the timestamp of the cut, null where it was not."""
     label = column(cut.label)
     if cut.known_before is None:

@@ -17,7 +17,7 @@ from leverframe.adapters.dvc.failures import failure, holds_nothing, is_missing
 from leverframe.adapters.dvc.plugins import not_installed
 from leverframe.adapters.dvc.remotes import content_of
 from leverframe.adapters.dvc.verified import Verified
-from leverframe.domain.review.pushed import Answers, StoredObject
+from leverframe.domain.review.pushed import RemoteResponse, StoredObject
 from leverframe.errors import LeverframeError, RemoteUnreachableError
 
 _WORKERS = 32  # requests at once, fewer where `jobs` of the remote says so
@@ -76,11 +76,11 @@ class RemoteObjects:
         """Keep places for ``known``."""
         self._verified.add(places)
 
-    def sizes(self, wanted: Sequence[StoredObject]) -> Answers[int | None]:
+    def sizes(self, wanted: Sequence[StoredObject]) -> RemoteResponse[int | None]:
         """Return the bytes of each object; None where it does not tell."""
         return self._asked(self._size, wanted)
 
-    def listings(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
+    def listings(self, wanted: Sequence[StoredObject]) -> RemoteResponse[bytes]:
         """Return the content of the listings of directories, empty for one that has another digest."""
         return self._asked(self._listing, wanted)
 
@@ -102,7 +102,7 @@ class RemoteObjects:
     def _path(self, wanted: StoredObject) -> str:
         return str(self._open().fs.join(self._open().base, *wanted.place.split("/")))
 
-    def _asked(self, ask: Callable[[StoredObject], Answer], wanted: Sequence[StoredObject]) -> Answers[Answer]:
+    def _asked(self, ask: Callable[[StoredObject], Answer], wanted: Sequence[StoredObject]) -> RemoteResponse[Answer]:
         """Sort answers, up to the first that is a failure."""
         present, absent = dict[StoredObject, Answer](), list[StoredObject]()
         seconds = self._seconds or min(_MOST, _SECONDS + _EACH * len(wanted))
@@ -121,7 +121,9 @@ class RemoteObjects:
             self._failure = self._late(seconds)
         except LeverframeError as error:  # it cannot be opened
             self._failure = error
-        return Answers({}, wanted, self._failure) if self._empty else Answers(present, absent, self._failure)
+        return (
+            RemoteResponse({}, wanted, self._failure) if self._empty else RemoteResponse(present, absent, self._failure)
+        )
 
     def _answers(
         self, ask: Callable[[StoredObject], Answer], wanted: Sequence[StoredObject], until: float

@@ -17,7 +17,7 @@ from github.Repository import Repository
 
 from leverframe.adapters.github.branch_files import kept_files
 from leverframe.adapters.github.calls import Calls, refused, unreachable
-from leverframe.domain.review.report.publish import Comment, Listed, State, shows
+from leverframe.domain.review.report.publish import Comment, ListedCheck, State, shows
 from leverframe.domain.review.report.pull_of_run import Pull
 from leverframe.inert.letters import fitting
 
@@ -123,9 +123,9 @@ class GithubForge(Calls):
             "contents: write",
         )
 
-    def checks(self, name: str, head: str) -> list[Listed]:
+    def checks(self, name: str, head: str) -> list[ListedCheck]:
         """Return all check runs of a name on a commit, oldest first."""
-        listed = [Listed(run.id, run.output.summary or "", run.status != _ENDED) for run in self._runs(name, head)]
+        listed = [ListedCheck(run.id, run.output.summary or "", run.status != _ENDED) for run in self._runs(name, head)]
         return sorted(listed, key=lambda check: check.number)
 
     def _runs(self, name: str, head: str) -> list[CheckRun]:

@@ -27,7 +27,7 @@ from leverframe.domain.infrastructure.infra_forge import BRANCH, LastApply, Revi
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_section import changes_to, infra_section
 from leverframe.domain.review.report.card_markdown import marker
-from leverframe.domain.review.report.post_card import Post
+from leverframe.domain.review.report.post_card import CardPost
 from leverframe.domain.review.report.publish import Posting, conclusion, title
 from leverframe.errors import PublishError
 from leverframe.inert.letters import title as in_title
@@ -198,7 +198,7 @@ class GithubInfra(GithubForge):
         body = f"{marker(key, applied.head)}\n{apply_comment(applied)}\n"
         try:
             posting = Posting(key, body, applied.head, applied.verdict, "")
-            return Post(self, number, posting).comment(dry=False).place
+            return CardPost(self, number, posting).comment(dry=False).place
         except PublishError as error:
             if not error.closed:
                 raise

@@ -10,7 +10,7 @@ from github.Repository import Repository
 from github.Workflow import Workflow
 
 from leverframe.adapters.github.calls import Calls
-from leverframe.domain.retraining.pulls.pull_ports import Opening
+from leverframe.domain.retraining.pulls.pull_ports import PullToOpen
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.domain.retraining.pulls.pull_state import StandingPull
 from leverframe.errors import PublishError
@@ -40,7 +40,7 @@ class GithubPulls(Calls):
 
         return self.asked(ask, "list the pull requests", "pull-requests: read")
 
-    def opened(self, opening: Opening) -> StandingPull:
+    def opened(self, opening: PullToOpen) -> StandingPull:
         """Open a pull request, or return the open one from its branch to its target."""
 
         def ask(repository: Repository) -> StandingPull:
@@ -157,7 +157,7 @@ class GithubPulls(Calls):
     def _head(self, branch: str) -> str:
         return f"{self._name.partition('/')[0]}:{branch}"
 
-    def _open(self, repository: Repository, opening: Opening) -> PullRequest | None:
+    def _open(self, repository: Repository, opening: PullToOpen) -> PullRequest | None:
         listed = repository.get_pulls(state="open", head=self._head(opening.branch), base=opening.target)
         return next((pull for pull in listed if _is_from_here(pull)), None)
 
@@ -167,7 +167,7 @@ def _is_from_here(pull: PullRequest) -> bool:
     return pull.head.repo is not None and pull.head.repo.full_name == pull.base.repo.full_name
 
 
-def _created(repository: Repository, opening: Opening, *, draft: bool) -> PullRequest:
+def _created(repository: Repository, opening: PullToOpen, *, draft: bool) -> PullRequest:
     return repository.create_pull(
         opening.target,
         opening.branch,

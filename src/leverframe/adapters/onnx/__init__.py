@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.adapters.onnx.exchange import Order, read_result, write_order
+from leverframe.adapters.onnx.exchange import ConversionRequest, read_result, write_order
 from leverframe.domain.features.training_set import Feature
 from leverframe.settings.params import ConversionSettings
 
@@ -35,7 +35,9 @@ class Onnx:
         """
         with TemporaryDirectory(prefix="leverframe-") as place:
             folder = Path(place)
-            write_order(folder, Order(model, tuple(features), columns, self._limits.megabytes, self._trusted))
+            write_order(
+                folder, ConversionRequest(model, tuple(features), columns, self._limits.megabytes, self._trusted)
+            )
             code, last = self._process(folder, self._limits.seconds)
             return read_result(folder, self._ended(code, last))
 

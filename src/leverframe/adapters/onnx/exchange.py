@@ -21,7 +21,7 @@ _CONVERTED, _PREDICTIONS, _FAILURE = "model.onnx", "predictions.npy", "failure.j
 
 
 @dataclass(frozen=True)
-class Order:
+class ConversionRequest:
     """A conversion: the ``model`` as bytes of a skops file, its features, and the rows to predict with the result.
 
     ``megabytes`` is the address space that the process may take, ``trusted`` names the types that the model may hold
@@ -35,7 +35,7 @@ class Order:
     trusted: tuple[str, ...] = ()
 
 
-def write_order(folder: Path, order: Order) -> None:
+def write_order(folder: Path, order: ConversionRequest) -> None:
     """Write what the process needs."""
     texts = {name: column.tolist() for name, column in order.columns.items() if column.dtype == object}
     numbers = {name: column for name, column in order.columns.items() if name not in texts}
@@ -56,7 +56,7 @@ def megabytes_of(folder: Path) -> int:
     return int(json.loads((folder / _ORDER).read_bytes())["megabytes"])
 
 
-def read_order(folder: Path) -> Order:
+def read_order(folder: Path) -> ConversionRequest:
     """Return what was written."""
     about = json.loads((folder / _ORDER).read_bytes())
     texts = json.loads((folder / _TEXTS).read_bytes())
@@ -64,7 +64,7 @@ def read_order(folder: Path) -> Order:
         columns = {name: kept[f"arr_{place}"] for place, name in enumerate(about["numbers"])}
     columns |= {name: np.array([*values, None], object)[:-1] for name, values in texts.items()}
     features = tuple(Feature(**feature) for feature in about["features"])
-    return Order(
+    return ConversionRequest(
         (folder / _MODEL).read_bytes(), features, columns, about["megabytes"], tuple(about["trusted"])
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leverframe.domain.features.snapshot.packed import Form
-from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.snapshot.store import SnapshotInfo
 
 NAMESPACE = "leverframe"
 FORMAT = 2
@@ -26,7 +26,7 @@ class Published:
     """What is known of a generation: its layers, the newest first; ``top`` names the delta that they amount to."""
 
     format: int
-    about: About
+    about: SnapshotInfo
     layers: tuple[Layer, ...]
     top: str = ""
 

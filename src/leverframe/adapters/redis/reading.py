@@ -14,7 +14,7 @@ from leverframe.documents import parsed
 from leverframe.domain.features.snapshot.keys import canonical, checked
 from leverframe.domain.features.snapshot.layers import together
 from leverframe.domain.features.snapshot.packed import Form, unpacked
-from leverframe.domain.features.snapshot.store import About, Found, Keys
+from leverframe.domain.features.snapshot.store import Keys, Matches, SnapshotInfo
 from leverframe.errors import SnapshotError, nearest
 
 _AGAIN = "`leverframe materialize` writes it, or `leverframe snapshot --redis` where nothing keeps it fresh"
@@ -44,11 +44,11 @@ class RedisStore:
             self._client.close()
             raise
 
-    def about(self) -> About:
+    def about(self) -> SnapshotInfo:
         """Return what the snapshot is of that answered last."""
         return self._about
 
-    def find(self, table: str, keys: Keys) -> Found:
+    def find(self, table: str, keys: Keys) -> Matches:
         """Return the rows of the asked keys, one sequence a key column, all in one round trip."""
         for _ in range(3):  # a second time only where a new generation came into force in between
             parts = self._parts(table)
@@ -151,7 +151,7 @@ def _asked(form: Form, keys: Keys) -> list[bytes | None]:
     return canonical(tuple(form.keys), tuple(form.keys.values()), keys) if form.keys else [b""]
 
 
-def _newest(parts: Sequence[tuple[str, Form]], values: Sequence[list[bytes | None]]) -> Found:
+def _newest(parts: Sequence[tuple[str, Form]], values: Sequence[list[bytes | None]]) -> Matches:
     """Return of every key the rows of the newest layer that has it."""
     pieces, taken = [], np.zeros(len(values[0]), bool)
     for (_, form), of_part in zip(parts, values, strict=True):
@@ -161,5 +161,5 @@ def _newest(parts: Sequence[tuple[str, Form]], values: Sequence[list[bytes | Non
             hits = unpacked(form, [value if one else None for value, one in zip(of_part, mine.tolist(), strict=True)])
             pieces.append((hits.start, hits.stop, mine, hits.rows))
     if len(pieces) == 1:
-        return Found(pieces[0][0], pieces[0][1], pieces[0][3])
+        return Matches(pieces[0][0], pieces[0][1], pieces[0][3])
     return together(pieces) if pieces else unpacked(parts[-1][1], [None] * len(taken))

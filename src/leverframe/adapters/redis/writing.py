@@ -17,7 +17,7 @@ from leverframe.adapters.redis.published import FORMAT, NAMESPACE, Layer, Publis
 from leverframe.documents import parsed, plain
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
 from leverframe.domain.features.snapshot.packed import Form, packed
-from leverframe.domain.features.snapshot.store import About, Table
+from leverframe.domain.features.snapshot.store import SnapshotInfo, Table
 from leverframe.errors import SnapshotError
 
 _BATCH = 2_000
@@ -34,7 +34,7 @@ class Pushed:
     whole: tuple[str, ...] = ()
 
 
-def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namespace: str = NAMESPACE) -> str:
+def publish(url: str, about: SnapshotInfo, tables: Iterable[Table], *, ttl: int, namespace: str = NAMESPACE) -> str:
     """Write the tables as a new generation, put it in force for ``ttl`` seconds, and return its name.
 
     The old generation stays for who reads it just now and expires by itself. Raises
@@ -53,7 +53,13 @@ def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namesp
 
 
 def push(
-    url: str, about: About, layers: Sequence[Pushed], before: Pushed | None, *, ttl: int, namespace: str = NAMESPACE
+    url: str,
+    about: SnapshotInfo,
+    layers: Sequence[Pushed],
+    before: Pushed | None,
+    *,
+    ttl: int,
+    namespace: str = NAMESPACE,
 ) -> int:
     """Put layers in force, the newest first, and return how many values were written.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from leverframe.adapters.sklearn.models import SklearnModels
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.own_model.opened import GUIDE, About, Columns, first_line, unpredicted
+from leverframe.domain.own_model.opened import GUIDE, Columns, ModelInfo, first_line, unpredicted
 from leverframe.errors import EstimatorError, guide_page
 
 
@@ -38,7 +38,7 @@ class OwnSklearnModel:
         classes = tuple(map(str, getattr(self._model, "classes_", ())))
         kind: LabelKind = "binary" if classes == ("0", "1") else "multiclass" if classes else "regression"
         width = getattr(self._model, "n_features_in_", None)
-        self.about = About(None if names is None else tuple(map(str, names)), width, kind, classes)
+        self.about = ModelInfo(None if names is None else tuple(map(str, names)), width, kind, classes)
 
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return (n, classes) probabilities or (n,) numbers."""

@@ -43,7 +43,7 @@ _ALWAYS = {
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SparkChoice:
     """Which settings ask for Spark, and what to choose instead; for errors."""
 
     section: str
@@ -54,11 +54,11 @@ _log = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"\[?([^\[\]]+)\]?:([0-9]{1,5})")
 _SECONDS = 10.0  # for a connection to a master; Spark itself takes a minute to give up
 
-BUILD = Chosen("features", "set `features.engine: duckdb`")
+BUILD = SparkChoice("features", "set `features.engine: duckdb`")
 
 
 @contextmanager
-def session(master: str, memory: str, chosen: Chosen = BUILD) -> Iterator[SparkSession]:
+def session(master: str, memory: str, chosen: SparkChoice = BUILD) -> Iterator[SparkSession]:
     """Yield a session on ``master`` and stop it at the end; raises ``PipelineError`` where none can start."""
     _need_java(chosen)
     if not master.startswith("local"):
@@ -70,7 +70,7 @@ def session(master: str, memory: str, chosen: Chosen = BUILD) -> Iterator[SparkS
         spark.stop()
 
 
-def _started(master: str, memory: str, chosen: Chosen) -> SparkSession:
+def _started(master: str, memory: str, chosen: SparkChoice) -> SparkSession:
     local = master.startswith("local")
     builder = SparkSession.Builder().appName("leverframe").master(master)
     sizes = {"spark.driver.memory" if local else "spark.executor.memory": memory}
@@ -93,7 +93,7 @@ def _started(master: str, memory: str, chosen: Chosen) -> SparkSession:
     return spark
 
 
-def _look_for(master: str, chosen: Chosen) -> None:
+def _look_for(master: str, chosen: SparkChoice) -> None:
     """Tell that a cluster is waited for; raises ``PipelineError`` where its address is known and nobody answers."""
     _log.info("waiting for the Spark cluster at `%s`", master)
     addresses = _addresses(master)
@@ -142,7 +142,7 @@ def _last_line(written: int) -> str:
     return messages[-1][:300] if messages else ""
 
 
-def _need_java(chosen: Chosen) -> None:
+def _need_java(chosen: SparkChoice) -> None:
     home = os.environ.get("JAVA_HOME")
     if not (shutil.which("java") or (home and (Path(home) / "bin/java").exists())):
         raise PipelineError(
@@ -152,7 +152,7 @@ def _need_java(chosen: Chosen) -> None:
         )
 
 
-def _cannot_start(master: str, why: str, chosen: Chosen) -> PipelineError:
+def _cannot_start(master: str, why: str, chosen: SparkChoice) -> PipelineError:
     return PipelineError(
         f"the engine `spark` cannot start on `{master}`",
         why=why,

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 from leverframe.adapters.spark.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
 from leverframe.adapters.spark.parquet import TIMESTAMP, Types, rows_of
 from leverframe.adapters.spark.tables import ARRIVED, ROW, Table, in_time, named, read_table, since
-from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, aggregated_versions, newest
+from leverframe.adapters.spark.timelines import AT, EventJoin, aggregated, aggregated_versions, newest
 from leverframe.adapters.spark.versions import (
     FIRST,
     HAPPENED,
@@ -183,7 +183,7 @@ class Steps:
         values: dict[str, Column],
         back: timedelta,
         frame: DataFrame | None = None,
-    ) -> Meeting:
+    ) -> EventJoin:
         """Return what of a step's table, or of the ``frame`` made of it, meets the spine."""
         table = self._tables[step.table]
         belong = tuple(step.own or ()) if isinstance(step, Windows) else ()
@@ -194,7 +194,7 @@ class Steps:
         events = [column.alias(name) for column, name in zip(theirs, names, strict=True)]
         keys, own = names[: len(step.key.spine)], names[len(step.key.spine) :]
         shown = [value.alias(name) for name, value in values.items()]
-        return Meeting(
+        return EventJoin(
             self._spine.frame.select(ROW, AT, *rows),
             (frame or table.frame).select(ROW, at.alias(AT), *events, *shown),
             keys,
@@ -205,7 +205,7 @@ class Steps:
         )
 
     def _answered(
-        self, meeting: Meeting, work: Callable[[pa.Table, pa.Table], pa.Table], outputs: Sequence[str], types: Types
+        self, meeting: EventJoin, work: Callable[[pa.Table, pa.Table], pa.Table], outputs: Sequence[str], types: Types
     ) -> DataFrame:
         self._made |= types
         return meeting.apply(work, pa.schema([(ROW, pa.int64()), *((name, types[name]) for name in outputs)]))

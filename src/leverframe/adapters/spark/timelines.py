@@ -22,7 +22,7 @@ from pyspark.sql.types import StructField, StructType
 
 from leverframe.adapters.spark.tables import ROW, spark_type
 from leverframe.adapters.spark.versions import FIRST, KNOWN, UNTIL
-from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
+from leverframe.domain.features.intervals import FOREVER, OwnGroups, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.values import numbers
 from leverframe.domain.features.windows import Column, Floats, Ints, Timeline, Timestamps, over_events
@@ -35,7 +35,7 @@ _EVENTS = 500_000  # that many events of one bucket are split by key, where ther
 
 
 @dataclass(frozen=True)
-class Meeting:
+class EventJoin:
     """Rows and events with columns of one name: ``keys``, ``own``, place and timestamp; values of events besides."""
 
     rows: DataFrame
@@ -112,7 +112,7 @@ def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str], own: Se
         until = pc.fill_null(events[UNTIL], FOREVER).to_numpy()
         values = _values(asked, events := events.take(pa.array(order)))
         laid_out = Versions(theirs[order], known[order], until[order], at[order])
-        left_out = Own(*_shared_codes(rows, events, own)) if own else None
+        left_out = OwnGroups(*_shared_codes(rows, events, own)) if own else None
         results = over_versions(asked, values, laid_out, Timestamps(ours, rows[AT].to_numpy()), left_out)
         return _features(rows, events, asked, results)
 

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 from leverframe.adapters.spark import parquet
 from leverframe.adapters.spark.exporting import exported, last_stage, refuse_other
 from leverframe.adapters.spark.prepared_estimator import prepared
-from leverframe.adapters.spark.session import Chosen, session
+from leverframe.adapters.spark.session import SparkChoice, session
 from leverframe.adapters.spark.tables import ROW
 from leverframe.adapters.spark.training_rows import TrainingRows, columns_of
 from leverframe.domain.features.training_set import Feature, Label
@@ -31,7 +31,7 @@ from leverframe.errors import EstimatorError
 from leverframe.settings.params import SparkTrainingSettings
 from leverframe.words import kind_and_line
 
-CHOSEN = Chosen("train", "set `train.engine: sklearn`")
+CHOSEN = SparkChoice("train", "set `train.engine: sklearn`")
 
 
 class SparkCluster:

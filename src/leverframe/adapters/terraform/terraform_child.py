@@ -37,7 +37,7 @@ wait
 
 
 @dataclass
-class Ended:
+class ProgramResult:
     """How a program ended: its exit code, what it printed, and why it was stopped, where it was.
 
     ``stopped`` is ``timeout`` or the name of a signal that this process got; ``killed`` tells that it did not end by
@@ -70,7 +70,7 @@ def run_child(
     environment: Mapping[str, str],
     timeout: float,
     guarded: bool,
-) -> Ended:
+) -> ProgramResult:
     """Run a program to its end and return how it ended; each line of its stdout goes to ``on_line`` as it comes.
 
     SIGINT, SIGTERM and SIGHUP of this process and ``timeout`` seconds interrupt the program once, and end its process
@@ -131,7 +131,7 @@ class _Running:
 
     child: subprocess.Popen[str]
     guard: subprocess.Popen[bytes] | None
-    ended: Ended = field(default_factory=Ended)
+    ended: ProgramResult = field(default_factory=ProgramResult)
 
     def interrupt(self, why: str) -> None:
         """Interrupt the program, which then has the grace to end."""

@@ -19,7 +19,7 @@ from leverframe.adapters.working_tree.digests import Digests, legacy_md5, unread
 from leverframe.adapters.working_tree.dvc_config import DvcConfig, home_of, lent
 from leverframe.adapters.working_tree.ignore import Ignore
 from leverframe.adapters.working_tree.remote import Remote
-from leverframe.domain.pipeline.status.compare import Look, Presence
+from leverframe.domain.pipeline.status.compare import Comparison, Presence
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.pipeline.status.template import FlagStyle
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError
@@ -37,7 +37,7 @@ class WorkingTree:
         self._config = DvcConfig.read(self.home)
         self._ignore = Ignore(self.home)
         self._digests = Digests(root, root / _DIGESTS)
-        self._looks: dict[tuple[str, Recorded | None], Look] = {}
+        self._looks: dict[tuple[str, Recorded | None], Comparison] = {}
         self._lists: dict[tuple[str, bool], tuple[str, int, int]] = {}
         self._stored: dict[str, bytes] = {}
 
@@ -75,7 +75,7 @@ class WorkingTree:
         """Tell whether the folder that holds `.dvc` is around a path."""
         return not self._from_home(path).startswith("../")
 
-    def look(self, path: str, recorded: Recorded | None) -> Look:
+    def look(self, path: str, recorded: Recorded | None) -> Comparison:
         """Compare a path with its record, by size first, each path once; whatever exists differs from no record."""
         question = (path, recorded)
         if question not in self._looks:
@@ -148,33 +148,33 @@ class WorkingTree:
         """Store what was computed for the next time."""
         self._digests.save()
 
-    def _look(self, path: str, recorded: Recorded | None) -> Look:
+    def _look(self, path: str, recorded: Recorded | None) -> Comparison:
         try:
             status = (self.root / path).stat()
         except OSError:
-            return Look(Presence.ABSENT)
+            return Comparison(Presence.ABSENT)
         if recorded is None:
-            return Look(Presence.DIFFERENT)
+            return Comparison(Presence.DIFFERENT)
         if stat.S_ISDIR(status.st_mode) != recorded.md5.endswith(".dir"):
-            return Look(Presence.DIFFERENT)
+            return Comparison(Presence.DIFFERENT)
         if stat.S_ISDIR(status.st_mode):
             return self._look_inside(path, recorded)
         size = len(self._stored[path]) if path in self._stored else status.st_size
         if not recorded.legacy and recorded.size not in (None, size):
-            return Look(Presence.DIFFERENT, size)
+            return Comparison(Presence.DIFFERENT, size)
         same = self._md5(path, status, legacy=recorded.legacy) == recorded.md5
-        return Look(Presence.SAME if same else Presence.DIFFERENT, size)
+        return Comparison(Presence.SAME if same else Presence.DIFFERENT, size)
 
     def _md5(self, path: str, status: os.stat_result, *, legacy: bool) -> str:
         if path in self._stored:
             return _md5_of(self._stored[path], legacy=legacy)
         return self._digests.of(path, status, legacy=legacy)
 
-    def _look_inside(self, path: str, recorded: Recorded) -> Look:
+    def _look_inside(self, path: str, recorded: Recorded) -> Comparison:
         md5, size, files = self._listing(path, legacy=recorded.legacy)
         if recorded.files not in (None, files):
-            return Look(Presence.DIFFERENT, size)
-        return Look(Presence.SAME if md5 == recorded.md5 else Presence.DIFFERENT, size)
+            return Comparison(Presence.DIFFERENT, size)
+        return Comparison(Presence.SAME if md5 == recorded.md5 else Presence.DIFFERENT, size)
 
     def _listing(self, folder: str, *, legacy: bool = False) -> tuple[str, int, int]:
         """Return the digest, the bytes and the number of files of a directory, computed once."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leverframe.domain.review.pushed import Answers, StoredObject
+from leverframe.domain.review.pushed import RemoteResponse, StoredObject
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class FolderStore:
     def remember(self, places: Collection[str]) -> None:
         """Keep nothing."""
 
-    def listings(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
+    def listings(self, wanted: Sequence[StoredObject]) -> RemoteResponse[bytes]:
         """Return the content of the listings of directories."""
         contents = {stored: content for stored in wanted if (content := self._content(stored)) is not None}
-        return Answers(contents, [stored for stored in wanted if stored not in contents])
+        return RemoteResponse(contents, [stored for stored in wanted if stored not in contents])
 
-    def sizes(self, wanted: Sequence[StoredObject]) -> Answers[int | None]:
+    def sizes(self, wanted: Sequence[StoredObject]) -> RemoteResponse[int | None]:
         """Return the bytes of each object."""
         sizes = {stored: size for stored in wanted if (size := self._size(stored)) is not None}
-        return Answers(sizes, [stored for stored in wanted if stored not in sizes])
+        return RemoteResponse(sizes, [stored for stored in wanted if stored not in sizes])
 
     def _content(self, wanted: StoredObject) -> bytes | None:
         try:

@@ -39,7 +39,7 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnGroups:
     """What belongs together: versions do not count for rows with the same number >= 0."""
 
     rows: Ints
@@ -60,7 +60,7 @@ def over_versions(
     values: Mapping[str, Column],
     versions: Versions,
     rows: Timestamps,
-    own: Own | None = None,
+    own: OwnGroups | None = None,
 ) -> dict[str, Floats]:
     """Return every feature asked for, a number a row; ``values`` are columns of ``versions``.
 
@@ -74,7 +74,7 @@ def over_versions(
 class Intervals:
     """Which rows of the spine see each version."""
 
-    def __init__(self, versions: Versions, rows: Timestamps, own: Own | None = None) -> None:
+    def __init__(self, versions: Versions, rows: Timestamps, own: OwnGroups | None = None) -> None:
         """Prepare for ``rows``, in any order."""
         self._versions, self._rows = versions, len(rows.code)
         order = np.lexsort((rows.at, rows.code))

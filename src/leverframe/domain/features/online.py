@@ -8,16 +8,16 @@ from ``since`` on, as far as things were known before ``until``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from leverframe.domain import layout
 from leverframe.domain.features.build import Files
 from leverframe.domain.features.plan import Plan, Step, Windows
-from leverframe.domain.features.snapshot.store import About, Table
+from leverframe.domain.features.snapshot.store import SnapshotInfo
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import SnapshotError
 
@@ -84,25 +84,15 @@ def _timestamp(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-class Snapshooter(Protocol):
-    """Reads the rows of every step of a plan."""
-
-    def tables(self, plan: Plan, files: Files, span: Span) -> Iterator[Table]:
-        """Return a table a step, named after it; rows of a key by timestamp, then by their order in the files.
-
-        Versions of events that were corrected come in the order of their events.
-        """
-
-
 def table_of(step: Step) -> str:
     """Return the name of a step's table in a snapshot: a dimension and a measure may share theirs."""
     return f"{'measure' if isinstance(step, Windows) else 'dimension'} {step.name}"
 
 
-def about(plan: Plan, span: Span, fields: Mapping[str, str]) -> About:
+def about(plan: Plan, span: Span, fields: Mapping[str, str]) -> SnapshotInfo:
     """Return what a snapshot of ``plan`` is of; ``fields`` are the kinds of the spine's columns."""
     attributes: dict[str, Any] = {"since": microseconds_of(span.since), "fields": dict(fields)}
-    return About(plan.spec, microseconds_of(span.until), attributes)
+    return SnapshotInfo(plan.spec, microseconds_of(span.until), attributes)
 
 
 def online_files(plan: Plan, span: Span, partitions: Partitions, exists: layout.Exists, root: Path) -> Files:
@@ -129,7 +119,7 @@ def microseconds_of(timestamp: datetime) -> int:
     return (timestamp - EPOCH) // timedelta(microseconds=1)
 
 
-def attribute_delivered(about: About) -> int:
+def attribute_delivered(about: SnapshotInfo) -> int:
     """Return before when the rows of a snapshot came, in microseconds since the epoch: its timestamp, or earlier."""
     return min(int(about.attributes.get(DELIVERED, about.as_of)), about.as_of)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from leverframe.domain.features.online import EPOCH, attribute_since, microseconds_of
 from leverframe.domain.features.plan import Plan, Windows
-from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.snapshot.store import SnapshotInfo
 from leverframe.domain.features.windows import Ints
 from leverframe.errors import RequestError, nearest
 
@@ -57,7 +57,7 @@ def required(plan: Plan) -> list[str]:
     return [name for name in dict.fromkeys([*plan.spine_features, *keys]) if name not in plan.calendar]
 
 
-def parsed(plan: Plan, fields: Mapping[str, str], as_of: datetime, about: About) -> Requests:
+def parsed(plan: Plan, fields: Mapping[str, str], as_of: datetime, about: SnapshotInfo) -> Requests:
     """Return one request from fields written as text; an empty text is null.
 
     The snapshot tells which fields are numbers. A field may also be a feature by its full name,
@@ -77,7 +77,7 @@ def parsed(plan: Plan, fields: Mapping[str, str], as_of: datetime, about: About)
     return Requests(given, np.array([microseconds_of(as_of)], np.int64))
 
 
-def checked(plan: Plan, requests: Requests, about: About) -> None:
+def checked(plan: Plan, requests: Requests, about: SnapshotInfo) -> None:
     """Raise ``RequestError`` for a lacking field, or a timestamp that the snapshot cannot answer for."""
     lacking = [name for name in required(plan) if name not in requests.fields]
     if lacking:

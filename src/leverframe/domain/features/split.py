@@ -19,7 +19,7 @@ _FEATURE_KINDS: dict[str, FeatureKind] = {"number": "numeric", "text": "categori
 
 
 @dataclass(frozen=True)
-class Cut:
+class SplitPart:
     """What one side of the split is made of.
 
     ``known_before`` drops rows whose label became known only at or after that timestamp: at the
@@ -55,7 +55,7 @@ class Splitter(Protocol):
     def spec(self, file: Path) -> str | None:
         """Return the definition's hash that a built file carries."""
 
-    def cut(self, cut: Cut, out: Path) -> CutRows:
+    def cut(self, cut: SplitPart, out: Path) -> CutRows:
         """Write the rows in order, and return how many of which kind there were."""
 
 
@@ -86,7 +86,7 @@ def run(
         ("holdout", features.holdout, holdout, layout.HOLDOUT, None, features.holdout.rows),
     ):
         within = _within(split, partitions, plan.lead_time)
-        rows = splitter.cut(Cut(files, label.name, columns, before, within, most, keys), root / out)
+        rows = splitter.cut(SplitPart(files, label.name, columns, before, within, most, keys), root / out)
         if rows.kept == 0:
             raise LabelError(
                 f"no row of features.{name} has the label `{label.name}`",

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from leverframe.domain.features.intervals import Own, Versions, over_versions
+from leverframe.domain.features.intervals import OwnGroups, Versions, over_versions
 from leverframe.domain.features.online import AT, EPOCH, PLACE, UNTIL, table_of
 from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Windows
 from leverframe.domain.features.request import Requests, calendar, checked, key_columns
 from leverframe.domain.features.snapshot.keys import codes
-from leverframe.domain.features.snapshot.store import Found, Store
+from leverframe.domain.features.snapshot.store import Matches, Store
 from leverframe.domain.features.star_picture import Origin, origin_lines
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.values import numbers, shaped, taken
@@ -63,7 +63,7 @@ def as_inputs(values: Mapping[str, Any], features: Sequence[Feature]) -> dict[st
 
 
 @dataclass(frozen=True)
-class Answer:
+class FeatureVector:
     """The vector of one request: ``values`` by feature, None for null, and where each came from."""
 
     spec: str
@@ -83,7 +83,7 @@ class Answer:
         return {"spec": self.spec, "known_before": self.known_before, "features": self.values, "origins": origins}
 
 
-def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
+def answered(plan: Plan, store: Store, requests: Requests) -> FeatureVector:
     """Return the vector of the first request, and where each feature came from."""
     values = vectors(plan, store, requests)
     fields = {**requests.fields, **calendar(plan, requests.as_of)}
@@ -98,7 +98,7 @@ def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
                 origins[name] = Origin(name, _shown(values[name]), step.table, key, rows, opens, newest)
     about = store.about()
     plain = {name: _plain(value) for name, value in values.items()}
-    return Answer(about.spec, f"{_timestamp(about.as_of)} UTC", plain, tuple(origins.values()))
+    return FeatureVector(about.spec, f"{_timestamp(about.as_of)} UTC", plain, tuple(origins.values()))
 
 
 def positions(at: Any, start: Ints, stop: Ints, timestamps: Ints) -> Ints:
@@ -117,7 +117,7 @@ def positions(at: Any, start: Ints, stop: Ints, timestamps: Ints) -> Ints:
     return low
 
 
-def _lookup(step: Lookup, matches: Found, as_of: Ints) -> dict[str, Any]:
+def _lookup(step: Lookup, matches: Matches, as_of: Ints) -> dict[str, Any]:
     if not isinstance(step, AsOfLookup):
         missing, where = matches.start == matches.stop, matches.start
     else:
@@ -131,7 +131,7 @@ def _lookup(step: Lookup, matches: Found, as_of: Ints) -> dict[str, Any]:
     return {f"{step.name}_{name}": taken(matches.column(name), where, missing) for name in step.columns}
 
 
-def _windows(step: Windows, matches: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
+def _windows(step: Windows, matches: Matches, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
     if step.by_version:
         return _by_version(step, matches, as_of, own)
     at = matches.column(AT)
@@ -155,7 +155,7 @@ def _windows(step: Windows, matches: Found, as_of: Ints, own: Sequence[Any]) -> 
     return {feature.name: np.ma.concatenate([row[feature.name] for row in rows]) for feature in step.aggregates}
 
 
-def _by_version(step: Windows, matches: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
+def _by_version(step: Windows, matches: Matches, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
     """Return the features of all rows over the versions of their keys, each key's taken once; ``own`` is theirs."""
     known = matches.start < matches.stop
     starts, group = np.unique(matches.start[known], return_inverse=True)
@@ -169,14 +169,16 @@ def _by_version(step: Windows, matches: Found, as_of: Ints, own: Sequence[Any]) 
     versions = Versions(np.repeat(np.arange(len(starts)), sizes), taken_of[AT], taken_of[UNTIL], taken_of[PLACE])
     read = {feature.column: taken_of[feature.column] for feature in step.aggregates}
     values = {name: numbers(column) for name, column in read.items()}
-    left_out = Own(*codes(step.own, own, [taken_of[name] for name in step.own])) if step.own else None
+    left_out = OwnGroups(*codes(step.own, own, [taken_of[name] for name in step.own])) if step.own else None
     made = over_versions(step.aggregates, values, versions, Timestamps(code, as_of), left_out)
     return {
         feature.name: shaped(feature.function, read[feature.column], made[feature.name]) for feature in step.aggregates
     }
 
 
-def _aggregated(step: Windows, matches: Found, lows: dict[timedelta, Ints], high: Ints, part: slice) -> dict[str, Any]:
+def _aggregated(
+    step: Windows, matches: Matches, lows: dict[timedelta, Ints], high: Ints, part: slice
+) -> dict[str, Any]:
     """Return the features of some rows, of whose events only ``part`` is looked at."""
     values = {name: matches.column(name)[part] for name in {feature.column for feature in step.aggregates}}
     columns = {name: numbers(value) for name, value in values.items()}
@@ -190,7 +192,7 @@ def _aggregated(step: Windows, matches: Found, lows: dict[timedelta, Ints], high
     }
 
 
-def _read(step: Any, name: str, matches: Found, as_of: int, own: Sequence[Any]) -> tuple[int, str | None, str | None]:
+def _read(step: Any, name: str, matches: Matches, as_of: int, own: Sequence[Any]) -> tuple[int, str | None, str | None]:
     """Return how many rows one feature of the first request read, where its window opens, and the newest timestamp."""
     if isinstance(step, Lookup) and not isinstance(step, AsOfLookup):
         return int(matches.stop[0] - matches.start[0]), None, None
@@ -216,7 +218,7 @@ def _read(step: Any, name: str, matches: Found, as_of: int, own: Sequence[Any]) 
     return len(where), _timestamp(opens), _timestamp(int(at[where[-1]])) if len(where) else None
 
 
-def _newest_versions(matches: Found, opens: int, as_of: int, known: str) -> Ints:
+def _newest_versions(matches: Matches, opens: int, as_of: int, known: str) -> Ints:
     """Return the rows of the first key that a window sees: the newest versions of the events it reaches."""
     rows = slice(int(matches.start[0]), int(matches.stop[0]))
     in_force = (matches.column(AT)[rows] < as_of) & (as_of <= matches.column(UNTIL)[rows])

@@ -10,7 +10,7 @@ from typing import Any
 
 from leverframe.domain.infrastructure.concealed import SENSITIVE, Concealed, JsonText, Unknown
 from leverframe.domain.infrastructure.infra_plan import ChangeKind
-from leverframe.domain.infrastructure.list_alignment import GONE, At, aligned, with_nulls
+from leverframe.domain.infrastructure.list_alignment import GONE, Position, aligned, with_nulls
 from leverframe.domain.infrastructure.long_texts import added_text, capped, changed_text
 
 _LONGEST = 240  # characters of one value
@@ -24,7 +24,7 @@ def path_text(path: Any) -> str:
     """Return a path of Terraform, a list of names and indices, as ``tags.Name`` or ``ingress[0].port``."""
     text = ""
     for place in path if isinstance(path, list) else [path]:
-        step = place.number if isinstance(place, At) else place
+        step = place.number if isinstance(place, Position) else place
         number = isinstance(step, int | Decimal) and not isinstance(step, bool)
         name = step if isinstance(step, str) and _NAME.fullmatch(step) else json.dumps(step, ensure_ascii=False)
         text += f"[{step}]" if number else f".{name}" if text else name

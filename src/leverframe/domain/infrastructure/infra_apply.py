@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
-from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, InfraServices
 from leverframe.domain.infrastructure.infra_forge import ReviewedPull
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, prepared
 from leverframe.domain.infrastructure.infra_ports import InfraTool, Planning
@@ -54,7 +54,7 @@ def _done(subject: InfraSubject, rules: Protection, how: Planning) -> Plan[Infra
 
 def apply(
     steps: Plan[InfraAction],
-    of: tuple[InfraSubject, InfraTool, Surroundings],
+    of: tuple[InfraSubject, InfraTool, InfraServices],
     pulls: tuple[int, ...],
     now: Callable[[], str],
     progress: Progress,

@@ -33,7 +33,7 @@ _NOTHING = ReviewedPlans()
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class InfraServices:
     """What the steps need beside Terraform; the defaults do nothing and allow nothing.
 
     ``observe`` writes what runs here. ``allowed`` tells which protected addresses a plan may destroy, and ``how`` how
@@ -57,7 +57,7 @@ class InfraExecutor:
     """
 
     tool: InfraTool
-    around: Surroundings
+    around: InfraServices
     result: Callable[[], InfraApplied] | None = None
     saved: SavedPlan | None = None
     lock: StateLock | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, InfraServices
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import InfraTool, Planning
 from leverframe.domain.infrastructure.infra_steps import (
@@ -56,7 +56,7 @@ def plan_steps(subject: InfraSubject, how: Planning = PLAIN) -> Plan[InfraAction
 def plan_of(
     subject: InfraSubject,
     tool: InfraTool,
-    around: Surroundings,
+    around: InfraServices,
     progress: Progress,
     how: Planning = PLAIN,
 ) -> InfraPlanned:
@@ -73,7 +73,7 @@ def drift_steps(subject: InfraSubject) -> Plan[InfraAction]:
 
 
 def drift_of(
-    subject: InfraSubject, tool: InfraTool, around: Surroundings, progress: Progress, *, edited: bool = False
+    subject: InfraSubject, tool: InfraTool, around: InfraServices, progress: Progress, *, edited: bool = False
 ) -> InfraPlanned:
     """Return what differs between an environment and its configuration, which is a violation, as a failed check is.
 
@@ -95,7 +95,7 @@ def drift_of(
 
 
 def _planned(
-    steps: Plan[InfraAction], of: tuple[InfraSubject, InfraTool, Surroundings], progress: Progress
+    steps: Plan[InfraAction], of: tuple[InfraSubject, InfraTool, InfraServices], progress: Progress
 ) -> InfraPlanned:
     subject, tool, around = of
     with closing(InfraExecutor(tool, around)) as executor:

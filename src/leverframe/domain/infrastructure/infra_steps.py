@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from leverframe.domain.infrastructure.infra_ports import Planning
 from leverframe.domain.infrastructure.protection import Protection
-from leverframe.domain.plan_engine import Action, Step
+from leverframe.domain.plan_engine import Action
 
 PLAIN = Planning()
 
@@ -103,4 +103,3 @@ class Record(Action):
 
 
 InfraAction = Observe | Initialise | MakePlan | LookForLock | Review | Ask | Guard | Begin | Apply | Confirm | Record
-InfraStep = Step[InfraAction]

@@ -16,7 +16,7 @@ _COMPARED = 1_000_000  # pairs of items that are compared; longer lists are, pla
 
 
 @dataclass(frozen=True)
-class At:
+class Position:
     """The place of an item: in the new list, or in the old one where it goes; ``side`` is its sign."""
 
     number: int
@@ -33,7 +33,7 @@ def with_nulls(tree: Any) -> Any:
 
 
 def aligned(old: Any, new: Any) -> tuple[Any, Any]:
-    """Return two trees in which lists are mappings of ``At`` to the items that differ, those that changed paired."""
+    """Return two trees in which lists are mappings of ``Position`` to differing items, changed ones in pairs."""
     if isinstance(old, dict) and isinstance(new, dict):
         pairs = {key: aligned(part, new[key]) for key, part in old.items() if key in new}
         return (
@@ -46,16 +46,16 @@ def aligned(old: Any, new: Any) -> tuple[Any, Any]:
 
 
 def _aligned_lists(old: list[Any], new: list[Any]) -> tuple[Any, Any]:
-    before, after = dict[At, Any](), dict[At, Any]()
+    before, after = dict[Position, Any](), dict[Position, Any]()
     for how, a, b, c, d in SequenceMatcher(None, list(map(_key, old)), list(map(_key, new))).get_opcodes():
         if how == "equal":
             continue
         both = min(b - a, d - c)
         for step in range(both):
-            at = At(c + step, "~")
+            at = Position(c + step, "~")
             before[at], after[at] = aligned(old[a + step], new[c + step])
-        before |= {At(index, "-"): old[index] for index in range(a + both, b)}
-        after |= {At(index, "+"): new[index] for index in range(c + both, d)}
+        before |= {Position(index, "-"): old[index] for index in range(a + both, b)}
+        after |= {Position(index, "+"): new[index] for index in range(c + both, d)}
     return before or GONE, after or GONE
 
 

@@ -21,7 +21,7 @@ LEAST = 6  # characters from which it is hidden also inside of longer words
 ORDINARY = frozenset({"true", "false", "null", "none", "default"})
 
 
-class Where(Enum):
+class MatchRule(Enum):
     """Where a form of a secret is one: anywhere, not beside a digit, or as a word of its own."""
 
     ANYWHERE = 0
@@ -47,22 +47,28 @@ class SecretSearch:
     @cached_property
     def _texts(self) -> SecretTexts:
         forms = {form for value in self.values for form in _written(value)}
-        by_place = {place: [form for form, where in forms if where is place] for place in Where}
-        return SecretTexts(by_place[Where.ANYWHERE], by_place[Where.WORD], by_place[Where.NO_DIGITS])
+        by_place = {place: [form for form, where in forms if where is place] for place in MatchRule}
+        return SecretTexts(by_place[MatchRule.ANYWHERE], by_place[MatchRule.WORD], by_place[MatchRule.NO_DIGITS])
 
 
-def _written(value: str) -> Iterator[tuple[str, Where]]:
+def _written(value: str) -> Iterator[tuple[str, MatchRule]]:
     """Yield what stands for a value in texts, with a single blank for each run of them, and where it is it."""
     for part in {value, *value.splitlines()}:
         stripped = part.strip()
         if not can_be_hidden(stripped):
             continue
-        where = Where.WORD if len(stripped) < LEAST else Where.NO_DIGITS if stripped.isdigit() else Where.ANYWHERE
+        where = (
+            MatchRule.WORD
+            if len(stripped) < LEAST
+            else MatchRule.NO_DIGITS
+            if stripped.isdigit()
+            else MatchRule.ANYWHERE
+        )
         for form in _forms(stripped):
             yield form, where
         for form in {part, stripped, *_in_json(part), *map(_as_go, _in_json(part))}:
             for encoded in _in_base64(form.encode()):
-                yield encoded, Where.ANYWHERE
+                yield encoded, MatchRule.ANYWHERE
 
 
 def _forms(value: str) -> set[str]:

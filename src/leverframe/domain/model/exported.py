@@ -5,7 +5,6 @@ It says all that a prediction needs, so that the same model can be built again w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -148,6 +147,3 @@ def refuse_mismatch(predicted: Floats, exported: Floats, kind: LabelKind) -> flo
 def not_exported(what: str, why: str, remedy: str) -> EstimatorError:
     """Return the error for a part of a model that has no exported form."""
     return EstimatorError(f"{what} cannot be exported", why=why, next=remedy)
-
-
-Build = Callable[[ExportedModel, Sequence[str]], Any]  # of the features' names, in the order of the inputs

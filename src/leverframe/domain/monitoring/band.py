@@ -109,7 +109,7 @@ class Band:
 
     ``between`` is b with standard error ``doubt`` and ``freedom`` degrees of freedom, fewer than windows where they
     depend; ``usual`` is the noise of the reference, c (1/n + 1/N). ``repeat`` is the correlation of one window with
-    the next, noise included, and ``ahead`` by how much b is larger for a window that is not of the reference.
+    the next, noise included, and ``inflation`` by how much b is larger for a window that is not of the reference.
     """
 
     noise: Noise
@@ -119,7 +119,7 @@ class Band:
     usual: float = 0.0
     windows: int = 0
     repeat: float = 0.0
-    ahead: float = 1.0
+    inflation: float = 1.0
     tail: Tail = Tail()
 
     @classmethod
@@ -152,7 +152,7 @@ class Band:
         here = self.noise.mean * given.inverse
         # Where rows are less noisy than usual, what windows differ by is all there is, and in doubt.
         doubt = self.doubt * max(0.0, 1 - here / self.usual) if self.usual else 0.0
-        between = np.array([self.between * self.ahead + doubt])
+        between = np.array([self.between * self.inflation + doubt])
         probabilities = tails(np.array([given.value]), np.array([here]), between, self.noise.freedom, self.freedom)
         return self.tail.corrected(float(probabilities[0]))
 

@@ -15,7 +15,7 @@ _OF_SCHEMA = "look for what changed in the client or the pipeline that sends it,
 
 
 @dataclass(frozen=True)
-class Hit:
+class ColumnFault:
     """What is wrong in one window."""
 
     severity: Severity
@@ -27,7 +27,7 @@ class Hit:
 class _Check:
     kind: Kind
     subject: str
-    hit: Callable[[WindowSummary], Hit | None]
+    hit: Callable[[WindowSummary], ColumnFault | None]
 
 
 def column_findings(
@@ -44,7 +44,7 @@ def column_findings(
 
 
 def of_run(
-    kind: Kind, subject: str, windows: Sequence[WindowSummary], hit: Callable[[WindowSummary], Hit | None]
+    kind: Kind, subject: str, windows: Sequence[WindowSummary], hit: Callable[[WindowSummary], ColumnFault | None]
 ) -> Finding | None:
     """Return the finding of the newest window, since the first of an unbroken run; windows without rows break none."""
     newest = hit(windows[-1])
@@ -87,34 +87,38 @@ def _checks(profile: ReferenceProfile, column: ProfiledColumn, alpha: float, flo
     return checks[1:2] if prediction else checks
 
 
-def _schema(column: ProfiledColumn, window: WindowSummary, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+def _schema(
+    column: ProfiledColumn, window: WindowSummary, summary: ColumnSummary, rule: ShareRule
+) -> ColumnFault | None:
     name, absent = column.column.name, Share(summary.absent, window.rows)
     if not window.rows:
         return None
     if absent.count == absent.rows:
-        return Hit(Severity.CRITICAL, f"`{name}` vanished: none of {absent.rows:,} rows has the column.", _OF_SCHEMA)
+        return ColumnFault(
+            Severity.CRITICAL, f"`{name}` vanished: none of {absent.rows:,} rows has the column.", _OF_SCHEMA
+        )
     wrong, wanted, got = Share(summary.unreadable, summary.rows), "numbers", "something else"
     if not column.binning.ordered and not _names_numbers(column):
         wrong, wanted, got = Share(summary.numeric, summary.known), "texts", "numbers"
     if wrong.value >= _MOST and rule.exceeded(wrong):
-        return Hit(
+        return ColumnFault(
             Severity.CRITICAL,
             f"the type of `{name}` changed: {wrong} are {got} where the reference has {wanted}.",
             _OF_SCHEMA,
         )
     if rule.exceeded(absent):
-        return Hit(Severity.WARNING, f"`{name}` is not in every request: {absent} lack the column.", _OF_SCHEMA)
+        return ColumnFault(Severity.WARNING, f"`{name}` is not in every request: {absent} lack the column.", _OF_SCHEMA)
     if column.binning.ordered and rule.exceeded(wrong):
-        return Hit(Severity.WARNING, f"`{name}` cannot be read everywhere: {wrong} are no numbers.", _OF_SCHEMA)
+        return ColumnFault(Severity.WARNING, f"`{name}` cannot be read everywhere: {wrong} are no numbers.", _OF_SCHEMA)
     return None
 
 
-def _missing(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+def _missing(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> ColumnFault | None:
     given = Share(summary.missing - summary.unreadable, summary.rows)
     if not rule.exceeded(given):
         return None
     whole = given.count == given.rows
-    return Hit(
+    return ColumnFault(
         Severity.CRITICAL if whole else Severity.WARNING,
         f"`{column.column.name}` is missing in {_against(given, rule)}.",
         "does the log have the column that `monitor.columns.prediction` names?"
@@ -123,12 +127,12 @@ def _missing(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) ->
     )
 
 
-def _new(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+def _new(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> ColumnFault | None:
     given = Share(summary.new, summary.rows)
     if column.column.kind == "numeric" or not rule.exceeded(given):
         return None
     levels = ", ".join(f"`{_cut(level)}` ({rows:,})" for level, rows in summary.named())
-    return Hit(
+    return ColumnFault(
         Severity.WARNING,
         f"`{column.column.name}` has values that the reference does not have in {_against(given, rule)}"
         f"{f': {levels}' if levels else ''}.",
@@ -136,7 +140,7 @@ def _new(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> Hit
     )
 
 
-def _impossible(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> Hit | None:
+def _impossible(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule) -> ColumnFault | None:
     limits, given = column.column, Share(max(summary.outside, summary.forbidden), summary.rows)
     if not rule.exceeded(given):
         return None
@@ -145,7 +149,7 @@ def _impossible(column: ProfiledColumn, summary: ColumnSummary, rule: ShareRule)
         seen = f"they reach from {summary.minimum:.6g} to {summary.maximum:.6g}, allowed is {low} to {high}"
     else:
         seen = f"allowed are {', '.join(f'`{_cut(level)}`' for level in (limits.allowed or ())[:5])}"
-    return Hit(
+    return ColumnFault(
         Severity.WARNING,
         f"`{limits.name}` has impossible values in {given}: {seen}.",
         "look for another unit, a default such as -1, or a shifted column in what sends it",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from leverframe.domain.features.online import EPOCH
 from leverframe.domain.monitoring.batch import LogFacts
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
-from leverframe.domain.monitoring.quality_columns import Hit, of_run
+from leverframe.domain.monitoring.quality_columns import ColumnFault, of_run
 from leverframe.domain.monitoring.quality_shares import Share, at_least
 from leverframe.domain.monitoring.window_facts import counted_in
 from leverframe.domain.monitoring.window_summary import WindowSummary, minute
@@ -108,25 +108,27 @@ def server_findings(windows: Sequence[WindowSummary], facts: LogFacts, settings:
     if not windows:
         return
 
-    def slow(window: WindowSummary) -> Hit | None:
+    def slow(window: WindowSummary) -> ColumnFault | None:
         latency, limit = window.latency.quantile(0.95), settings.maximum_latency_ms
         if latency is None or limit is None or latency <= limit:
             return None
         words = f"the server is slow: 5 % of responses took more than {latency:,.4g} ms, allowed are {limit:g} ms."
-        return Hit(Severity.WARNING, words, "look at the load of the machine, then at what the last release changed")
+        return ColumnFault(
+            Severity.WARNING, words, "look at the load of the machine, then at what the last release changed"
+        )
 
-    def failed(window: WindowSummary) -> Hit | None:
+    def failed(window: WindowSummary) -> ColumnFault | None:
         count = counted_in(facts.failed, window.span)
         given = Share(count, window.requests + count + counted_in(facts.refused, window.span))
         if given.value <= settings.maximum_errors or at_least(given, settings.maximum_errors) >= _SURE:
             return None
         words = f"{given.count:,} of {given.rows:,} requests failed ({given.value:.1%}); " \
                 f"allowed are {settings.maximum_errors:.1%}."  # fmt: skip
-        return Hit(
+        return ColumnFault(
             Severity.WARNING, words, "read the log of the server; `leverframe rollback` brings the release before"
         )
 
-    def refused(window: WindowSummary) -> Hit | None:
+    def refused(window: WindowSummary) -> ColumnFault | None:
         count, most = counted_in(facts.refused, window.span), min(1.0, 10 * settings.maximum_errors)
         given = Share(count, window.requests + count + counted_in(facts.failed, window.span))
         if given.value <= most or at_least(given, most) >= _SURE:
@@ -134,7 +136,9 @@ def server_findings(windows: Sequence[WindowSummary], facts: LogFacts, settings:
         words = (
             f"{given.count:,} of {given.rows:,} requests were refused ({given.value:.1%}): they do not fit the schema."
         )
-        return Hit(Severity.WARNING, words, "find the client that sends them; the response names column and row")
+        return ColumnFault(
+            Severity.WARNING, words, "find the client that sends them; the response names column and row"
+        )
 
     for subject, hit in (("latency", slow), ("failed", failed), ("refused", refused)):
         finding = of_run(Kind.SERVER, subject, windows, hit)
@@ -147,30 +151,32 @@ def row_findings(windows: Sequence[WindowSummary], settings: QualitySettings) ->
     if not windows:
         return
 
-    def twice(window: WindowSummary) -> Hit | None:
+    def twice(window: WindowSummary) -> ColumnFault | None:
         given = Share(window.duplicates, window.rows)
         if given.value <= settings.floor:
             return None
         words = f"{given} were logged before under the same id."
-        return Hit(Severity.WARNING, words, "does a client send again what was answered, or is a log collected twice?")
+        return ColumnFault(
+            Severity.WARNING, words, "does a client send again what was answered, or is a log collected twice?"
+        )
 
-    def old(window: WindowSummary) -> Hit | None:
+    def old(window: WindowSummary) -> ColumnFault | None:
         age, limit = window.age.quantile(0.5), settings.maximum_feature_age_hours
         if age is None or limit is None or age <= limit:
             return None
         words = f"features are old: looked up in data that ended {age:,.3g} hours before the prediction, at most " \
                 f"{limit:g} are allowed."  # fmt: skip
-        return Hit(Severity.WARNING, words, "does `leverframe materialize` run? Without an online store, deploy "
-                   "a bundle with a newer snapshot")  # fmt: skip
+        remedy = "does `leverframe materialize` run? Without an online store, deploy a bundle with a newer snapshot"
+        return ColumnFault(Severity.WARNING, words, remedy)
 
     def lacking(table: str) -> Finding | None:
-        def hit(window: WindowSummary) -> Hit | None:
+        def hit(window: WindowSummary) -> ColumnFault | None:
             given = Share(window.missed[table], window.looked_up)
             most = settings.maximum_misses
             if given.value <= most or at_least(given, most) >= _SURE:
                 return None
             words = f"`{table}` of the snapshot lacks the key of {given} that were looked up."
-            return Hit(Severity.WARNING, words, f"has `{table}` new keys? Look at its source, and bring the "
+            return ColumnFault(Severity.WARNING, words, f"has `{table}` new keys? Look at its source, and bring the "
                        "online store up to date with `leverframe materialize`")  # fmt: skip
 
         return of_run(Kind.LOOKUP, table, windows, hit)

@@ -12,7 +12,7 @@ from statistics import median
 
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Range
-from leverframe.domain.monitoring.quality_columns import Hit, of_run
+from leverframe.domain.monitoring.quality_columns import ColumnFault, of_run
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile
 from leverframe.domain.monitoring.value_band import Value, ValueBand
 from leverframe.domain.monitoring.window_summary import WindowSummary, minute
@@ -94,7 +94,7 @@ def _empty(windows: Sequence[WindowSummary], settings: MonitorSettings) -> Findi
 def _odd(
     profile: ReferenceProfile, windows: Sequence[WindowSummary], window: WindowSummary, settings: MonitorSettings,
     alpha: float,
-) -> Hit | None:  # fmt: skip
+) -> ColumnFault | None:  # fmt: skip
     values, live = _history(profile, windows, window, settings)
     if not window.rows or len(values) < 2:
         return None
@@ -108,7 +108,7 @@ def _odd(
         return None
     base = "earlier windows" if live else "windows of the reference, which may be a sample of the traffic,"
     times = f"{factor:.1f} times" if factor >= 1 else f"{factor:.2f} times"
-    return Hit(
+    return ColumnFault(
         Severity.WARNING if live or much else Severity.INFO,
         f"{window.span.name} has {window.rows:,} rows, {times} the {usual:,.0f} that {base} have.",
         f"was traffic sent twice, to other servers, or by a new client? {_WHERE}"

@@ -29,7 +29,7 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class About:
+class ModelInfo:
     """What a model file says of itself.
 
     ``names`` are its inputs in the order of the model and ``width`` is their number, None where it knows none;
@@ -49,7 +49,7 @@ class NativeModel(Protocol):
     """A model of one format, open in this process."""
 
     @property
-    def about(self) -> About:
+    def about(self) -> ModelInfo:
         """What its file says."""
 
     def predict(self, columns: Columns) -> NDArray[np.float64]:
@@ -94,7 +94,7 @@ def pickled(name: str) -> EstimatorError:
     )
 
 
-def matched(about: About, columns: Sequence[str]) -> list[str]:
+def matched(about: ModelInfo, columns: Sequence[str]) -> list[str]:
     """Return which of the ``columns`` the model takes, in its order.
 
     A model that knows no names takes all of them as they stand. LightGBM writes `_` for a space in a name. Raises

@@ -19,7 +19,7 @@ from leverframe.domain.model.bundle.golden_rows import by_columns, refuse_unserv
 from leverframe.domain.model.bundle.metadata import model_settings
 from leverframe.domain.model.bundle.schema import Accepted, Field, Schema, narrowed
 from leverframe.domain.model.table import Table, texts
-from leverframe.domain.own_model.opened import TEXTS, About, as_inputs, matched
+from leverframe.domain.own_model.opened import TEXTS, ModelInfo, as_inputs, matched
 from leverframe.domain.own_model.runtime_form import RuntimeForm
 from leverframe.errors import BundleError, SourceError, nearest
 
@@ -37,7 +37,7 @@ class OwnDescription:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DeclaredModel:
     """What a person says of the model: its name, the kind and the column of its label, None where nothing is said."""
 
     model: str
@@ -52,7 +52,7 @@ class Sample:
     """Rows of a table with what the model predicted: (rows,), or (rows, classes) of a multiclass label."""
 
     table: Table
-    about: About
+    about: ModelInfo
     predictions: NDArray[np.float64]
 
     def features(self, label: str | None) -> tuple[Feature, ...]:
@@ -139,7 +139,7 @@ def by_class(predictions: NDArray[np.float64], kind: LabelKind) -> NDArray[np.fl
     return np.column_stack([1.0 - predictions, predictions])
 
 
-def packed(sample: Sample, served: Served, wanted: Wanted) -> OwnBundle:
+def packed(sample: Sample, served: Served, wanted: DeclaredModel) -> OwnBundle:
     """Return the bundle of a model; raises ``BundleError`` for what no server could serve."""
     label, classes = labelled(sample, wanted)
     features = sample.features(wanted.label)
@@ -164,7 +164,7 @@ def packed(sample: Sample, served: Served, wanted: Wanted) -> OwnBundle:
     return OwnBundle(manifest, written, schema, served.conversion, len(golden))
 
 
-def labelled(sample: Sample, wanted: Wanted) -> tuple[Label, tuple[str, ...]]:
+def labelled(sample: Sample, wanted: DeclaredModel) -> tuple[Label, tuple[str, ...]]:
     """Return the label and its classes; raises ``BundleError`` where neither the file nor a person tells the kind."""
     about, width = sample.about, sample.predictions.shape[1:]
     kind = wanted.kind or ("multiclass" if width else about.kind)

@@ -167,7 +167,7 @@ def workflow_file(project: Project, template: str = "workflow.yml") -> str:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class WorkflowContext:
     """What a workflow depends on: the project, whether it has infrastructure, the ``python`` of its lock file.
 
     ``submodules`` tells that the repository has some; ``jobs`` are those of stages on other machines, and ``judge`` are
@@ -204,7 +204,7 @@ class Surroundings:
         }
 
 
-def workflow(template: str, actions: str, around: Surroundings = Surroundings()) -> str:
+def workflow(template: str, actions: str, around: WorkflowContext = WorkflowContext()) -> str:
     """Return a workflow file of a project; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``.
 
     Comments in the template say which lines are for infrastructure. Raises ``RepositoryError`` for a folder that no

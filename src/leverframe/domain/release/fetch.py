@@ -48,7 +48,7 @@ class Parts(BundleStore, Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReleaseReference:
     """A release: ``md5`` names the folder in the remote, ``bundle`` is the SHA-256 of its manifest.
 
     ``trusted`` are own types that its model may hold, by the settings of its commit.
@@ -66,7 +66,7 @@ class Wanted:
 class Fetched:
     """The result: files and bytes that were read from the remote, none where everything was here already."""
 
-    wanted: Wanted
+    wanted: ReleaseReference
     files: int
     size: int
 
@@ -76,7 +76,9 @@ class Fetched:
         return f"release {self.wanted.release} of {self.wanted.model}, bundle {self.wanted.bundle[:12]}: {read}"
 
 
-def run(wanted: Wanted, contents: Contents, store: Parts, tell: Callable[[str], None] = lambda _: None) -> Fetched:
+def run(
+    wanted: ReleaseReference, contents: Contents, store: Parts, tell: Callable[[str], None] = lambda _: None
+) -> Fetched:
     """Bring a bundle into a folder, every file verified against the manifest.
 
     What is here and whole is not read again, nor is a file that was read before a run was ended.
@@ -117,7 +119,7 @@ class _Read:
         return content
 
 
-def _from(read: _Read, wanted: Wanted, store: Parts, tell: Callable[[str], None]) -> dict[str, bytes]:
+def _from(read: _Read, wanted: ReleaseReference, store: Parts, tell: Callable[[str], None]) -> dict[str, bytes]:
     """Return the files of the bundle from the remote: the manifest first, then what it names and nothing else."""
     listing = _listing(read(f"{wanted.md5.removesuffix('.dir')}.dir", "listing of the bundle", _DOCUMENT))
     manifest = read(listing.get(names.MANIFEST, ""), names.MANIFEST, _DOCUMENT)

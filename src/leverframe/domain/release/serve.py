@@ -25,7 +25,7 @@ class Running:
     """
 
     pid: int
-    born: int
+    start_time: int
     host: str
     port: int
     grpc_port: int

@@ -8,11 +8,11 @@ from dataclasses import replace
 from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.retraining.aftercare import deciding_metric
 from leverframe.domain.retraining.attempt import Comparison
-from leverframe.domain.retraining.outcome import Missed
+from leverframe.domain.retraining.outcome import GateMisses
 from leverframe.domain.review.gate.decision import Evidence, around
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
-from leverframe.domain.review.gate.pairing import Models, Question, Side
+from leverframe.domain.review.gate.pairing import GateInputs, Models, Side
 from leverframe.domain.review.gate.rules import Rules
 from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.domain.verdict import Violation
@@ -20,13 +20,13 @@ from leverframe.settings.retrain import RetrainSettings
 
 
 def compare(
-    question: Question,
+    question: GateInputs,
     sides: tuple[Side, Side],
     predictor: Predictor,
     rules: Rules,
     evidence: Evidence,
     how: tuple[RetrainSettings, float],
-) -> tuple[Comparison, Missed]:
+) -> tuple[Comparison, GateMisses]:
     """Compare the candidate, ``sides[0]``, with the champion under the rules of the base tip.
 
     ``how`` has the confidence with which the deciding metric is judged. Raises ``LeverframeError`` where the two
@@ -37,7 +37,7 @@ def compare(
     pair, _ = models.pair()
     comparison, violations = compared(pair, replace(rules, violations=()), how)
     old, lost = models.on_base(comparison.metrics)
-    missed = Missed((*violations, *changed, *around(evidence, rules)), tuple(lost))
+    missed = GateMisses((*violations, *changed, *around(evidence, rules)), tuple(lost))
     comparison = replace(
         comparison,
         old_rows=old.rows if old else 0,

@@ -28,7 +28,7 @@ _DROPPED = (Reason.METRIC_DROPPED, Reason.SLICE_DROPPED)
 
 
 @dataclass(frozen=True)
-class Missed:
+class GateMisses:
     """Violations of the gate: ``here`` of the new hold-out and all around it, ``on_base`` of the old test set."""
 
     here: tuple[Violation, ...] = ()
@@ -67,7 +67,7 @@ def _is_found(evidence: Sequence[Evidence], window: RetrainWindow | None) -> boo
 
 
 def outcome(
-    comparison: Comparison, missed: Missed, settings: RetrainSettings, gate: GateSettings
+    comparison: Comparison, missed: GateMisses, settings: RetrainSettings, gate: GateSettings
 ) -> tuple[Outcome, str]:
     """Return what the comparison says, and why in sentences with figures.
 
@@ -165,7 +165,7 @@ def _non_inferior(deciding: Compared, gate: GateSettings) -> bool:
     return rule is not None and bool(allowed(rule, deciding.better)) and deciding.passed
 
 
-def _uncertain(missed: Missed) -> bool:
+def _uncertain(missed: GateMisses) -> bool:
     return any(violation.reason is Reason.METRIC_UNCERTAIN for violation in missed.here)
 
 

@@ -15,7 +15,7 @@ from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Evidence, Outcome, RetrainWindow
 from leverframe.domain.retraining.evidence import evidence_digest, same_grounds
-from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
+from leverframe.domain.retraining.outcome import GateMisses, confidence_of, outcome
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch
 from leverframe.domain.retraining.retrain_window import advice, window
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
@@ -42,7 +42,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Known:
+class RetrainInputs:
     """Everything that decides whether an attempt is due; settings are those of the base tip.
 
     ``blobs`` are the ids of the files of the base that decide what is trained, by path; ``attempts`` oldest first.
@@ -60,7 +60,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Due:
+class DueAttempt:
     """An attempt that is due: why, on which rows, and the digest of its grounds."""
 
     evidence: tuple[Evidence, ...]
@@ -83,11 +83,11 @@ class Trainer(Protocol):
     def train(self, window: RetrainWindow) -> Trained:
         """Run the pipeline on a window; raises ``PipelineError``, which names the stage that failed."""
 
-    def compare(self, confidence: float) -> tuple[Comparison, Missed]:
+    def compare(self, confidence: float) -> tuple[Comparison, GateMisses]:
         """Compare the candidate with the champion; ``confidence`` is that of the metric that decides."""
 
 
-def due(known: Known, there: StandingBranch) -> Due | NotTriggered:
+def due(known: RetrainInputs, there: StandingBranch) -> DueAttempt | NotTriggered:
     """Return the attempt that is due, or why none is."""
     decided = trigger(known.monitored, known.attempts, known.settings, known.facts, known.now, forced=known.forced)
     if isinstance(decided, NotTriggered):
@@ -109,10 +109,10 @@ def due(known: Known, there: StandingBranch) -> Due | NotTriggered:
     if same is not None:
         why = f"the attempt of {same.at[:10]} had the same evidence, rows and files, and was {same.outcome}"
         return NotTriggered(Standstill.NOTHING_NEW, why)
-    return Due(evidence, chosen, digest)
+    return DueAttempt(evidence, chosen, digest)
 
 
-def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attempt:
+def attempted(planned: DueAttempt, known: RetrainInputs, base: str, trainer: Trainer) -> Attempt:
     """Train a candidate, compare it, and return the attempt with its result.
 
     Raises ``LeverframeError`` for what says nothing of the candidate, such as a busy cache or a full disk.

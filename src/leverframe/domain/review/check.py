@@ -16,7 +16,7 @@ from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, P
 from leverframe.domain.pipeline.status.resolved import Locked, Stage
 from leverframe.domain.pipeline.status.status_table import phrase, repro_of
 from leverframe.domain.review.dvc_settings import edited
-from leverframe.domain.review.pushed import Kept, Pushed, kept_elsewhere
+from leverframe.domain.review.pushed import Pushed, RequiredOutput, kept_elsewhere
 from leverframe.domain.review.tracked_data import Files, kept_nowhere, kept_nowhere_violations, outputs_in_git
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
@@ -98,7 +98,7 @@ class Change(Files, Protocol):
     def heavy(self) -> Sequence[str]:
         """Return notes on large files that the change gives to git."""
 
-    def pushed(self, outputs: Sequence[Kept]) -> Pushed:
+    def pushed(self, outputs: Sequence[RequiredOutput]) -> Pushed:
         """Return which outputs their remotes lack."""
 
 

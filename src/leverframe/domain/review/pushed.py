@@ -21,7 +21,7 @@ Cached = Callable[[Recorded], bytes | None]
 
 
 @dataclass(frozen=True)
-class Kept:
+class RequiredOutput:
     """An output that a remote has to hold; ``remote`` is the one that its definition names, empty for the default."""
 
     path: str
@@ -53,7 +53,7 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
-class Answers(Generic[Answer]):
+class RemoteResponse(Generic[Answer]):
     """What a remote answered: of some objects what was asked of them, of others that it lacks them.
 
     What is in neither was not answered; ``failure`` says why.
@@ -80,10 +80,10 @@ class Store(Protocol):
     def remember(self, places: Collection[str]) -> None:
         """Keep places for ``known``."""
 
-    def listings(self, wanted: Sequence[StoredObject]) -> Answers[bytes]:
+    def listings(self, wanted: Sequence[StoredObject]) -> RemoteResponse[bytes]:
         """Return the content of the listings of directories."""
 
-    def sizes(self, wanted: Sequence[StoredObject]) -> Answers[int | None]:
+    def sizes(self, wanted: Sequence[StoredObject]) -> RemoteResponse[int | None]:
         """Return the bytes of each object; None where it does not tell."""
 
 
@@ -95,17 +95,17 @@ class Pushed:
     notes: Sequence[str] = ()
 
 
-def kept_elsewhere(status: PipelineStatus) -> list[Kept]:
+def kept_elsewhere(status: PipelineStatus) -> list[RequiredOutput]:
     """Return what remotes must hold: every output that DVC pushes, with its record."""
     return [
-        Kept(output.path, status.recorded[output.path], str(output.flags.get("remote") or ""))
+        RequiredOutput(output.path, status.recorded[output.path], str(output.flags.get("remote") or ""))
         for stage in status.stages
         for output in stage.stage.outputs
         if output.pushed and output.path in status.recorded
     ]
 
 
-def run(kept: Sequence[Kept], store_of: Callable[[str], Store], cached: Cached) -> Pushed:
+def run(kept: Sequence[RequiredOutput], store_of: Callable[[str], Store], cached: Cached) -> Pushed:
     """Return which outputs their remotes lack; ``store_of`` opens a remote by its name, empty for the default.
 
     A remote that cannot be asked, for which it raises ``LeverframeError``, gives a note and no violation: whoever has
@@ -133,14 +133,14 @@ class _Look:
     notes: Sequence[str]
 
     @classmethod
-    def at(cls, store: Store, outputs: Sequence[Kept], cached: Cached) -> _Look:
+    def at(cls, store: Store, outputs: Sequence[RequiredOutput], cached: Cached) -> _Look:
         """Ask for what was not known to be there, every object once."""
         known = frozenset(store.known())
         objects = {output.recorded: StoredObject.of(output.recorded) for output in outputs}
         unsure = {recorded: stored for recorded, stored in objects.items() if stored.place not in known}
         parts = _parts(unsure, store, cached)
         wanted = dict.fromkeys(part for group in parts.present.values() for part in group if part.place not in known)
-        answers = store.sizes(list(wanted)) if wanted else Answers[int | None]()
+        answers = store.sizes(list(wanted)) if wanted else RemoteResponse[int | None]()
         held = {part for part, size in answers.present.items() if None in (size, part.size) or size == part.size}
         gone = {*parts.absent, *answers.absent, *answers.present} - held
         store.remember(_remembered(parts.present, held, known))
@@ -161,7 +161,9 @@ def _remembered(
     return whole | {part.place for part in held if not part.md5.endswith(".dir")}
 
 
-def _parts(unsure: Mapping[Recorded, StoredObject], store: Store, cached: Cached) -> Answers[Sequence[StoredObject]]:
+def _parts(
+    unsure: Mapping[Recorded, StoredObject], store: Store, cached: Cached
+) -> RemoteResponse[Sequence[StoredObject]]:
     """Return the objects that each output consists of; a listing that came from the remote is not asked for again."""
     present = dict[StoredObject, Sequence[StoredObject]]()
     absent, elsewhere = list[StoredObject](), list[StoredObject]()
@@ -174,14 +176,14 @@ def _parts(unsure: Mapping[Recorded, StoredObject], store: Store, cached: Cached
             present[stored] = (stored, *files)
         else:
             elsewhere.append(stored)
-    answers = store.listings(elsewhere) if elsewhere else Answers[bytes]()
+    answers = store.listings(elsewhere) if elsewhere else RemoteResponse[bytes]()
     for stored, content in answers.present.items():
         files = _files(stored, content)
         if files is None:  # damaged: nobody can pull the directory
             absent.append(stored)
         else:
             present[stored] = files
-    return Answers(present, [*absent, *answers.absent], answers.failure)
+    return RemoteResponse(present, [*absent, *answers.absent], answers.failure)
 
 
 def _files(folder: StoredObject, listing: bytes | None) -> list[StoredObject] | None:

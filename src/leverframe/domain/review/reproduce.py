@@ -103,7 +103,7 @@ class Pipeline(Contents, Protocol):
 
 
 @dataclass(frozen=True)
-class Order:
+class RunOptions:
     """The options of a run: every stage or only the stale ones; whether to pull data; how far metrics may differ.
 
     ``base`` is the lock that the change started from: an entry as there was verified there. ``tolerance`` is relative
@@ -129,7 +129,7 @@ class Order:
     unstable: tuple[str, ...] = ()
 
 
-def run(pipeline: Pipeline, order: Order) -> Reproduced:
+def run(pipeline: Pipeline, order: RunOptions) -> Reproduced:
     """Run what is stale, then what verifies the metrics, and compare with what the change commits.
 
     With ``full`` every stage runs and every output is compared, whatever its inputs became.
@@ -173,13 +173,13 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
     return Reproduced(order.head, tuple(stages), (*failures, *violations), not order.pull, tuple(notes), order.full)
 
 
-def _back(lock: Mapping[str, Locked], order: Order) -> str:
+def _back(lock: Mapping[str, Locked], order: RunOptions) -> str:
     models = ["models"] if order.of_case else []
     places = " ".join(map(quote, (*sorted({lock_of_stage(name) for name in lock}), *order.kept, *models)))
     return f"`git restore {places}`, then `dvc checkout --force`, bring back what the commit has"
 
 
-def _frozen(lock: Mapping[str, Locked], order: Order) -> Iterator[str]:
+def _frozen(lock: Mapping[str, Locked], order: RunOptions) -> Iterator[str]:
     """Yield what was not run as it is frozen, and what of it the base has otherwise: nobody verified that."""
     if order.frozen:
         yield f"frozen or imported, so not run: {_some([f'`{name}`' for name in order.frozen])}"
@@ -188,7 +188,7 @@ def _frozen(lock: Mapping[str, Locked], order: Order) -> Iterator[str]:
 
 
 def _run_twice(
-    pipeline: Pipeline, order: Order, states: tuple[State, State], stages: list[StageRun]
+    pipeline: Pipeline, order: RunOptions, states: tuple[State, State], stages: list[StageRun]
 ) -> tuple[list[StageRun], list[Violation], list[str]] | None:
     """Run what may have made the metrics once more: return what is said where it is not deterministic, else None."""
     before, after = states
@@ -209,7 +209,7 @@ def _run_twice(
 
 
 def _unstable(
-    pipeline: Pipeline, states: tuple[State, State], stages: Sequence[StageRun], order: Order, odd: tuple[str, ...]
+    pipeline: Pipeline, states: tuple[State, State], stages: Sequence[StageRun], order: RunOptions, odd: tuple[str, ...]
 ) -> tuple[list[Violation], list[str]]:
     """Return violations and notes where the stages ``odd`` are not deterministic."""
     before, after = states
@@ -220,7 +220,7 @@ def _unstable(
     return [*violations, *others], [*notes, *more]
 
 
-def state_of(pipeline: Pipeline, order: Order) -> State:
+def state_of(pipeline: Pipeline, order: RunOptions) -> State:
     """Return the entries of all locks, and the texts of outputs and metrics, as they are here."""
     lock = pipeline.lock()
     return State(lock, pipeline.texts([*outputs(lock), *order.metrics]))
@@ -234,7 +234,7 @@ def failure_of(error: PipelineError, stage: str) -> Violation:
     )
 
 
-def _verify(pipeline: Pipeline, order: Order, again: Sequence[str], fetching: Sequence[str]) -> None:
+def _verify(pipeline: Pipeline, order: RunOptions, again: Sequence[str], fetching: Sequence[str]) -> None:
     """Run fresh stages all the same, then what depends on those that wrote something else."""
     if not again:
         return
@@ -248,7 +248,7 @@ def _verify(pipeline: Pipeline, order: Order, again: Sequence[str], fetching: Se
         pipeline.repro("--no-run-cache", *fetching)
 
 
-def _verifying(lock: Mapping[str, Locked], order: Order, stages: Sequence[StageRun]) -> list[str]:
+def _verifying(lock: Mapping[str, Locked], order: RunOptions, stages: Sequence[StageRun]) -> list[str]:
     """Return the fresh stages to run all the same, writers first: of metrics, and what the base has not so."""
     figures_of = set(order.metrics)
     wanted = {name for name, entry in lock.items() if figures_of & set(entry.outputs) or order.base.get(name) != entry}
@@ -277,7 +277,7 @@ def _compared(
     pipeline: Pipeline,
     states: tuple[State, State],
     stages: Sequence[StageRun],
-    order: Order,
+    order: RunOptions,
     odd: Sequence[str] = (),
 ) -> tuple[list[Violation], list[str]]:
     """Return forged metrics and outputs that do not match the lock as violations, and as notes what else differs.
@@ -304,7 +304,7 @@ def _compared(
     return violations, list(_notes(rest, before, ran, None not in known.values(), order))
 
 
-def _comparable(states: tuple[State, State], ran: Set[str], order: Order) -> dict[str, str | None]:
+def _comparable(states: tuple[State, State], ran: Set[str], order: RunOptions) -> dict[str, str | None]:
     """Return the stage that writes each file of metrics; None where it did not run, or from other inputs."""
     before, after = states
     writers = {path: name for name, entry in after.lock.items() for path in entry.outputs}
@@ -317,7 +317,7 @@ def _comparable(states: tuple[State, State], ran: Set[str], order: Order) -> dic
     return comparable
 
 
-def _forged(states: tuple[State, State], writers: Mapping[str, str | None], order: Order) -> Iterator[Violation]:
+def _forged(states: tuple[State, State], writers: Mapping[str, str | None], order: RunOptions) -> Iterator[Violation]:
     before, after = states
     for path, writer in writers.items():
         texts = before.texts.get(path, ""), after.texts.get(path, "")
@@ -325,7 +325,7 @@ def _forged(states: tuple[State, State], writers: Mapping[str, str | None], orde
             yield metrics_forged(path, differing, writer)
 
 
-def _proves(difference: Difference, before: State, order: Order) -> bool:
+def _proves(difference: Difference, before: State, order: RunOptions) -> bool:
     """Tell whether a difference cannot come from another processor: from the same inputs, and beyond last digits.
 
     Bytes that nobody reads prove something only where the base had others from the same inputs. Contents always do in a
@@ -340,7 +340,7 @@ def _proves(difference: Difference, before: State, order: Order) -> bool:
     return difference.how == "contents" and readable
 
 
-def _in_git(path: str, order: Order) -> bool:
+def _in_git(path: str, order: RunOptions) -> bool:
     """Tell whether git keeps an output, or a file of one."""
     return any(f"{path}/".startswith(f"{place}/") for place in order.kept)
 
@@ -355,7 +355,7 @@ def _mismatch(differing: Sequence[Difference]) -> Violation:
     )
 
 
-def _notes(diffs: Sequence[Difference], before: State, ran: Set[str], known: bool, order: Order) -> Iterator[str]:
+def _notes(diffs: Sequence[Difference], before: State, ran: Set[str], known: bool, order: RunOptions) -> Iterator[str]:
     """Yield what differs without proof of anything, and what was not compared: that is never called equal."""
     words = {
         "digits": f"the bytes differ from `{LOCK}`, all numbers agree within {order.tolerance:g}",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from leverframe.domain.features.snapshot.keys import Hashed, Index, Integers, Single, canonical, hashed, is_null
-from leverframe.domain.features.snapshot.store import Array, Column, Decimals, Rows, Table, Words
+from leverframe.domain.features.snapshot.store import Array, Column, Decimals, Rows, Table, WordTable
 from leverframe.errors import SnapshotError
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4", "int64": "<i8", "uint64": "<u8", "bool": "|b1"}
@@ -32,7 +32,7 @@ def arranged(table: Table) -> Arranged:
     index, order, groups = _grouped(table, kinds, count)
     blocks: dict[str, list[Array]] = {}
     columns: dict[str, Column] = {}
-    words: dict[str, Words] = {}
+    words: dict[str, WordTable] = {}
     for name, values in table.columns.items():
         columns[name] = _placed(table, name, values, order, blocks, words)
     unique = groups == len(order)
@@ -41,10 +41,10 @@ def arranged(table: Table) -> Arranged:
     return Arranged(table.name, kinds, index, Rows(table.name, len(order), unique, columns, packed, words))
 
 
-def dictionary(texts: Sequence[str]) -> Words:
+def dictionary(texts: Sequence[str]) -> WordTable:
     """Return texts as a dictionary in the order given."""
     content = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return Words(ends([len(encoded) for encoded in content]), np.frombuffer(b"".join(content), np.uint8))
+    return WordTable(ends([len(encoded) for encoded in content]), np.frombuffer(b"".join(content), np.uint8))
 
 
 def ends(lengths: Sequence[int] | Array) -> Array:
@@ -107,7 +107,7 @@ def _by_hash(table: Table, kinds: Mapping[str, str]) -> tuple[Index, Array, int]
 
 
 def _placed(
-    table: Table, name: str, given: Any, order: Array, blocks: dict[str, list[Array]], words: dict[str, Words]
+    table: Table, name: str, given: Any, order: Array, blocks: dict[str, list[Array]], words: dict[str, WordTable]
 ) -> Column:
     """Put a column into the block of its type and return where it lies."""
     scale = given.scale if isinstance(given, Decimals) else None
@@ -153,7 +153,7 @@ def _texts(table: Table, name: str, values: Array, mask: Array | None) -> list[s
     return texts if mask is None else [None if gone else text for text, gone in zip(texts, mask, strict=True)]
 
 
-def _encoded(texts: Sequence[str | None]) -> tuple[Words, Array]:
+def _encoded(texts: Sequence[str | None]) -> tuple[WordTable, Array]:
     distinct = sorted({text for text in texts if text is not None})
     codes: dict[str | None, int] = {text: code for code, text in enumerate(distinct)}
     codes[None] = -1

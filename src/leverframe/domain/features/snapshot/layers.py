@@ -14,7 +14,7 @@ import numpy as np
 
 from leverframe.domain.features.snapshot.arrange import Arranged, dictionary
 from leverframe.domain.features.snapshot.keys import Index
-from leverframe.domain.features.snapshot.store import About, Array, Column, Found, Keys, Rows, Words
+from leverframe.domain.features.snapshot.store import Array, Column, Keys, Matches, Rows, SnapshotInfo, WordTable
 from leverframe.errors import SnapshotError, nearest
 
 Part = tuple[Index, Rows]
@@ -33,7 +33,7 @@ class Layer(Protocol):
 class Layered:
     """The ``Store`` port over ``layers``, the newest first, each with the tables that it replaces as a whole."""
 
-    def __init__(self, about: About, layers: Sequence[tuple[Layer, Collection[str]]]) -> None:
+    def __init__(self, about: SnapshotInfo, layers: Sequence[tuple[Layer, Collection[str]]]) -> None:
         self._about = about
         self._parts: dict[str, list[Part]] = {}
         hidden: set[str] = set()
@@ -43,7 +43,7 @@ class Layered:
                     self._parts.setdefault(name, []).append(layer.table(name))
             hidden |= set(whole)
 
-    def about(self) -> About:
+    def about(self) -> SnapshotInfo:
         """Return what the snapshot is of."""
         return self._about
 
@@ -58,7 +58,7 @@ class Layered:
                 next=nearest(table, self._parts) if self._parts else "`leverframe materialize --full` writes it anew",
             ) from None
 
-    def find(self, table: str, keys: Keys) -> Found:
+    def find(self, table: str, keys: Keys) -> Matches:
         """Return the rows of the asked keys, each from the newest part that has it."""
         parts = self.parts(table)
         ranges = [index.find(keys) for index, _ in parts]
@@ -69,7 +69,7 @@ class Layered:
         used = np.unique(taken).tolist() or [len(parts) - 1]
         if len(used) == 1:
             start, stop = ranges[used[0]]
-            return Found(start, stop, parts[used[0]][1])
+            return Matches(start, stop, parts[used[0]][1])
         return together([(*ranges[number], taken == number, parts[number][1]) for number in used])
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class _Picked:
     at: Array
 
 
-def together(pieces: Sequence[tuple[Array, Array, Array, Rows]]) -> Found:
+def together(pieces: Sequence[tuple[Array, Array, Array, Rows]]) -> Matches:
     """Return ranges over the rows of several parts, copied one after another; each range once."""
     picked, total = [], 0
     start, stop = np.zeros(len(pieces[0][0]), np.int64), np.zeros(len(pieces[0][0]), np.int64)
@@ -110,7 +110,7 @@ def together(pieces: Sequence[tuple[Array, Array, Array, Rows]]) -> Found:
         stop[mine] = start[mine] + sizes[which]
         picked.append(_Picked(rows, at))
         total += len(at)
-    return Found(start, stop, _joined(picked, total))
+    return Matches(start, stop, _joined(picked, total))
 
 
 def _joined(picked: Sequence[_Picked], total: int) -> Rows:
@@ -118,7 +118,7 @@ def _joined(picked: Sequence[_Picked], total: int) -> Rows:
     first = picked[0].rows
     blocks: dict[str, list[Array]] = {}
     columns: dict[str, Column] = {}
-    words: dict[str, Words] = {}
+    words: dict[str, WordTable] = {}
     for name, column in first.columns.items():
         parts = [piece.rows.blocks[column.block][:, piece.rows.columns[name].at][piece.at] for piece in picked]
         if column.kind == "text":
@@ -141,7 +141,7 @@ def _nulls(part: _Picked, name: str) -> Array:
     return np.zeros(len(part.at), bool) if nulls is None else part.rows.blocks["bool"][:, nulls][part.at]
 
 
-def _renumbered(parts: Sequence[Array], words: Sequence[Words]) -> tuple[list[Array], Words]:
+def _renumbered(parts: Sequence[Array], words: Sequence[WordTable]) -> tuple[list[Array], WordTable]:
     """Return codes of several dictionaries as codes of one, of the texts that are in use."""
     known: dict[str, int] = {}
     made = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leverframe.domain.features.snapshot.arrange import DTYPES, Arranged, dictionary
-from leverframe.domain.features.snapshot.store import Array, Column, Found, Rows
+from leverframe.domain.features.snapshot.store import Array, Column, Matches, Rows
 
 _COUNT = struct.Struct("<I")
 
@@ -56,7 +56,7 @@ def packed(form: Form, rows: Rows, start: int, stop: int) -> bytes:
     return b"".join([_COUNT.pack(stop - start), *(block.tobytes() for block in blocks.values()), *words])
 
 
-def unpacked(form: Form, values: Sequence[bytes | None]) -> Found:
+def unpacked(form: Form, values: Sequence[bytes | None]) -> Matches:
     """Return the rows in the values of n asked keys, None for one that is unknown."""
     pieces: dict[str, list[bytes]] = {kind: [] for kind in form.widths}
     texts: dict[str, _Texts] = {name: _Texts([], []) for name in form.texts()}
@@ -77,7 +77,7 @@ def unpacked(form: Form, values: Sequence[bytes | None]) -> Found:
         before = np.repeat(np.array(text.before, np.int32), counts)
         np.add(codes, before, out=codes, where=codes >= 0)
     words = {name: dictionary(content.words) for name, content in texts.items()}
-    return Found(start, stop, Rows(form.name, total, form.unique, form.columns, blocks, words))
+    return Matches(start, stop, Rows(form.name, total, form.unique, form.columns, blocks, words))
 
 
 @dataclass

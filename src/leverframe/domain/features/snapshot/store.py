@@ -1,6 +1,6 @@
 """What a store of a snapshot answers: three methods, whatever holds the rows.
 
-Each key of a table owns a contiguous range of rows. ``Found`` tells the ranges of the asked keys
+Each key of a table owns a contiguous range of rows. ``Matches`` tells the ranges of the asked keys
 and gives the columns that the ranges point into, without copying them.
 """
 
@@ -21,7 +21,7 @@ Keys = Sequence[Sequence[Any] | Array]
 
 
 @dataclass(frozen=True)
-class About:
+class SnapshotInfo:
     """What a snapshot is of.
 
     ``spec`` is the hash of star.yaml and compiler. ``as_of`` is in microseconds since the epoch:
@@ -46,7 +46,7 @@ class Table:
     columns: Mapping[str, Array | Decimals]
 
 
-class Words:
+class WordTable:
     """The texts of a dictionary, decoded one by one from the bytes where they lie."""
 
     def __init__(self, ends: Array, content: Array) -> None:
@@ -67,7 +67,7 @@ class Texts:
     An index of one row gives a text or None, any other index an array of them.
     """
 
-    def __init__(self, codes: Array, words: Words) -> None:
+    def __init__(self, codes: Array, words: WordTable) -> None:
         self.codes = codes
         self.words = words
 
@@ -131,7 +131,7 @@ class Rows:
     unique: bool  # no key has more than one row
     columns: Mapping[str, Column]
     blocks: Mapping[str, Array]
-    words: Mapping[str, Words]
+    words: Mapping[str, WordTable]
     _places: dict[tuple[str, ...], tuple[str, Array | None] | None] = field(default_factory=dict)
 
     def column(self, name: str) -> Any:
@@ -171,7 +171,7 @@ class Rows:
         return block, None if whole else np.array(places)
 
 
-class Found:
+class Matches:
     """The answer for n asked keys: rows ``start[i]`` to ``stop[i]`` of the columns belong to key i.
 
     Where both are equal the key is unknown or has a null.
@@ -201,9 +201,9 @@ class Found:
         """
         return self._rows.column(name)
 
-    def repeated(self, count: int) -> Found:
+    def repeated(self, count: int) -> Matches:
         """Return the answer for one key as that for ``count`` equal ones."""
-        return Found(np.repeat(self.start, count), np.repeat(self.stop, count), self._rows)
+        return Matches(np.repeat(self.start, count), np.repeat(self.stop, count), self._rows)
 
     def take(self, names: Sequence[str] = ()) -> dict[str, Any]:
         """Return the columns' values of the asked keys, all columns unless some are named.
@@ -263,10 +263,10 @@ class Found:
 class Store(Protocol):
     """A snapshot that can be asked for rows by key."""
 
-    def about(self) -> About:
+    def about(self) -> SnapshotInfo:
         """Return what the snapshot is of."""
 
-    def find(self, table: str, keys: Keys) -> Found:
+    def find(self, table: str, keys: Keys) -> Matches:
         """Return the rows of the asked keys: one sequence a key column, n values each.
 
         A table without key columns is asked with no sequence and answers for one key.

@@ -22,7 +22,7 @@ _NAME = 200  # bytes of a name
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class IssueContext:
     """What stands in an issue beside its findings.
 
     ``mentions`` are owners as GitHub mentions them, ``refused`` those that it cannot assign; ``wrong`` are labels that
@@ -35,7 +35,7 @@ class Surroundings:
     wrong: tuple[str, ...] = ()
 
 
-def text(alert: Alert, monitored: Monitored, around: Surroundings) -> str:
+def text(alert: Alert, monitored: Monitored, around: IssueContext) -> str:
     """Return the text; the same findings give the same text, so that nothing is rewritten without need."""
     parts = [
         _head(alert),
@@ -112,7 +112,7 @@ def _behind(alert: Alert, monitored: Monitored) -> list[str]:
     return _section(f"Features of {code(monitored.model, _NAME)} behind it", lines, str)
 
 
-def _foot(around: Surroundings) -> list[str]:
+def _foot(around: IssueContext) -> list[str]:
     owners = f"Owners: {' '.join(around.mentions)}." if around.mentions else ""
     refused = ", ".join(code(login, 80) for login in around.refused)
     nobody = f"GitHub cannot assign {refused}: give them access to the repository, or correct the list." * bool(refused)

@@ -16,7 +16,7 @@ from leverframe.domain.monitoring.alerts import alert_issue
 from leverframe.domain.monitoring.alerts.alert import Alert, alerts_of, judged, quiet
 from leverframe.domain.monitoring.alerts.alert_record import (
     AlertRecord,
-    Standing,
+    TrackedIssue,
     block,
     merged,
     snoozed_until,
@@ -42,7 +42,7 @@ from leverframe.settings.monitor import AlertSettings
 
 
 @dataclass(frozen=True)
-class Around:
+class AlertContext:
     """What a plan needs to know beside findings and issues.
 
     ``assignees`` can be assigned, ``mentions`` are named in the body (``@login``, ``@org/team``), ``refused`` are
@@ -65,10 +65,10 @@ class AlertPlan:
     notes: tuple[str, ...] = ()
 
 
-def planned(monitored: Monitored, issues: Sequence[Issue], settings: AlertSettings, around: Around) -> AlertPlan:
+def planned(monitored: Monitored, issues: Sequence[Issue], settings: AlertSettings, around: AlertContext) -> AlertPlan:
     """Return the steps from the issues as they stand to the alerts as they should be; without change, no step."""
     tickets = standing(issues)
-    first: dict[str, Standing] = {}
+    first: dict[str, TrackedIssue] = {}
     for tracked in tickets:
         first.setdefault(tracked.key, tracked)
     duplicates = [ticket for ticket in tickets if first[ticket.key] is not ticket and ticket.issue.open]
@@ -106,12 +106,12 @@ def _of(record: AlertRecord, monitored: Monitored) -> bool:
 class _Planner:
     """Plans one alert at a time."""
 
-    def __init__(self, monitored: Monitored, settings: AlertSettings, around: Around) -> None:
+    def __init__(self, monitored: Monitored, settings: AlertSettings, around: AlertContext) -> None:
         self._monitored, self._settings, self._around = monitored, settings, around
         self._run = max((window.name for window in monitored.windows if window.whole), default="")
         self.notes: list[str] = []
 
-    def steps(self, alert: Alert | None, there: Standing | None) -> Iterator[AlertStep]:
+    def steps(self, alert: Alert | None, there: TrackedIssue | None) -> Iterator[AlertStep]:
         """Yield the steps of one key."""
         record = there.record if there else None
         if record and not _of(record, self._monitored):
@@ -147,7 +147,7 @@ class _Planner:
             alert.seen, self._run, at,
         )  # fmt: skip
 
-    def _standing(self, alert: Alert, there: Standing) -> Iterator[AlertStep]:
+    def _standing(self, alert: Alert, there: TrackedIssue) -> Iterator[AlertStep]:
         """Bring an issue up to date whose finding is there."""
         issue, known = there.issue, there.record or self._fresh(alert)
         record = replace(
@@ -178,7 +178,7 @@ class _Planner:
         if not silent:
             yield from self._notified(alert.key, issue.title, record, (alert, issue.url))
 
-    def _absent(self, there: Standing, record: AlertRecord) -> Iterator[AlertStep]:
+    def _absent(self, there: TrackedIssue, record: AlertRecord) -> Iterator[AlertStep]:
         """Close what is quiet for long enough, or remember that it was gone."""
         issue = there.issue
         windows = self._quiet(record.kind, record.subjects, record.seen)
@@ -207,9 +207,9 @@ class _Planner:
         text = alert_issue.text(alert, self._monitored, self._around_words(wrong))
         return merged(issue.body, block(alert.key, text, record))
 
-    def _around_words(self, wrong: Sequence[str] = ()) -> alert_issue.Surroundings:
+    def _around_words(self, wrong: Sequence[str] = ()) -> alert_issue.IssueContext:
         around = self._around
-        return alert_issue.Surroundings(around.dashboard, around.mentions, around.refused, tuple(wrong))
+        return alert_issue.IssueContext(around.dashboard, around.mentions, around.refused, tuple(wrong))
 
     def _notified(self, key: str, title: str, record: AlertRecord, of: tuple[Alert | None, str]) -> Iterator[AlertStep]:
         """Yield the notifications of the last event that are due; a webhook hears no end of what it was not told."""

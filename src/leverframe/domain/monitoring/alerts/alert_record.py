@@ -57,7 +57,7 @@ class AlertRecord:
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrackedIssue:
     """An issue of ours with its key and record; None where somebody damaged it."""
 
     issue: Issue
@@ -65,13 +65,13 @@ class Standing:
     record: AlertRecord | None
 
 
-def standing(issues: Iterable[Issue]) -> list[Standing]:
+def standing(issues: Iterable[Issue]) -> list[TrackedIssue]:
     """Return those issues that are ours, by number."""
     tickets = []
     for issue in sorted(issues, key=lambda issue: issue.number):
         key = _PART.key_in(issue.body)
         if key:
-            tickets.append(Standing(issue, key, _record(issue.body)))
+            tickets.append(TrackedIssue(issue, key, _record(issue.body)))
     return tickets
 
 

@@ -20,7 +20,7 @@ _WEEKS, _WHOLE_MONTH = 14, 28  # days
 
 
 @dataclass(frozen=True)
-class Asked:
+class DraftOptions:
     """What the command line says of the first table, by its columns: the label, and where given time and key."""
 
     label: str
@@ -83,7 +83,7 @@ class Choice:
         return tuple(column.plain for column in self.key) or ("row_number",)
 
 
-def choice(tables: Sequence[TableFacts], asked: Asked) -> Choice:
+def choice(tables: Sequence[TableFacts], asked: DraftOptions) -> Choice:
     """Return the draft; raises ``SettingsError`` for a column that is not there, or a label that nothing can learn."""
     table = tables[0]
     _refuse_alike(tables)

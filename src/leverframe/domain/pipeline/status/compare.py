@@ -21,7 +21,7 @@ class Presence(Enum):
 
 
 @dataclass(frozen=True)
-class Look:
+class Comparison:
     """The result of a comparison; ``size`` is in bytes, and known only if it was computed."""
 
     presence: Presence
@@ -31,7 +31,7 @@ class Look:
 class WorkingTree(Protocol):
     """The files of the repository and the local cache of DVC."""
 
-    def look(self, path: str, recorded: Recorded | None) -> Look:
+    def look(self, path: str, recorded: Recorded | None) -> Comparison:
         """Compare a path with its record; a file without a record is different."""
 
     def cached(self, recorded: Recorded) -> bool:
@@ -42,7 +42,7 @@ class WorkingTree(Protocol):
 
 
 @dataclass(frozen=True)
-class Sight:
+class ComparisonInputs:
     """What a comparison reads; ``producers`` maps an output path to its record in the lock."""
 
     tree: WorkingTree
@@ -50,7 +50,7 @@ class Sight:
     producers: Mapping[str, Recorded | None]
 
 
-def compare(stage: Stage, locked: Locked, sight: Sight) -> list[Finding]:
+def compare(stage: Stage, locked: Locked, sight: ComparisonInputs) -> list[Finding]:
     """Return the differences of ``stage`` from its last run; empty if there is none."""
     findings = [Finding(StaleReason.ALWAYS_RUNS, stage.name)] if stage.always_runs else []
     if not stage.is_source and stage.command != locked.command:
@@ -67,7 +67,7 @@ def _line(command: Any) -> str:
     return " && ".join(map(str, command)) if isinstance(command, list) else str(command)
 
 
-def _dependencies(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
+def _dependencies(stage: Stage, locked: Locked, sight: ComparisonInputs) -> Iterator[Finding]:
     for dependency in stage.dependencies:
         recorded = locked.dependencies.get(dependency.entry)
         look = sight.tree.look(dependency.path, recorded)
@@ -81,7 +81,7 @@ def _dependencies(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Findin
             yield Finding(StaleReason.DEPENDENCY_CHANGED, dependency.path, *_sizes(recorded, look))
 
 
-def _of_other_commit(path: str, recorded: Recorded, sight: Sight) -> bool:
+def _of_other_commit(path: str, recorded: Recorded, sight: ComparisonInputs) -> bool:
     """Tell whether a dependency is as the lock says but for outputs of stages that another commit left there."""
     made = sight.producers.get(path)
     if made is not None and made.md5 != recorded.md5:
@@ -92,7 +92,7 @@ def _of_other_commit(path: str, recorded: Recorded, sight: Sight) -> bool:
     return bool(differing) and all(sight.producers[output] and sight.tree.known(output) for output in differing)
 
 
-def _absent(dependency: Artefact, recorded: Recorded | None, sight: Sight) -> StaleReason:
+def _absent(dependency: Artefact, recorded: Recorded | None, sight: ComparisonInputs) -> StaleReason:
     """Return why a dependency is missing: its data were not pulled, or nobody can pull them."""
     if dependency.path in sight.producers:
         made = sight.producers[dependency.path]
@@ -107,7 +107,7 @@ def _contains(folder: str, path: str) -> bool:
     return path.startswith(folder + "/")
 
 
-def _outputs(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
+def _outputs(stage: Stage, locked: Locked, sight: ComparisonInputs) -> Iterator[Finding]:
     for output in stage.outputs:
         recorded = locked.outputs.get(output.entry)
         look = sight.tree.look(output.path, recorded)
@@ -125,7 +125,7 @@ def _outputs(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
             yield Finding(StaleReason.OUTPUT_NOT_CACHED, output.path)
 
 
-def _sizes(recorded: Recorded, look: Look) -> tuple[str | None, str | None]:
+def _sizes(recorded: Recorded, look: Comparison) -> tuple[str | None, str | None]:
     if recorded.size is None or look.size is None or recorded.size == look.size:
         return None, None
     return f"{recorded.size:,} bytes", f"{look.size:,} bytes"

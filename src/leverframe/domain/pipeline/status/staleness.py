@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from leverframe.domain import layout
 from leverframe.domain.pipeline.code import differing
 from leverframe.domain.pipeline.status import graph, parameters
-from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compare
+from leverframe.domain.pipeline.status.compare import ComparisonInputs, WorkingTree, compare
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.elsewhere import recorded_elsewhere
 from leverframe.domain.pipeline.status.lock import lock_of, locked, locked_stages, source
@@ -229,7 +229,7 @@ def _status(stage: Stage, reading: _Reading, producers: Mapping[str, Recorded | 
     if entry is None:
         return StageStatus.of(stage, [Finding(_absence(stage, reading.repository), stage.name)])
     files = {file.path: reading.parameter_file(file.path) for file in stage.parameters}
-    return StageStatus.of(stage, compare(stage, entry, Sight(reading.tree, files, producers)))
+    return StageStatus.of(stage, compare(stage, entry, ComparisonInputs(reading.tree, files, producers)))
 
 
 def _absence(stage: Stage, repository: Repository) -> StaleReason:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
-from leverframe.domain.release.kubernetes.manifests import ClusterRelease, Live
+from leverframe.domain.release.kubernetes.manifests import ClusterRelease, LiveAnnotations
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack
@@ -87,7 +87,7 @@ class Rendered:
 
 
 def planned(
-    state: State, now: Live | None, desired: ReleaseManifest, rendered: Rendered, seconds: float
+    state: State, now: LiveAnnotations | None, desired: ReleaseManifest, rendered: Rendered, seconds: float
 ) -> Plan[ClusterAction]:
     """Return the steps; none where the cluster has these very manifests, but to record a newer commit.
 
@@ -95,7 +95,7 @@ def planned(
     """
     release, serving = rendered.release, state.serving
     recorded = serving is not None and (serving.bundle, serving.number) == (release.bundle, release.number)
-    if serving is not None and recorded and now == Live(release.bundle, release.number, rendered.digest):
+    if serving is not None and recorded and now == LiveAnnotations(release.bundle, release.number, rendered.digest):
         return () if serving.manifest == desired else (Step(Adopt(desired.commit)),)
     steps: list[Step[ClusterAction]] = [Step(Fetch(release.bundle))]
     steps += [Step(Compare(serving.manifest.schema))] if serving is not None and not recorded else []
@@ -112,7 +112,7 @@ def planned(
     )
 
 
-def recovery(state: State, now: Live | None, desired: ReleaseManifest) -> Plan[ClusterAction]:
+def recovery(state: State, now: LiveAnnotations | None, desired: ReleaseManifest) -> Plan[ClusterAction]:
     """Return the step back to the recorded release, where a killed run left pods of a bundle that is refused."""
     serving = state.serving
     left = serving is not None and now is not None and now.bundle == desired.bundle

@@ -22,7 +22,7 @@ _STATE = "state.json"
 
 
 @dataclass(frozen=True)
-class Kept:
+class AppliedRelease:
     """One release as it was applied: its objects, and the schema of its bundle."""
 
     objects: Sequence[Manifest]
@@ -34,7 +34,7 @@ class ClusterRecord:
     """The state, what is kept by number, and the version of the object that holds them, empty where there is none."""
 
     state: State
-    kept: Mapping[int, Kept] = field(default_factory=dict)
+    kept: Mapping[int, AppliedRelease] = field(default_factory=dict)
     version: str = ""
 
     def manifest(self, name: str, namespace: str) -> Manifest:
@@ -64,7 +64,9 @@ def read_record(model: str, manifest: Mapping[str, Any] | None) -> ClusterRecord
     try:
         data = manifest["data"]
         state = parsed(State, data[_STATE])
-        kept = {release.number: parsed(Kept, data[f"release-{release.number}.json"]) for release in state.releases}
+        kept = {
+            release.number: parsed(AppliedRelease, data[f"release-{release.number}.json"]) for release in state.releases
+        }
         return ClusterRecord(state, kept, manifest["metadata"]["resourceVersion"])
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(

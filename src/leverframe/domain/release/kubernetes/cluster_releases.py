@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from leverframe.domain.release.kubernetes.cluster_record import KIND, ClusterRecord, Kept, read_record, record_name
+from leverframe.domain.release.kubernetes.cluster_record import (
+    KIND,
+    AppliedRelease,
+    ClusterRecord,
+    read_record,
+    record_name,
+)
 from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
 from leverframe.domain.release.kubernetes.manifests import ClusterRelease
 from leverframe.domain.release.kubernetes.pods import Pod
@@ -57,11 +63,11 @@ class ClusterReleases:
         return self._record.state
 
     @property
-    def kept(self) -> Mapping[int, Kept]:
+    def kept(self) -> Mapping[int, AppliedRelease]:
         """The manifests and schemas of recorded releases, by number."""
         return self._record.kept
 
-    def record(self, state: State, more: Mapping[int, Kept] | None = None) -> None:
+    def record(self, state: State, more: Mapping[int, AppliedRelease] | None = None) -> None:
         """Replace the record in the cluster; ``more`` are manifests and schemas of new releases."""
         record = replace(self._record, state=state, kept={**self._record.kept, **(more or {})})
         self.cluster.apply([record.manifest(self.template.name, self.template.cluster.namespace)])

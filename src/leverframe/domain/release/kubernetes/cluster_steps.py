@@ -18,7 +18,7 @@ from leverframe.domain.release.kubernetes.cluster_plan import (
     Validate,
     VerifyPods,
 )
-from leverframe.domain.release.kubernetes.cluster_record import Kept
+from leverframe.domain.release.kubernetes.cluster_record import AppliedRelease
 from leverframe.domain.release.kubernetes.cluster_releases import ClusterReleases
 from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
 from leverframe.domain.release.kubernetes.manifests import INSTANCE, RELEASE
@@ -129,7 +129,7 @@ class ClusterExecutor:
         earlier = tuple(release for release in state.releases if release.number != action.number)
         release = Release(action.number, self._candidate.manifest, self._context.clock.now())
         after = replace(state, releases=earlier).published(release, self._context.policy.keep)
-        self._releases.record(after, {action.number: Kept(self._objects, self._schema)})
+        self._releases.record(after, {action.number: AppliedRelease(self._objects, self._schema)})
 
     def _go_back(self, action: GoBack) -> Violation | None:
         self._releases.record(self._releases.state.back_to(action.number, action.why))

@@ -12,7 +12,7 @@ from leverframe.domain.plan_engine import Plan
 from leverframe.domain.release.kubernetes.cluster_plan import ClusterAction, Rendered, number_for, planned, recovery
 from leverframe.domain.release.kubernetes.cluster_releases import ClusterReleases
 from leverframe.domain.release.kubernetes.cluster_steps import ClusterExecutor
-from leverframe.domain.release.kubernetes.manifests import Live, commit_of, digest_of, live, overlay, stamped
+from leverframe.domain.release.kubernetes.manifests import LiveAnnotations, commit_of, digest_of, live, overlay, stamped
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.target import Candidate, DeployContext
@@ -80,6 +80,6 @@ class ClusterTarget:
         objects = stamped(self.releases.cluster.render(overlay(release)), release)
         return Rendered(release, digest_of(objects, release.workload), objects)
 
-    def _live(self) -> Live | None:
+    def _live(self) -> LiveAnnotations | None:
         template = self.releases.template
         return live(self.releases.cluster.get(template.workload, template.name))

@@ -130,7 +130,7 @@ def _annotation(objects: Sequence[Manifest], kind: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveAnnotations:
     """What the workload in the cluster is annotated with; ``digest`` is that of the manifests it was applied from."""
 
     bundle: str
@@ -138,13 +138,13 @@ class Live:
     digest: str
 
 
-def live(workload: Mapping[str, Any] | None) -> Live | None:
+def live(workload: Mapping[str, Any] | None) -> LiveAnnotations | None:
     """Return what a workload carries; None where there is none, or none of ours."""
     annotations = _annotations(workload or {})
     number = (workload or {}).get("metadata", {}).get("labels", {}).get(RELEASE, "")
     if BUNDLE not in annotations or not number.isdigit():
         return None
-    return Live(annotations[BUNDLE], int(number), annotations.get(MANIFESTS, ""))
+    return LiveAnnotations(annotations[BUNDLE], int(number), annotations.get(MANIFESTS, ""))
 
 
 def _annotations(thing: Mapping[str, Any]) -> Mapping[str, str]:

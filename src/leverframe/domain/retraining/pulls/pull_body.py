@@ -21,7 +21,7 @@ _HEADS = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class PullFacts:
     """What the text says beside the attempt.
 
     ``branch`` is that of the pull request, ``target`` the one it goes to, ``head`` and ``base`` their commits.
@@ -45,7 +45,7 @@ def title(model: str) -> str:
     return f"Retrain {model[:100]}"
 
 
-def text(attempt: Attempt, facts: Facts) -> str:
+def text(attempt: Attempt, facts: PullFacts) -> str:
     """Return our part of the body, in Markdown; every list is cut to its beginning."""
     compared = attempt.comparison
     parts = [
@@ -67,7 +67,7 @@ def revert_title(model: str) -> str:
     return f"Revert the retraining of {model[:100]}"
 
 
-def revert_text(merged: int, why: str, compared: Comparison, merging: str, facts: Facts) -> str:
+def revert_text(merged: int, why: str, compared: Comparison, merging: str, facts: PullFacts) -> str:
     """Return our part of the body of the pull request that takes a merged candidate, by its number, back.
 
     ``merging`` says what merging it does.
@@ -84,7 +84,7 @@ def revert_text(merged: int, why: str, compared: Comparison, merging: str, facts
     return "\n\n".join(part for part in parts if part)
 
 
-def _evidence(attempt: Attempt, facts: Facts) -> str:
+def _evidence(attempt: Attempt, facts: PullFacts) -> str:
     lines = [
         f"- **{cause.cause}**{f' of {code(cause.subject, _NAME)}' if cause.subject else ''}"
         f"{f' since {code(cause.since, _NAME)}' if cause.since else ''}: {sentence(cause.what)}"
@@ -166,7 +166,7 @@ def _cost(cost: Cost) -> str:
     return f"### Cost\n\nThe pipeline took {cost.seconds:,.0f} seconds for {learnt}{judged}. {size}".strip()
 
 
-def _merging(attempt: Attempt, facts: Facts) -> str:
+def _merging(attempt: Attempt, facts: PullFacts) -> str:
     lines = [
         "Merging moves the data window in the parameters and records the run: `dvc.lock` and the reports. No code "
         f"changes. What deploys every merge to {code(facts.target, _NAME)} deploys this one.",
@@ -182,14 +182,14 @@ def _merging(attempt: Attempt, facts: Facts) -> str:
     return "### What merging does\n\n" + "\n\n".join(lines)
 
 
-def _reproduce(facts: Facts) -> str:
+def _reproduce(facts: PullFacts) -> str:
     pull = [] if facts.data else ["dvc pull"]
     target = shlex.quote(f"origin/{facts.target}")
     commands = [_switch(facts), *pull, "dvc repro", f"leverframe gate --base {target}"]
     return "### Reproduce\n\n" + fenced("bash", commands)
 
 
-def _switch(facts: Facts) -> str:
+def _switch(facts: PullFacts) -> str:
     return f"git fetch origin && git switch {shlex.quote(facts.branch)}"
 
 
@@ -200,7 +200,7 @@ def _back() -> str:
     )
 
 
-def _hashes(attempt: Attempt, facts: Facts) -> str:
+def _hashes(attempt: Attempt, facts: PullFacts) -> str:
     rows = [("commit", facts.head), (f"base, {code(facts.target, _NAME)}", facts.base), ("evidence", attempt.evidence),
             ("model, candidate", attempt.candidate), ("model, serving", facts.champion)]  # fmt: skip
     shown = [(name, code(value, _NAME)) for name, value in rows if value]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from leverframe.domain.plan_engine import Plan, Step
-from leverframe.domain.retraining.pulls.pull_ports import Opening
+from leverframe.domain.retraining.pulls.pull_ports import PullToOpen
 from leverframe.domain.retraining.pulls.pull_record import Auto, PullRecord, read, written
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
 from leverframe.domain.retraining.pulls.pull_steps import (
@@ -135,7 +135,7 @@ class _Planner:
         yield from self._pushed(proposed)
         record = replace(proposed.record, auto="asked" if proposed.merges else "none")
         body = written("", proposed.text, record)
-        opening = Opening(self._there.name, self._there.target, proposed.title, body, record.draft)
+        opening = PullToOpen(self._there.name, self._there.target, proposed.title, body, record.draft)
         yield Step(OpenPull(proposed.title, "draft " if record.draft else "", record.head, opening))
         if proposed.merges:
             yield Step(StartAutoMerge(record.head))

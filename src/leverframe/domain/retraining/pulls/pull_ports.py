@@ -17,7 +17,7 @@ def lease_lost(branch: str) -> ForgeUnreachableError:
 
 
 @dataclass(frozen=True)
-class Opening:
+class PullToOpen:
     """A pull request to open; ``target`` is the branch that it goes to."""
 
     branch: str
@@ -33,7 +33,7 @@ class PullForge(Protocol):
     def pulls(self, branch: str) -> list[StandingPull]:
         """Return every pull request from a branch of the repository, newest first."""
 
-    def opened(self, opening: Opening) -> StandingPull:
+    def opened(self, opening: PullToOpen) -> StandingPull:
         """Open a pull request, or return the open one of the branch; one that may be no draft is opened ready."""
 
     def edited(self, number: int, body: str, *, closed: bool = False) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from leverframe.domain.plan_engine import Action, Step
-from leverframe.domain.retraining.pulls.pull_ports import Opening
+from leverframe.domain.retraining.pulls.pull_ports import PullToOpen
 from leverframe.domain.retraining.pulls.pull_record import PullRecord
 
 
@@ -37,7 +37,7 @@ class OpenPull(Action):
     title: str
     kind: str
     head: str
-    opening: Opening = field(repr=False)
+    opening: PullToOpen = field(repr=False)
 
 
 @dataclass(frozen=True)

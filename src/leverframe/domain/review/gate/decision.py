@@ -17,7 +17,7 @@ from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Compared, Gated
 from leverframe.domain.review.gate.leak_suspects import judged_predictors
 from leverframe.domain.review.gate.paired import judged_metrics
-from leverframe.domain.review.gate.pairing import Models, Question, Side
+from leverframe.domain.review.gate.pairing import GateInputs, Models, Side
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.gate.rules import Rules
 from leverframe.domain.review.gate.sliced import judged_slices, undefined
@@ -40,7 +40,7 @@ class Evidence:
 
 
 def run(
-    question: Question, sides: tuple[Side, Side | None], predictor: Predictor, rules: Rules, evidence: Evidence
+    question: GateInputs, sides: tuple[Side, Side | None], predictor: Predictor, rules: Rules, evidence: Evidence
 ) -> Gated:
     """Judge the candidate, ``sides[0]``, against the champion, ``sides[1]``, None before the first model was merged.
 

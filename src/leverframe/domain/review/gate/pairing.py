@@ -85,7 +85,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Question:
+class GateInputs:
     """What is compared: the commits, the zone in which a day begins, and what candidate and base declare of rows.
 
     ``before`` is None where the declaration of the base cannot be read.
@@ -102,7 +102,7 @@ class Question:
 class Models:
     """Candidate and champion, None before the first merge, under the rules in force."""
 
-    question: Question
+    question: GateInputs
     candidate: Side
     champion: Side | None
     predictor: Predictor

@@ -39,7 +39,7 @@ class Claims:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ClaimRules:
     """How the claims are held: ``tolerance`` is relative for all numbers.
 
     ``owed`` are the paths that an owner has to approve, from the project; ``contents`` compares tables and models with
@@ -54,7 +54,7 @@ class Terms:
     declared: Mapping[str, float] = field(default_factory=dict)
 
 
-def compared(claimed: State, made: State, terms: Terms) -> Claims:
+def compared(claimed: State, made: State, terms: ClaimRules) -> Claims:
     """Return where the outputs that a change commits differ from those of the judge's run of the same inputs.
 
     Stages that read what the judge may not run are excused with all that follows from them, and named.
@@ -95,7 +95,7 @@ def _follows(difference: Difference, claimed: State, made: State) -> bool:
     return difference.path.startswith(_SKETCHES) or drawn_alike(*texts)
 
 
-def _unstable(claimed: State, made: State, terms: Terms) -> tuple[list[Violation], list[str]]:
+def _unstable(claimed: State, made: State, terms: ClaimRules) -> tuple[list[Violation], list[str]]:
     """Return what is wrong, and what to say, where training is not deterministic: figures alone decide then."""
     if not terms.unstable:
         return [], []

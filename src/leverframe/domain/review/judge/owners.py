@@ -39,7 +39,7 @@ class People(Protocol):
 
 
 @dataclass(frozen=True)
-class Looked:
+class ReviewContext:
     """What the reviews are looked at for: the commit, its author, the rules of ownership, and who people are.
 
     ``own`` lets the author approve by a review comment that begins with ``OWN_WORD``; else the author never counts.
@@ -52,7 +52,7 @@ class Looked:
     own: bool = False
 
 
-def resolved(owed: OwnerReview, reviews: Sequence[Review], by: Looked) -> tuple[OwnerReview, tuple[str, ...]]:
+def resolved(owed: OwnerReview, reviews: Sequence[Review], by: ReviewContext) -> tuple[OwnerReview, tuple[str, ...]]:
     """Return what is still missing of approvals, and notes on those that could not count.
 
     A path needs one of its owners; one that nobody owns, and paths that the card does not list, a maintainer.

@@ -21,7 +21,7 @@ from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.holdout_section import holdout_section
 from leverframe.domain.review.report.judge_section import judge_section
 from leverframe.domain.review.report.plots_section import plots_section
-from leverframe.domain.review.report.pull_of_run import Order
+from leverframe.domain.review.report.pull_of_run import RunOrder
 from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
@@ -36,7 +36,7 @@ _FULL = "the artifact of the run has the full list"
 _FEW = 1_000  # characters that any section may take
 _SHARE = 4  # a section may take this part of the whole
 
-_NO_RUN = Order()
+_NO_RUN = RunOrder()
 _FOLDER = re.compile(r"[\w-][\w. /-]*")  # of a project, as a command may name it
 _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
 
@@ -58,7 +58,7 @@ class Shown:
 Section = Callable[[Card, Shown], str]
 
 
-def marker(key: str, head: str, order: Order = _NO_RUN) -> str:
+def marker(key: str, head: str, order: RunOrder = _NO_RUN) -> str:
     """Return the hidden first line by which a comment of ours is known: its key, the commit, the run and its attempt.
 
     Raises ``PublishError`` for a key that is not of lower-case letters, digits and dashes.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.review.report.publish import branch_word, written_by
-from leverframe.domain.review.report.pull_of_run import Order
+from leverframe.domain.review.report.pull_of_run import RunOrder
 
 _LINE = re.compile(r"^<!-- leverframe:check (\{.{0,400}?\}) -->$", re.MULTILINE)
 _COMMIT = re.compile(r"\A[0-9a-f]{0,64}\Z")
@@ -23,7 +23,7 @@ class CheckRecord:
     """
 
     pull: int
-    order: Order
+    order: RunOrder
     failed: bool
     base: str = ""
     tip: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where, where
+from leverframe.domain.review.report.pull_of_run import NoPull, Pull, RunPull, where
 from leverframe.domain.verdict import Skipped, Verdict
 from leverframe.errors import PublishError
 
@@ -22,7 +22,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Concerned:
+class ConcernedPulls:
     """What an event concerns: one pull request by ``number``, those of the commit ``of`` a run, or all into a branch.
 
     ``into`` is empty for all that are open. ``run`` is the run that left a claim, 0 where it has to be looked up.
@@ -31,13 +31,13 @@ class Concerned:
 
     words: str
     number: int | None = None
-    of: Where | None = None
+    of: RunPull | None = None
     into: str = ""
     run: int = 0
 
 
 @dataclass(frozen=True)
-class Awaited:
+class AwaitedPull:
     """A pull request whose verdict is to come; ``run`` is the run that made a claim for it, 0 without one."""
 
     number: int
@@ -50,7 +50,7 @@ class Awaited:
 class Pending:
     """The pull requests whose checks say that a verdict is to come; ``why`` tells which are left out."""
 
-    pulls: tuple[Awaited, ...]
+    pulls: tuple[AwaitedPull, ...]
     why: tuple[str, ...] = ()
 
     @property
@@ -76,24 +76,24 @@ class Pending:
 
 def concerned(
     event: str, payload: Mapping[str, Any], environment: Mapping[str, str], number: int | None = None
-) -> Concerned | Nowhere:
+) -> ConcernedPulls | NoPull:
     """Return what an event concerns; ``number`` names one pull request whatever the event.
 
     Raises ``PublishError`` for a payload that lacks what its event always has.
     """
     number = _asked(payload) if number is None and event == "workflow_dispatch" else number
     if number is not None:
-        return Concerned("the verdict was asked for by hand: it is to come", number=number)
+        return ConcernedPulls("the verdict was asked for by hand: it is to come", number=number)
     if event in ("workflow_dispatch", "schedule"):
-        return Concerned("all verdicts were asked for anew: it is to come")
+        return ConcernedPulls("all verdicts were asked for anew: it is to come")
     if event == "push":
         return _of_push(payload)
     place = where(event, payload, environment)
-    if isinstance(place, Nowhere):
+    if isinstance(place, NoPull):
         return place
     if event == "workflow_run":
         return _of_run(payload, place)
-    return Concerned("the change is judged", number=place.number, of=place if place.queued else None)
+    return ConcernedPulls("the change is judged", number=place.number, of=place if place.queued else None)
 
 
 def _asked(payload: Mapping[str, Any]) -> int | None:
@@ -108,23 +108,23 @@ def _asked(payload: Mapping[str, Any]) -> int | None:
     return int(asked)
 
 
-def _of_push(payload: Mapping[str, Any]) -> Concerned | Nowhere:
+def _of_push(payload: Mapping[str, Any]) -> ConcernedPulls | NoPull:
     reference = str(payload.get("ref") or "")
     if payload.get("deleted") or not reference.startswith(_BRANCH):
-        return Nowhere(f"the push is of `{reference[:100]}`, which is no base branch by now")
-    return Concerned(_WORDS["push"], into=reference.removeprefix(_BRANCH))
+        return NoPull(f"the push is of `{reference[:100]}`, which is no base branch by now")
+    return ConcernedPulls(_WORDS["push"], into=reference.removeprefix(_BRANCH))
 
 
-def _of_run(payload: Mapping[str, Any], place: Where) -> Concerned:
+def _of_run(payload: Mapping[str, Any], place: RunPull) -> ConcernedPulls:
     run, action = payload["workflow_run"], str(payload.get("action") or "")
     state = action if action == "requested" else str(run.get("conclusion") or "")
     left = action == "completed" and str(run["event"]) != "pull_request_review"  # a review leaves nothing, and neither
     left = left and run.get("conclusion") != "skipped"  # does a run without a job, as after an edit of the title
     words = _WORDS.get(state, "the change is judged")
-    return Concerned(words, place.number, place, run=int(run["id"]) if left else 0)
+    return ConcernedPulls(words, place.number, place, run=int(run["id"]) if left else 0)
 
 
-def awaited(concern: Concerned, pulls: Sequence[Pull]) -> tuple[list[Pull], tuple[str, ...]]:
+def awaited(concern: ConcernedPulls, pulls: Sequence[Pull]) -> tuple[list[Pull], tuple[str, ...]]:
     """Return those of the listed pull requests that an event concerns, newest first, and why others are not.
 
     Of a run, they are all that show its commit: each has a base of its own, and so a verdict.

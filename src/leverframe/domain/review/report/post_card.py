@@ -26,7 +26,7 @@ from leverframe.domain.review.report.publish import (
     with_mark,
     written_by,
 )
-from leverframe.domain.review.report.pull_of_run import Order
+from leverframe.domain.review.report.pull_of_run import RunOrder
 from leverframe.domain.verdict import Failed
 from leverframe.errors import PublishError
 
@@ -35,7 +35,7 @@ _ALONE, _LEFT = "check alone", "left alone"
 
 
 @dataclass(frozen=True)
-class Ended:
+class PostResult:
     """The address of what was posted, what was done, and why it is not all that was to be, or not by whom it was to be.
 
     ``other`` tells that another program than the forge posted the comment.
@@ -56,13 +56,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Handed:
+class PostedElsewhere:
     """That another program posted the comment; ``place`` is the address of the comment that it told."""
 
     place: str
 
 
-Others = Callable[[list[Comment], Comment | None], Handed | Refused]
+Others = Callable[[list[Comment], Comment | None], PostedElsewhere | Refused]
 
 
 def nobody(_: list[Comment], __: Comment | None) -> Refused:
@@ -71,7 +71,7 @@ def nobody(_: list[Comment], __: Comment | None) -> Refused:
 
 
 @dataclass(frozen=True)
-class Post:
+class CardPost:
     """One pull request to be brought up to date; without a ``number``, a commit that no pull request shows.
 
     ``others`` may carry out a step in place of the forge, given all comments and ours, and says whether it did.
@@ -86,21 +86,21 @@ class Post:
     reviewed: Callable[[], None] = lambda: None
     mark: str = ""
 
-    def __call__(self, *, dry: bool) -> Ended:
+    def __call__(self, *, dry: bool) -> PostResult:
         """Post comment and check, and return what was done; a newer run's are left alone.
 
         A comment that is refused does not cost the check. Its ``PublishError`` is raised after that, unless nobody
         could comment there: then the check alone is what can be had.
         """
         if self.posting.pending:
-            return Ended("", "would say that a verdict is to come") if dry else self._check()
+            return PostResult("", "would say that a verdict is to come") if dry else self._check()
         refusal = None
         try:
             ended = self.comment(dry=dry)
         except PublishError as error:
             if dry:
                 raise
-            refusal, ended = error, Ended("", _ALONE, (f"no comment: {error.why}", f"next: {error.next}"))
+            refusal, ended = error, PostResult("", _ALONE, (f"no comment: {error.why}", f"next: {error.next}"))
         if ended.done not in POSTED:
             return ended
         try:
@@ -113,10 +113,10 @@ class Post:
             return checked
         return replace(ended, place=ended.place or checked.place, why=(*ended.why, *checked.why))
 
-    def comment(self, *, dry: bool) -> Ended:
+    def comment(self, *, dry: bool) -> PostResult:
         """Bring the comment alone up to date."""
         if self.number is None:
-            return Ended("", "would add the check" if dry else _ALONE)
+            return PostResult("", "would add the check" if dry else _ALONE)
         comments = self.forge.comments(self.number)
         marked = any(written_by(comment.body, self.posting.key) is not None for comment in comments)
         author = self.forge.me() if marked else ""  # without a comment that may be ours, nobody has to be asked
@@ -124,22 +124,22 @@ class Post:
         mine = ours(comments, author, self.posting.key)
         place = mine[0].url if mine else ""
         if isinstance(wanted, Outdated):
-            return Ended(place, _LEFT, (_newer(wanted.order),))
+            return PostResult(place, _LEFT, (_newer(wanted.order),))
         if dry:
-            return Ended(place, f"would {type(wanted).__name__.lower()}")
+            return PostResult(place, f"would {type(wanted).__name__.lower()}")
         if len(mine) <= 1 and isinstance(wanted, Unchanged) and not wanted.renewed:
-            return Ended(place, _DONE[type(wanted)])
+            return PostResult(place, _DONE[type(wanted)])
         handed = self.others(comments, mine[0] if mine else None)
-        if isinstance(handed, Handed) or handed.tried:
+        if isinstance(handed, PostedElsewhere) or handed.tried:
             listed, author = self.forge.comments(self.number), author or self.forge.me()
             mine, handed = ours(listed, author, self.posting.key), _kept_apart(handed, listed, author)
         place = self._alone(mine)
-        if not place and isinstance(handed, Handed):
+        if not place and isinstance(handed, PostedElsewhere):
             place = handed.place  # it is on no list yet
         elif not place:
             place = self._created(self.number, mine, author)
         why = (handed.why,) if isinstance(handed, Refused) and handed.why else ()
-        return Ended(place, _DONE[type(wanted)], why, other=isinstance(handed, Handed))
+        return PostResult(place, _DONE[type(wanted)], why, other=isinstance(handed, PostedElsewhere))
 
     def _created(self, number: int, mine: list[Comment], author: str) -> str:
         """Create the comment, leave one of ours, and return its address."""
@@ -166,10 +166,10 @@ class Post:
     def _updated(self, comment: Comment, body: str) -> bool:
         return self.forge.update(comment, with_mark(comment.body, body, self.mark))
 
-    def _order(self, body: str) -> Order:
-        return written_by(body, self.posting.key) or Order()
+    def _order(self, body: str) -> RunOrder:
+        return written_by(body, self.posting.key) or RunOrder()
 
-    def _check(self) -> Ended:
+    def _check(self) -> PostResult:
         """Add the check run and what belongs to it, unless a newer run of the commit and pull request added its own.
 
         A commit has one check of a name, whatever pull requests it is the head of: while one of them fails, or waits
@@ -184,9 +184,9 @@ class Post:
         listed = self.forge.checks(name, posting.head)
         read = [(check, record_in(check.summary, posting.key)) for check in listed]
         known = [record for _, record in read if record is not None]
-        newest = max((record.order for record in known if record.is_of(mine)), default=Order())
+        newest = max((record.order for record in known if record.is_of(mine)), default=RunOrder())
         if newest > mine.order:
-            return Ended("", _LEFT, (_newer(newest),))
+            return PostResult("", _LEFT, (_newer(newest),))
         if not pending:
             self.reviewed()
         others = [] if failed else [record for record in open_others(known, mine) if self._counts(record)]
@@ -200,7 +200,7 @@ class Post:
             url = self.forge.check_run(name, posting.head, state, words, summary)  # the last of a name is what counts
         for check in going if state != "pending" else ():
             self.forge.check_again(check.number, state, words, check.summary)
-        return Ended(url, _ALONE, (words,) if others else ())
+        return PostResult(url, _ALONE, (words,) if others else ())
 
     def _shown(self, others: Sequence[CheckRecord]) -> tuple[State, str]:
         """Return how the check stands, and its title: as this card says unless another pull request holds it back."""
@@ -224,9 +224,9 @@ class Post:
         return pull.open and pull.head == self.posting.head and there
 
 
-def _kept_apart(handed: Handed | Refused, listed: Sequence[Comment], author: str) -> Handed | Refused:
+def _kept_apart(handed: PostedElsewhere | Refused, listed: Sequence[Comment], author: str) -> PostedElsewhere | Refused:
     """Return what another program did, which is not what was asked for where it wrote into a comment of somebody."""
-    place = handed.place if isinstance(handed, Handed) else ""
+    place = handed.place if isinstance(handed, PostedElsewhere) else ""
     taken = next((comment for comment in listed if comment.url == place and comment.author != author), None)
     if taken is None:
         return handed
@@ -235,7 +235,7 @@ def _kept_apart(handed: Handed | Refused, listed: Sequence[Comment], author: str
     )
 
 
-def _newer(order: Order) -> str:
+def _newer(order: RunOrder) -> str:
     attempt = f", attempt {order.attempt}" if order.attempt > 1 else ""
     return f"a newer run has posted: {order.run}{attempt}; to post its card again, re-run that one"
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
+from leverframe.domain.review.report.pull_of_run import NoPull, Pull, RunOrder, RunPull
 from leverframe.domain.verdict import Failed, Passed, Verdict
 from leverframe.errors import PublishError
 
@@ -36,7 +36,7 @@ class Comment:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedCheck:
     """A check run; ``goes_on`` tells that it has not ended."""
 
     number: int
@@ -72,7 +72,7 @@ class Outdated:
     """A newer run wrote the comment; it must not be overwritten."""
 
     comment: Comment
-    order: Order
+    order: RunOrder
 
 
 Step = Create | Update | Unchanged | Outdated
@@ -105,7 +105,7 @@ class Forge(Protocol):
     def keep(self, branch: str, files: Mapping[str, str]) -> None:
         """Add files to a branch of their own; files that are there stay."""
 
-    def checks(self, name: str, head: str) -> list[Listed]:
+    def checks(self, name: str, head: str) -> list[ListedCheck]:
         """Return all check runs of a name on a commit, oldest first."""
 
     def check_run(self, name: str, head: str, state: State, title: str, summary: str) -> str:
@@ -120,7 +120,7 @@ def step(comments: Sequence[Comment], author: str, key: str, body: str) -> Step:
     mine = ours(comments, author, key)
     if not mine:
         return Create()
-    newest, now = max(written_by(comment.body, key) or Order() for comment in mine), written_by(body, key)
+    newest, now = max(written_by(comment.body, key) or RunOrder() for comment in mine), written_by(body, key)
     if now is not None and newest > now:
         return Outdated(mine[0], newest)
     if not _same(mine[0].body, body):
@@ -154,14 +154,14 @@ def shows(there: str, body: str) -> bool:
     return _same(there, body) and there.partition("\n")[0].rstrip() == body.partition("\n")[0].rstrip()
 
 
-def written_by(body: str, key: str) -> Order | None:
+def written_by(body: str, key: str) -> RunOrder | None:
     """Return the run that wrote a body of ours, of a comment or of a check; None for any other."""
     match = _MARKER.match(body)
     if not match or match[1] != key:
         return None
     try:
         content = json.loads(match[2])
-        return Order(int(content["run"]), int(content.get("attempt", 1)))
+        return RunOrder(int(content["run"]), int(content.get("attempt", 1)))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -197,7 +197,7 @@ def title(verdict: Verdict) -> str:
 Publisher = Literal["auto", "cml", "github", "summary", "file"]
 
 
-def chosen(asked: Publisher, *, has_cml: bool, has_token: bool, run: Where | Nowhere | None) -> Publisher:
+def chosen(asked: Publisher, *, has_cml: bool, has_token: bool, run: RunPull | NoPull | None) -> Publisher:
     """Return who posts: what was asked for or, with `auto`, what the surroundings allow.
 
     Raises ``PublishError`` where what was asked for cannot work here.
@@ -210,16 +210,16 @@ def chosen(asked: Publisher, *, has_cml: bool, has_token: bool, run: Where | Now
         why = "this is no run of a workflow" if run is None else "there is no token in GITHUB_TOKEN"
         raise PublishError(
             f"`--publisher {asked}` cannot post from here",
-            why=run.because if isinstance(run, Nowhere) else why,
+            why=run.because if isinstance(run, NoPull) else why,
             next="hand `env: {GITHUB_TOKEN: ${{ github.token }}}` to the step"
-            if isinstance(run, Where)
+            if isinstance(run, RunPull)
             else "`--publisher file` writes the card, `--html` a page to look at",
         )
     return asked
 
 
-def _able(run: Where | Nowhere | None, has_token: bool) -> bool:
-    return isinstance(run, Where) and has_token
+def _able(run: RunPull | NoPull | None, has_token: bool) -> bool:
+    return isinstance(run, RunPull) and has_token
 
 
 @dataclass(frozen=True)

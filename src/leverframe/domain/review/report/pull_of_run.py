@@ -19,7 +19,7 @@ Payload = Mapping[str, Any]
 
 
 @dataclass(frozen=True, order=True)
-class Order:
+class RunOrder:
     """Which of two runs is the newer one: the id of a run grows from run to run, the attempt with each re-run."""
 
     run: int = 0
@@ -27,7 +27,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Where:
+class RunPull:
     """The pull request of a run, as far as the event identifies it.
 
     ``number`` is None where it has to be looked up by ``head_repository``, ``head_branch`` and ``base``, or is one of
@@ -39,7 +39,7 @@ class Where:
     repository: str
     number: int | None
     head: str
-    order: Order = Order()
+    order: RunOrder = RunOrder()
     head_repository: str = ""
     head_branch: str = ""
     base: str = ""
@@ -49,7 +49,7 @@ class Where:
 
 
 @dataclass(frozen=True)
-class Nowhere:
+class NoPull:
     """That nothing can be posted on a pull request, and why."""
 
     because: str
@@ -71,14 +71,14 @@ class Pull:
     author: str = ""
 
 
-def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
+def where(event: str, payload: Payload, environment: Mapping[str, str]) -> RunPull | NoPull:
     """Return what an event says of its pull request, or why it has none.
 
     Raises ``PublishError`` for a payload that lacks what its event always has.
     """
     read = _of_pull if event.startswith("pull_request") else _READERS.get(event)
     if read is None:
-        return Nowhere(f"the event `{event[:40]}` is about no pull request")
+        return NoPull(f"the event `{event[:40]}` is about no pull request")
     try:
         place = read(payload, environment)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -89,7 +89,7 @@ def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where
             else "a part of it is not as GitHub writes that event",
             next="run in a workflow on a pull request, `workflow_run` or `workflow_dispatch`; or `--publisher file`",
         ) from error
-    if isinstance(place, Nowhere):
+    if isinstance(place, NoPull):
         return place
     known = _SHA.match(place.head) or (event == "issue_comment" and not place.head)  # whose head is looked up
     if not (known and _REPOSITORY.match(place.repository)):
@@ -101,16 +101,16 @@ def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where
     return place
 
 
-def order_of(environment: Mapping[str, str]) -> Order:
+def order_of(environment: Mapping[str, str]) -> RunOrder:
     """Return the run itself, and which attempt of it this is."""
-    return Order(int(environment.get("GITHUB_RUN_ID") or 0), int(environment.get("GITHUB_RUN_ATTEMPT") or 1))
+    return RunOrder(int(environment.get("GITHUB_RUN_ID") or 0), int(environment.get("GITHUB_RUN_ATTEMPT") or 1))
 
 
-def _of_pull(payload: Payload, environment: Mapping[str, str]) -> Where:
+def _of_pull(payload: Payload, environment: Mapping[str, str]) -> RunPull:
     repository, pull = environment.get("GITHUB_REPOSITORY", ""), payload["pull_request"]
     head, base = pull["head"], pull.get("base") or {}
     source = str((head.get("repo") or {}).get("full_name") or "")  # the fork may be gone
-    return Where(
+    return RunPull(
         repository,
         int(pull["number"]),
         str(head["sha"]),
@@ -122,67 +122,67 @@ def _of_pull(payload: Payload, environment: Mapping[str, str]) -> Where:
     )
 
 
-def _of_comment(payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
+def _of_comment(payload: Payload, environment: Mapping[str, str]) -> RunPull | NoPull:
     """The event of a comment says neither the head nor where it comes from: a fork is assumed."""
     issue = payload["issue"]
     if "pull_request" not in issue:
-        return Nowhere(f"the comment is on issue #{int(issue['number'])}, which is no pull request")
+        return NoPull(f"the comment is on issue #{int(issue['number'])}, which is no pull request")
     repository = environment.get("GITHUB_REPOSITORY", "")
-    return Where(repository, int(issue["number"]), "", order_of(environment), trusted=False)
+    return RunPull(repository, int(issue["number"]), "", order_of(environment), trusted=False)
 
 
-def _of_queue(payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
+def _of_queue(payload: Payload, environment: Mapping[str, str]) -> RunPull | NoPull:
     group = payload["merge_group"]
     return _queued(str(group["head_ref"]), str(group["head_sha"]), environment, order_of(environment))
 
 
-def _queued(reference: str, head: str, environment: Mapping[str, str], order: Order) -> Where | Nowhere:
+def _queued(reference: str, head: str, environment: Mapping[str, str], order: RunOrder) -> RunPull | NoPull:
     match = _QUEUED.match(reference)
     if not match:
-        return Nowhere(f"`{reference[:100]}` is no branch of a merge queue")
+        return NoPull(f"`{reference[:100]}` is no branch of a merge queue")
     repository = environment.get("GITHUB_REPOSITORY", "")
-    return Where(repository, int(match["number"]), head, order, repository, reference, match["base"], queued=True)
+    return RunPull(repository, int(match["number"]), head, order, repository, reference, match["base"], queued=True)
 
 
-def _of_branch(reference: str, head: str, environment: Mapping[str, str]) -> Where | Nowhere:
+def _of_branch(reference: str, head: str, environment: Mapping[str, str]) -> RunPull | NoPull:
     if _QUEUED.match(reference):
         return _queued(reference, head, environment, order_of(environment))
     if not reference.startswith(_BRANCH):
-        return Nowhere(f"the run is of `{reference[:100] or 'no reference'}`, which is no branch")
+        return NoPull(f"the run is of `{reference[:100] or 'no reference'}`, which is no branch")
     repository = environment.get("GITHUB_REPOSITORY", "")
-    return Where(repository, None, head, order_of(environment), repository, reference.removeprefix(_BRANCH))
+    return RunPull(repository, None, head, order_of(environment), repository, reference.removeprefix(_BRANCH))
 
 
-def _of_push(payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
+def _of_push(payload: Payload, environment: Mapping[str, str]) -> RunPull | NoPull:
     if payload.get("deleted"):
-        return Nowhere(f"the push deleted `{str(payload['ref'])[:100]}`")
+        return NoPull(f"the push deleted `{str(payload['ref'])[:100]}`")
     return _of_branch(str(payload["ref"]), str(payload["after"]), environment)
 
 
-def _by_hand(_: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
+def _by_hand(_: Payload, environment: Mapping[str, str]) -> RunPull | NoPull:
     """A run that was started by hand; what its inputs say is not looked at."""
     return _of_branch(environment.get("GITHUB_REF", ""), environment.get("GITHUB_SHA", ""), environment)
 
 
-def _of_run(payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
+def _of_run(payload: Payload, environment: Mapping[str, str]) -> RunPull | NoPull:
     """The run of another workflow. Its artifact is data: whom it belongs to is told by the run alone."""
     run = payload["workflow_run"]
-    event, order = str(run["event"]), Order(int(run["id"]), int(run.get("run_attempt") or 1))
+    event, order = str(run["event"]), RunOrder(int(run["id"]), int(run.get("run_attempt") or 1))
     branch, head = str(run["head_branch"] or ""), str(run["head_sha"])
     if event == "merge_group" or _QUEUED.match(branch):
         return _queued(branch, head, environment, order)
     if not (event.startswith("pull_request") or event in ("workflow_dispatch", "push")):
-        return Nowhere(f"the run was started by `{event[:40]}`, which is about no pull request")
+        return NoPull(f"the run was started by `{event[:40]}`, which is about no pull request")
     home, repository = run["head_repository"], environment.get("GITHUB_REPOSITORY", "")
     if home is None:
-        return Nowhere("the fork that the run is of is gone")
+        return NoPull("the fork that the run is of is gone")
     source = str(home["full_name"])
     trusted = source == repository
     named = tuple(int(pull["number"]) for pull in run.get("pull_requests") or ()) if trusted else ()
-    return Where(repository, None, head, order, source, branch, among=named, trusted=trusted)
+    return RunPull(repository, None, head, order, source, branch, among=named, trusted=trusted)
 
 
-_READERS: Mapping[str, Callable[[Payload, Mapping[str, str]], Where | Nowhere]] = {
+_READERS: Mapping[str, Callable[[Payload, Mapping[str, str]], RunPull | NoPull]] = {
     "issue_comment": _of_comment,
     "merge_group": _of_queue,
     "push": _of_push,
@@ -191,7 +191,7 @@ _READERS: Mapping[str, Callable[[Payload, Mapping[str, str]], Where | Nowhere]] 
 }
 
 
-def chosen_pull(run: Where, pulls: Sequence[Pull], base: str) -> Pull | Nowhere:
+def chosen_pull(run: RunPull, pulls: Sequence[Pull], base: str) -> Pull | NoPull:
     """Return the one of the open pull requests that a run without a number is about, or why there is none.
 
     Told by the repository, branch and commit of the head, then by what GitHub names for the run, then by the branch
@@ -205,14 +205,14 @@ def chosen_pull(run: Where, pulls: Sequence[Pull], base: str) -> Pull | Nowhere:
         return candidates[0]  # it went on since; what is posted says so
     if not here:
         moved = "; ".join(f"#{pull.number} is at {pull.head[:12]}" for pull in candidates[:_SHOWN])
-        return Nowhere(
+        return NoPull(
             f"no open pull request has this commit as its head: {source} is at {run.head[:12]} in this run"
             + (f", and {moved}" if moved else "")
         )
     rest = [pull for pull in here if base in ("", pull.base)]
     if not rest:
         shown = ", ".join(f"#{pull.number} goes into `{pull.base}`" for pull in here[:_SHOWN])
-        return Nowhere(f"the card is made for `{base}`, and {shown}: `--base origin/{here[0].base}` compares with that")
+        return NoPull(f"the card is made for `{base}`, and {shown}: `--base origin/{here[0].base}` compares with that")
     if len(rest) > 1:
         shown = ", ".join(f"#{pull.number} into `{pull.base}`" for pull in rest[:_SHOWN])
         raise PublishError(

@@ -26,7 +26,7 @@ _DATATYPES = _INTEGERS | {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class V2Request:
     """A request as it came: its id, None where it has none, its inputs, and the outputs it wants, all of them if none.
 
     Values of inputs are whatever JSON held; the check of the schema looks at them. ``internal`` requests are no
@@ -48,7 +48,7 @@ class Asked:
         return any(type(tensor.data) is list and len(tensor.data) > rows for tensor in self.tensors)
 
 
-def read(body: bytes, packed: str | None = None, own: bool = False) -> Asked:
+def read(body: bytes, packed: str | None = None, own: bool = False) -> V2Request:
     """Return the request in a body; raises ``RequestError`` that says where it is none.
 
     ``packed`` is how many of its bytes are JSON, where values may stand behind it. ``own`` says that who sent it
@@ -80,7 +80,7 @@ def read(body: bytes, packed: str | None = None, own: bool = False) -> Asked:
     outputs = {output: parameters for output, parameters in wanted.items() if parameters}
     internal = own and name is not None and name.startswith(OWN)
     tensors = [tensor for tensor, _ in parts]
-    return Asked(name, tensors, frozenset(wanted), Parameters(request, given, outputs), internal)
+    return V2Request(name, tensors, frozenset(wanted), Parameters(request, given, outputs), internal)
 
 
 def _tensor(number: int, content: Any, tail: Tail | None) -> tuple[Tensor, Mapping[str, Any]]:
