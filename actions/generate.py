@@ -200,7 +200,9 @@ def files() -> dict[Path, str]:
     texts = {HERE / "README.md": index()}
     for lever in LEVERS:
         given = TOKEN_GIVEN.get(lever, "${{ github.token }}")
-        extra = [Input("token", "", f"{TOKENS[lever].capitalize()}.", given)] if lever in TOKENS else []
+        extra = (
+            [Input("token", "", f"{TOKENS[lever][0].upper()}{TOKENS[lever][1:]}.", given)] if lever in TOKENS else []
+        )
         described = inputs(lever) + extra
         texts[HERE / lever / "action.yml"] = action_yml(lever)
         texts[HERE / lever / "README.md"] = readme(lever, described)

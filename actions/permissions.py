@@ -60,7 +60,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "infra-plan": (
         Permission("contents", "read", "to check out the repository"),
         Permission("id-token", "write", "to act as the role that reads, with no key kept anywhere"),
-        Permission("pull-requests", "read", "to read the labels that allow to destroy what is protected"),
+        Permission("pull-requests", "read", "to read the labels that allow destroying protected resources"),
         Permission("deployments", "read", "to tell which commit was applied last"),
     ),
     "infra-apply": (

@@ -239,8 +239,8 @@ UNREADABLE = {
         "bucket does not exist",
     ),
     "no server": ({"endpointurl": "http://127.0.0.1:9"}, "nobody answers there"),
-    "no such host": ({"endpointurl": "http://nowhere.invalid"}, "nobody knows the name of its host (DNS)"),
-    "no TLS": ({"endpointurl": "https://{moto}"}, "no TLS connection came about"),
+    "no such host": ({"endpointurl": "http://nowhere.invalid"}, "the name of its host is unknown (DNS)"),
+    "no TLS": ({"endpointurl": "https://{moto}"}, "TLS failed"),
     "no plug-in": ({"url": "gs://bucket/dvc"}, "the extra `dvc[gs]`"),
     "another plug-in": ({"url": "webdavs://me:hunter2@host/dvc"}, "the extra `dvc[webdav]`"),
     "an unknown kind": ({"url": "nonsense://me:hunter2@bucket"}, "DVC knows no scheme `nonsense`"),
@@ -248,7 +248,7 @@ UNREADABLE = {
     "versions": ({"version_aware": "true"}, "it is cloud-versioned"),
     "no keys": ({"access_key_id": "", "secret_access_key": ""}, "there are no credentials for it here"),
     "http without a server": ({"url": "http://me:hunter2@127.0.0.1:9/x"}, "nobody answers there"),
-    "http with a status": ({"url": "http://{moto}/{bucket}/dvc"}, "it refuses who asks"),
+    "http with a status": ({"url": "http://{moto}/{bucket}/dvc"}, "it refuses these credentials"),
     "a password to type": (
         {"url": "http://127.0.0.1:9/x", "auth": "basic", "user": "me", "ask_password": "true"},
         "password",
@@ -286,7 +286,7 @@ def test_keys_that_are_refused_are_a_note_and_cost_one_request(stored: Stored, m
         reset_auth(moto, 0)
         code, report, output = stored.check()
         assert (code, report["verdict"]) == (0, "passed")
-        assert "it refuses who asks" in report["notes"][0]
+        assert "it refuses these credentials" in report["notes"][0]
         assert "(403)" in report["notes"][0]
         assert "hunter2" not in output
         assert len(stored.proxy.requests) == 1

@@ -77,7 +77,7 @@ def test_init_says_who_has_to_approve_code_and_writes_it_down_for_an_owner(shop:
         "      - uses: x/report@y\n        with:\n          card: card/report.json\n",
     )
     assert shop.run("init").stdout.startswith(
-        ".github/workflows/leverframe.yml is of before there was a judge: its job"
+        ".github/workflows/leverframe.yml was written before the judge existed: its job"
     )
 
 

@@ -142,7 +142,7 @@ def test_what_was_there_is_not_asked_for_again_and_what_was_missing_is() -> None
 @pytest.mark.parametrize(
     ("patience", "note"),
     [
-        (0, "whether data were pushed was not looked at: too slow: 2 seconds; again"),
+        (0, "not checked whether data were pushed: too slow: 2 seconds; again"),
         (2, "of 4 objects of the lock 2 were not looked for: too slow: 2 seconds; again"),
     ],
 )
@@ -176,7 +176,7 @@ def test_each_output_is_looked_for_in_its_own_remote() -> None:
 
     outcome = run(named, store_of, nothing)
     assert outcome.missing == {"other": ["y"]}
-    assert outcome.notes == ["whether data were pushed was not looked at: too slow: 2 seconds; again"]
+    assert outcome.notes == ["not checked whether data were pushed: too slow: 2 seconds; again"]
 
 
 def test_the_default_remote_may_be_named_as_well() -> None:

@@ -16,13 +16,15 @@ _WHY = "the judge runs no code of a change, so a code owner has to approve it"
 
 
 def former_steps(workspace: Workspace) -> list[Step]:
-    """Return what to do where the workflow is of before there was a judge: `init` replaces no file that is there."""
+    """Return what to do with a workflow from before the judge existed: `init` replaces no file that is there."""
     top, name = workspace.git.top(), workflow_file(workspace.project)
     text = (top / name).read_text(encoding="utf-8", errors="replace") if (top / name).is_file() else ""
     if not _FORMER.search(text):
         return []
     why = "its job `card` posts what the code of a change says of itself, which is no verdict"
-    return [OnForge(f"{name} is of before there was a judge", why, f"`git rm {name}`, then `leverframe init` again")]
+    return [
+        OnForge(f"{name} was written before the judge existed", why, f"`git rm {name}`, then `leverframe init` again")
+    ]
 
 
 def owner_steps(workspace: Workspace, given: str | None, *, first: bool) -> list[Step]:

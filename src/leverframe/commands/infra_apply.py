@@ -20,9 +20,9 @@ from leverframe.domain.verdict import REFUSED, Failed
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the time of each step.")
 @click.pass_context
 def infra_apply(context: click.Context, /, dry_run: bool, as_json: bool, **asked: Any) -> None:
-    """Plan anew, and apply that plan where it is the one that was reviewed; else say what differs.
+    """Plan anew, and apply that plan if it is the reviewed one; otherwise say what differs.
 
-    Protected addresses and failed checks are judged again. A run that was killed is run again: what it did is not
+    Protected addresses and failed checks are judged again. After a killed run, run it again: what it did already is not
     planned a second time. With a GitHub token the result is a deployment and a comment on the pull requests.
     """
     from leverframe.application import infra_apply as application

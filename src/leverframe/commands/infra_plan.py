@@ -24,9 +24,9 @@ _SUMMARY = 900_000  # characters of the summary of a job, which takes a megabyte
 def infra_plan(context: click.Context, /, dry_run: bool, as_json: bool, **asked: Any) -> None:
     """Show what Terraform would create, change and destroy, and refuse what is protected or fails a check.
 
-    Nothing is locked and nothing is changed; only a workspace that is new is made, by a backend such as S3. The saved
-    plan, which holds secrets, is removed at once; what is kept in `.leverframe/infra` has none. `infra-apply` applies
-    exactly this plan, or says what is different by then.
+    Nothing is locked or changed, except that a backend such as S3 creates a new workspace. The saved plan, which holds
+    secrets, is removed at once; what is kept in `.leverframe/infra` has none. `infra-apply` applies exactly this plan,
+    or says what has changed by then.
     """
     from leverframe.application import infra_plan as application
     from leverframe.application.infra_place import Channels

@@ -32,7 +32,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def judge(context: click.Context, /, as_json: bool, by_code: bool, dry_run: bool, **asked: Any) -> None:
     """Judge the commit HEAD as data: run anew what it made stale, with the code that is checked out, and compare.
 
-    Code, workflows and whatever else cannot be judged so is named; an owner has to approve it.
+    It names code, workflows and whatever else it cannot judge as data; an owner has to approve those.
     """
     from leverframe.application.judge import JudgeOptions, plan
     from leverframe.application.judge import judge as run

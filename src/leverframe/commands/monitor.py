@@ -18,7 +18,7 @@ from leverframe.domain.verdict import REFUSED, Failed
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.  "
               "[default: .leverframe/monitor/ENVIRONMENT]")  # fmt: skip
 @click.option("--as-of", help="Look at the windows before this timestamp, as 2026-11-02T06:00Z.  [default: now]")
-@click.option("--engine", type=click.Choice(["alibi-detect", "builtin"]), help="Who computes the statistics.  "
+@click.option("--engine", type=click.Choice(["alibi-detect", "builtin"]), help="Library that computes the statistics.  "
               "[default: `monitor.engine`]")  # fmt: skip
 @click.option("--self-test", is_flag=True, help="Only replay the reference, and print how often the rule alarms there.")
 @click.option("--alerts/--no-alerts", default=True, show_default=True, help="Open, update and close alerts.")

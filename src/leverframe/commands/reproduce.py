@@ -29,7 +29,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--phase", metavar="N/M", help="Run one of the phases that `reproduce.runners` makes, as a workflow does."
 )
 @click.option(
-    "--handover", type=_FOLDER, help="Where phases leave what the next takes.  [default: .leverframe/handover]"
+    "--handover",
+    type=_FOLDER,
+    help="Folder in which a phase leaves its results for the next.  [default: .leverframe/handover]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context

@@ -19,10 +19,10 @@ from leverframe.domain.verdict import REFUSED, Failed
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def retrain(context: click.Context, /, as_json: bool, by_code: bool, **asked: Any) -> None:
-    """Train a candidate where the monitor found that the model got worse, and compare it with the champion.
+    """Train a candidate if the monitor found that the model got worse, and compare it with the champion.
 
-    Both are judged on the newest rows with labels, which neither saw. A better one becomes a pull request that is
-    ready, one that is not worse a draft; of all others only the figures are recorded.
+    Both are judged on the newest rows with labels, which neither saw. A better candidate becomes a ready pull request,
+    one that is not worse a draft; of any other only the figures are recorded.
     """
     from leverframe.application.retrain import RetrainOptions
     from leverframe.application.retrain import retrain as run

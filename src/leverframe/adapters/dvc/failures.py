@@ -151,7 +151,7 @@ _CLASSES: tuple[tuple[Callable[[Sequence[BaseException]], bool], str, str], ...]
     ),
     (
         _answered(429, 503),
-        "it asks for fewer requests, and did so each time that they were repeated",
+        "it asks for fewer requests, also after each retry",
         "wait, {again}; `dvc remote modify {name} jobs 4` asks for less at once",
     ),
     (
@@ -161,15 +161,15 @@ _CLASSES: tuple[tuple[Callable[[Sequence[BaseException]], bool], str, str], ...]
     ),
     (
         lambda chain: status(chain) in (401, 403, 407) or _any(chain, _REFUSED),
-        "it refuses who asks; S3 answers so, too, for what is not there, to whom may not list the bucket",
+        "it refuses these credentials; without permission to list the bucket, S3 says so of missing objects as well",
         "use credentials that may read and list it, {again}",
     ),
     (
         lambda chain: _is(ssl.SSLError)(chain) or _any(chain, ("SSLError", "SSLCertVerificationError")),
-        "no TLS connection came about: another certificate, or a server that speaks plain HTTP",
+        "TLS failed: another certificate, or a server that speaks plain HTTP",
         "fix the address, or name its authority: `dvc remote modify {name} ssl_verify FILE`, {again}",
     ),
-    (_is(socket.gaierror), "nobody knows the name of its host (DNS)", "fix the address or the network, {again}"),
+    (_is(socket.gaierror), "the name of its host is unknown (DNS)", "fix the address or the network, {again}"),
     (
         lambda chain: _is(TimeoutError)(chain) or any("Timeout" in type(error).__name__ for error in chain),
         "it did not answer in time",

@@ -88,7 +88,7 @@ def other_wanted(name: str, *, deployed: bool) -> str:
         return f"dvc.lock here names another bundle; `leverframe deploy --environment {name}` brings that of a commit"
     named = "" if name == NAME else f" --name {shlex.quote(name)}"
     return (
-        "it runs since before, and dvc.lock here names another bundle; "
+        "it was already running, and dvc.lock here names another bundle; "
         f"`leverframe serve --stop{named}`, then `leverframe serve{named}` serves that; "
         "no request is answered in between"
     )

@@ -58,7 +58,8 @@ def asking(attempt: Attempt) -> tuple[str, str]:
     text = (
         f"Three attempts in a row to retrain {code(attempt.model, 100)} in {code(attempt.environment, 60)} did not "
         f"help. The last one, of {plain(attempt.at[:10], 20)}: {sentence(attempt.why[:1000])}\n\nLook at what changed "
-        "in the world, at features that could tell, and at the labels. `leverframe retrain --force` tries again now."
+        "in the world, at features that could explain it, and at the labels. "
+        "`leverframe retrain --force` tries again now."
     )
     return f"[{attempt.model}/{attempt.environment}] retraining does not help", text
 

@@ -117,7 +117,7 @@ def run(kept: Sequence[RequiredOutput], store_of: Callable[[str], Store], cached
         try:
             look = _Look.at(store_of(remote), outputs, cached)
         except LeverframeError as error:
-            notes.append(f"whether data were pushed was not looked at: {_told(error)}")
+            notes.append(f"not checked whether data were pushed: {_told(error)}")
             continue
         missing.setdefault(look.name, []).extend(look.lacking)  # the default one may be named as well
         notes += look.notes
@@ -201,7 +201,7 @@ def _note(failure: LeverframeError | None, asked: int, unanswered: int) -> str:
     if failure is None:
         return ""
     if unanswered == asked:
-        return f"whether data were pushed was not looked at: {_told(failure)}"
+        return f"not checked whether data were pushed: {_told(failure)}"
     if unanswered:
         return f"of {asked:,} objects of the lock {unanswered:,} were not looked for: {_told(failure)}"
     return _told(failure)

@@ -64,7 +64,11 @@ def comment(alert: Alert, why: str) -> str:
 def _head(alert: Alert) -> str:
     where = f"{code(alert.model, _NAME)} in {code(alert.environment, _NAME)}"
     when = f"since {code(alert.since, _NAME)}, last in {code(alert.window, _NAME)}"
-    reason = "\n\nAnother alert explains it: nobody is told of it until that one is closed." if alert.inhibited else ""
+    reason = (
+        "\n\nAnother alert explains it: nobody is notified of this one until that one is closed."
+        if alert.inhibited
+        else ""
+    )
     return f"**{str(alert.severity).capitalize()}** · {where} · {when}{reason}\n"
 
 

@@ -127,7 +127,7 @@ def _by_key(
         return RowsDiff(sketches[0].rows, sketches[1].rows)
     diff = rows_diff(*sketches)
     if before != after:
-        notes.append(f"`{table}` has other columns, so every row is another one and changed rows are not counted")
+        notes.append(f"`{table}` has other columns, so that every row differs and changed rows are not counted")
         return replace(diff, changed=None)
     if None in (diff.added, diff.removed, diff.changed):
         notes.append(f"so many rows of `{table}` differ in {partition} that not all numbers could be estimated")
