@@ -192,14 +192,7 @@ def test_a_local_is_named_after_what_it_holds() -> None:
         for path in (ROOT / folder).rglob("*.py"):
             if "node_modules" in path.parts or not bound.search(text := path.read_text(encoding="utf-8")):
                 continue
-            for function in ast.walk(ast.parse(text)):
-                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.comprehension):
-                    bad += [
-                        f"{path.relative_to(ROOT)}: {name}"
-                        for node in ast.walk(function)
-                        for name in [_bound(node)]
-                        if name in words
-                    ]
+            bad += [f"{path.relative_to(ROOT)}: {name}" for name in sorted(words & _locals(ast.parse(text)))]
     assert bad == []
 
 
@@ -213,7 +206,9 @@ def test_lock_file_has_hashes_and_no_address() -> None:
     assert [block.split("==")[0] for block in blocks if "--hash=sha256:" not in block] == []
 
 
-def _bound(node: ast.AST) -> str:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        return node.id
-    return node.arg if isinstance(node, ast.arg) else ""
+def _locals(tree: ast.AST) -> set[str]:
+    """Return the parameters and variables of functions and comprehensions; fields of classes are none."""
+    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.comprehension)
+    inside = [node for scope in ast.walk(tree) if isinstance(scope, scopes) for node in ast.walk(scope)]
+    stored = {node.id for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return stored | {node.arg for node in inside if isinstance(node, ast.arg)}
